@@ -1,0 +1,15 @@
+/* The ground floor: what every room uses. */
+#ifndef TM_BASE_BASE_H
+#define TM_BASE_BASE_H
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/metrics.h"
+#include "base/queue.h"
+#include "base/say.h"
+#include "base/str.h"
+#endif
