@@ -1,0 +1,49 @@
+/* Streaming queries: micro-batches with Spark's semantics, each batch one transaction. */
+#ifndef TM_STREAM_QUERY_H
+#define TM_STREAM_QUERY_H
+#include "stream/source.h"
+
+enum tm_output_mode { TM_MODE_APPEND, TM_MODE_UPDATE, TM_MODE_COMPLETE };
+enum tm_trigger { TM_TRIGGER_ASAP, TM_TRIGGER_PROCESSING_TIME, TM_TRIGGER_AVAILABLE_NOW };
+struct tm_query_spec {
+	struct tm_str name;                  /* queryName or the streaming table's name; names the checkpoint */
+	const struct tm_op *root;            /* must outlive the query */
+	struct tm_str sink_format;           /* cassandra, kafka, console, memory, noop */
+	const struct tm_option *sink_options;
+	size_t sink_option_count;
+	enum tm_output_mode mode;
+	enum tm_trigger trigger;
+	int64_t trigger_interval_ms;
+	struct tm_session session;
+	uint64_t plan_hash;                  /* of what the state depends on: a changed query does not read old state silently */
+	struct tm_str file;                  /* for messages */
+	int line;
+};
+struct tm_query;
+/* Refuses what Spark refuses for a stream (UnsupportedOperationChecker), with its class. Checkpoint lives in world->store. */
+tm_rc tm_query_check(const struct tm_query_spec *spec, struct tm_err *err) TM_CHECKED;
+tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err) TM_CHECKED;
+void tm_query_stop(struct tm_query *query);   /* after the batch in flight; waits */
+void tm_query_free(struct tm_query *query);
+/* True when all that the sources hold now has been processed and committed (and the no-data batch after it has run). */
+bool tm_query_caught_up(struct tm_query *query);
+void tm_query_wake(struct tm_query *query);   /* look for data now */
+
+struct tm_dead_reason { const char *reason; int64_t rows; };
+struct tm_op_progress { size_t op_id; const char *label; int64_t rows_in, rows_out, state_rows, dropped_late; };
+struct tm_query_progress {
+	struct tm_str name;
+	enum { TM_QUERY_RUNNING, TM_QUERY_STOPPED, TM_QUERY_FAILED } state;
+	struct tm_err error;                 /* FAILED */
+	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms;
+	double rows_per_second;
+	int64_t watermark_ms;                /* INT64_MIN = none */
+	struct tm_dead_reason *dead;         /* in the arena given */
+	size_t dead_count;
+	struct tm_op_progress *ops;
+	size_t op_count;
+};
+void tm_query_progress(struct tm_query *query, struct tm_arena *arena, struct tm_query_progress *ret);
+/* Called after each committed batch, from the query's thread. */
+void tm_query_on_batch(struct tm_query *query, void (*done)(void *ctx, struct tm_query *query), void *ctx);
+#endif

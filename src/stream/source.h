@@ -1,0 +1,22 @@
+/* Sources and sinks behind one interface each: the operators know no Kafka, file or table. A provider is found by the
+ * relation's or sink's format. */
+#ifndef TM_STREAM_SOURCE_H
+#define TM_STREAM_SOURCE_H
+#include "stream/plan.h"
+
+struct tm_log;
+struct tm_store;
+/* What providers may use; any may be NULL (`tidemill sql` without an instance has neither log nor store). */
+struct tm_stream_world {
+	const struct tm_env *env;
+	struct tm_log *log;
+	struct tm_store *store;
+	const char *project_dir;             /* relative paths start here */
+};
+
+/* The columns a relation of this format and these options has (for kafka fixed, for cassandra the table's, for files the
+ * given schema or inferred). Fills relation->schema; refuses unknown formats and missing options by name. */
+tm_rc tm_source_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err) TM_CHECKED;
+/* Formats there are, NULL-terminated, for "did you mean". */
+extern const char *const tm_source_formats[], *const tm_sink_formats[];
+#endif
