@@ -6,8 +6,6 @@
 #define TM_COLUMN_COLUMN_H
 #include "column/type.h"
 
-struct tm_span { uint32_t from, count; }; /* rows of the child column(s) */
-
 struct tm_column {
 	const struct tm_type *type;
 	size_t rows;

@@ -36,6 +36,7 @@ struct tm_type {
 	const bool *nullable;              /* per child: ARRAY containsNull, MAP {false, valueContainsNull}, STRUCT fields */
 };
 struct tm_interval { int32_t months, days; int64_t micros; };
+struct tm_span { uint32_t from, count; }; /* of an ARRAY or MAP: rows of the child column(s) */
 
 /* One shared value per type without parameters. */
 extern const struct tm_type tm_type_null, tm_type_boolean, tm_type_tinyint, tm_type_smallint, tm_type_int, tm_type_bigint, tm_type_float,
