@@ -8,6 +8,7 @@
 #define TM_LIMIT_KAFKA_REQUEST_BYTES (100 * TM_MIB)      /* Kafka's socket.request.max.bytes is 104857600 */
 #define TM_LIMIT_KAFKA_BATCH_BYTES (1048588)             /* Kafka's message.max.bytes */
 #define TM_LIMIT_KAFKA_ARRAY_ITEMS (100000)              /* no real request names more topics or partitions */
+#define TM_LIMIT_KAFKA_DECODED_BYTES (64 * TM_MIB)      /* structures of one decoded request: a million topics of one byte each stop here */
 #define TM_LIMIT_KAFKA_FETCH_BYTES (55 * TM_MIB)         /* Kafka's fetch.max.bytes of the broker is 57671680 */
 #define TM_LIMIT_DECOMPRESSED_BYTES (128 * TM_MIB)       /* of one record batch: a bomb stops here */
 #define TM_LIMIT_CQL_FRAME_BYTES (256 * TM_MIB)          /* native protocol: envelope length */
