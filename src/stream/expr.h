@@ -23,6 +23,9 @@ struct tm_eval {
 	const struct tm_column *const *lambda; /* values of lambda variables by id; rows entries each */
 	size_t lambda_count;
 	struct tm_err *err;
+	/* rows bytes, or NULL where nobody asks: a kernel that met a whole record it could not use (from_json, from_csv in PERMISSIVE
+	 * mode) sets the row's byte to 1, besides giving null. tm_expr_eval hands it on; tm_expr_eval_rows must not (rows differ). */
+	uint8_t *corrupt;
 };
 
 struct tm_kernel {

@@ -18,11 +18,21 @@ struct tm_query_spec {
 	uint64_t plan_hash;                  /* of what the state depends on: a changed query does not read old state silently */
 	struct tm_str file;                  /* for messages */
 	int line;
+	/* format memory: called with every non-empty batch of rows, before the commit; NULL = kept for tm_query_memory. */
+	tm_rc (*memory_sink)(void *ctx, int64_t batch_id, const struct tm_batch *rows, struct tm_err *err);
+	void *memory_ctx;
+	bool max_watermark_policy;           /* spark.sql.streaming.multipleWatermarkPolicy=max */
+	bool no_data_batches_off;            /* spark.sql.streaming.noDataMicroBatches.enabled=false */
+	bool correctness_check_off;          /* spark.sql.streaming.statefulOperator.checkCorrectness.enabled=false */
 };
 struct tm_query;
 /* Refuses what Spark refuses for a stream (UnsupportedOperationChecker), with its class. Checkpoint lives in world->store. */
 tm_rc tm_query_check(const struct tm_query_spec *spec, struct tm_err *err) TM_CHECKED;
 tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err) TM_CHECKED;
+/* Without a thread of its own (tests, AvailableNow in the caller's thread): tm_query_step runs at most one micro-batch and says whether it
+ * did. false = nothing to do now. */
+tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_query_step(struct tm_query *query, bool *ret_ran, struct tm_err *err) TM_CHECKED;
 void tm_query_stop(struct tm_query *query);   /* after the batch in flight; waits */
 void tm_query_free(struct tm_query *query);
 /* True when all that the sources hold now has been processed and committed (and the no-data batch after it has run). */
