@@ -1,0 +1,5 @@
+pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(SNAPPY REQUIRED IMPORTED_TARGET snappy)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+target_link_libraries(tm_cassandra PUBLIC tm_cql tm_table tm_base PkgConfig::LIBUV PkgConfig::LZ4 PkgConfig::SNAPPY PkgConfig::ZLIB)
