@@ -12,7 +12,7 @@ struct tm_json_options {
 	bool (*parse_timestamp)(const void *ctx, struct tm_str text, int64_t *ret);      /* TIMESTAMP, in the session time zone */
 	bool (*parse_timestamp_ntz)(const void *ctx, struct tm_str text, int64_t *ret);
 	const void *ctx;
-	bool allow_unquoted_names, allow_single_quotes_off, allow_comments, allow_leading_zeros, allow_backslash_any, allow_control_chars;
+	bool allow_unquoted_names, allow_single_quotes_off, allow_leading_zeros, allow_backslash_any, allow_control_chars;
 	bool allow_nan_off;              /* allowNonNumericNumbers=false */
 	bool primitives_as_string, prefer_decimal;
 	bool fail_fast;                  /* mode FAILFAST: the first bad record is an error of tm_json_decode */
