@@ -27,7 +27,7 @@ def lines(path):
 def data(set_name):
     """The files of a set that are in the repository."""
     folder = os.path.join(HERE, "data", set_name)
-    return [os.path.join(folder, n) for n in sorted(os.listdir(folder)) if ".jsonl" in n or n.endswith(".json")]
+    return [os.path.join(folder, n) for n in sorted(os.listdir(folder)) if ".json" in n]
 
 
 def known(set_name):

@@ -1,0 +1,1 @@
+target_link_libraries(tm_airflow PUBLIC tm_dag)

@@ -1,0 +1,6 @@
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(ICU_I18N REQUIRED IMPORTED_TARGET icu-i18n icu-uc)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+target_link_libraries(tm_dag PUBLIC PkgConfig::SQLITE PkgConfig::LIBUV PkgConfig::JANSSON PkgConfig::ICU_I18N PkgConfig::CRYPTO)
