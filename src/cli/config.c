@@ -1,0 +1,360 @@
+/* Reading tidemill.yaml by the table config.def. */
+#include "cli/config.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <yaml.h>
+
+enum kind { ADDRESS, TEXT, PATH, PAIRS };
+struct key { const char *path; enum kind kind; const char *fallback, *doc; };
+static const struct key keys[] = {
+#define TM_CONFIG(path, kind, fallback, doc) {#path, kind, fallback, doc},
+#include "cli/config.def"
+#undef TM_CONFIG
+};
+enum { KEYS = sizeof keys / sizeof *keys };
+
+/* The place of a key in the struct. */
+static void *slot(struct tm_config *c, const char *path)
+{
+	const struct { const char *path; void *at; } slots[] = {
+		{"listen.kafka", &c->kafka}, {"listen.cassandra", &c->cassandra}, {"listen.http", &c->http}, {"data", &c->data},
+		{"python", &c->python}, {"hosts", &c->hosts}, {"variables", &c->variables}, {"connections", &c->connections},
+		{"broker", &c->broker}, {"store", &c->store}, {"engine", &c->engine}, {"coordinator", &c->coordinator},
+	};
+	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+		if (strcmp(slots[i].path, path) == 0)
+			return slots[i].at;
+	TM_ASSERT(!"a key of config.def has no place in tm_config");
+}
+
+static size_t *slot_count(struct tm_config *c, const char *path)
+{
+	return strcmp(path, "hosts") == 0 ? &c->host_count : strcmp(path, "variables") == 0 ? &c->variable_count : &c->connection_count;
+}
+
+tm_rc tm_address_parse(struct tm_str text, struct tm_address *ret, struct tm_err *err)
+{
+	size_t colon = text.len;
+	while (colon > 0 && text.at[colon - 1] != ':')
+		colon--;
+	int64_t port;
+	if (colon == 0 || !tm_str_to_i64(tm_str_slice(text, colon, text.len), &port) || port < 0 || port > 65535) {
+		tm_rc rc = tm_fail(err, TM_INVALID, "'%.*s' is not an address", TM_STR_ARG(text));
+		tm_err_hint(err, "Write host:port, as 127.0.0.1:9092 (port 0 takes any free one).");
+		return rc;
+	}
+	struct tm_str host = tm_str_slice(text, 0, colon - 1);
+	if (host.len >= 2 && host.at[0] == '[' && host.at[host.len - 1] == ']')
+		host = tm_str_slice(host, 1, host.len - 1);
+	if (host.len == 0)
+		host = TM_STR("127.0.0.1");
+	if (host.len >= sizeof ret->host)
+		return tm_fail(err, TM_LIMIT, "the host name is longer than %zu bytes", sizeof ret->host - 1);
+	memcpy(ret->host, host.at, host.len);
+	ret->host[host.len] = 0;
+	ret->port = (int)port;
+	return TM_OK;
+}
+
+bool tm_address_loopback(const struct tm_address *a)
+{
+	return strncmp(a->host, "127.", 4) == 0 || strcmp(a->host, "localhost") == 0 || strcmp(a->host, "::1") == 0;
+}
+
+static tm_rc set_scalar(struct tm_config *c, const struct key *k, struct tm_str text, struct tm_err *err)
+{
+	void *at = slot(c, k->path);
+	switch (k->kind) {
+	case ADDRESS:
+		if (tm_address_parse(text, at, err) != TM_OK) {
+			tm_err_prefix(err, "%s: ", k->path);
+			return err->rc;
+		}
+		if (!tm_address_loopback(at)) {
+			tm_fail(err, TM_DENIED, "%s: %.*s is not a loopback address", k->path, TM_STR_ARG(text));
+			tm_err_detail(err, "Without a password everyone in the network could run code here.");
+			tm_err_hint(err, "Use 127.0.0.1 and reach it through a tunnel or a proxy that asks for a password.");
+			return TM_DENIED;
+		}
+		return TM_OK;
+	case TEXT: *(const char **)at = tm_arena_cstr(&c->arena, text); return TM_OK;
+	case PATH:
+		if (text.len && text.at[0] == '/')
+			*(const char **)at = tm_arena_cstr(&c->arena, text);
+		else
+			*(const char **)at = tm_arena_printf(&c->arena, "%s/%.*s", c->dir, TM_STR_ARG(text)).at;
+		return TM_OK;
+	case PAIRS: break;
+	}
+	return tm_fail(err, TM_INVALID, "%s is a map of names and values", k->path);
+}
+
+static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
+{
+	const struct { const char *key, *value, *embedded; const char *schemes[3]; } choices[] = {
+		{"broker", c->broker, "embedded", {"kafka://"}},
+		{"store", c->store, "embedded", {"cassandra://"}},
+		{"engine", c->engine, "embedded", {"spark://", "local["}},
+		{"coordinator", c->coordinator, "none", {"zookeeper://"}},
+	};
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+		const char *v = choices[i].value;
+		bool known = strcmp(v, choices[i].embedded) == 0;
+		if (known)
+			continue;
+		for (size_t s = 0; s < 3 && choices[i].schemes[s]; s++)
+			known |= strncmp(v, choices[i].schemes[s], strlen(choices[i].schemes[s])) == 0;
+		if (known)
+			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v, choices[i].embedded);
+		else
+			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s…", choices[i].key, v, choices[i].embedded, choices[i].schemes[0]);
+		return err->rc;
+	}
+	return TM_OK;
+}
+
+/* ---- YAML ---- */
+
+struct reader {
+	struct tm_config *config;
+	yaml_document_t doc;
+	const char *file;
+};
+
+static tm_rc at_node(const struct reader *r, const yaml_node_t *node, struct tm_err *err)
+{
+	if (err)
+		tm_err_at(err, r->file, (int)node->start_mark.line + 1, (int)node->start_mark.column + 1);
+	return err ? err->rc : TM_INVALID;
+}
+
+static struct tm_str scalar(const yaml_node_t *n) { return (struct tm_str){(const char *)n->data.scalar.value, n->data.scalar.length}; }
+
+static void json_scalar(const yaml_node_t *n, struct tm_buf *out)
+{
+	struct tm_str s = scalar(n);
+	bool plain = n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	char *end;
+	if (plain && (tm_str_is(s, "true") || tm_str_is(s, "false") || tm_str_is(s, "null")))
+		tm_buf_str_put(out, s);
+	else if (plain && (s.len == 0 || tm_str_is(s, "~")))
+		tm_buf_cstr_put(out, "null");
+	else if (plain && (isdigit((unsigned char)s.at[0]) || s.at[0] == '-') && (strtod(s.at, &end), end == s.at + s.len))
+		tm_buf_str_put(out, s);
+	else
+		tm_buf_json_str(out, s);
+}
+
+static void json_node(struct reader *r, const yaml_node_t *n, struct tm_buf *out, int depth)
+{
+	if (depth > 50 || n->type == YAML_NO_NODE) {
+		tm_buf_cstr_put(out, "null");
+	} else if (n->type == YAML_SCALAR_NODE) {
+		json_scalar(n, out);
+	} else if (n->type == YAML_SEQUENCE_NODE) {
+		tm_buf_char(out, '[');
+		for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
+			if (i > n->data.sequence.items.start)
+				tm_buf_char(out, ',');
+			json_node(r, yaml_document_get_node(&r->doc, *i), out, depth + 1);
+		}
+		tm_buf_char(out, ']');
+	} else {
+		tm_buf_char(out, '{');
+		for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+			if (p > n->data.mapping.pairs.start)
+				tm_buf_char(out, ',');
+			const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+			tm_buf_json_str(out, key->type == YAML_SCALAR_NODE ? scalar(key) : TM_STR("?"));
+			tm_buf_char(out, ':');
+			json_node(r, yaml_document_get_node(&r->doc, p->value), out, depth + 1);
+		}
+		tm_buf_char(out, '}');
+	}
+}
+
+static tm_rc set_pairs(struct reader *r, const struct key *k, const yaml_node_t *n, struct tm_err *err)
+{
+	if (n->type != YAML_MAPPING_NODE) {
+		tm_fail(err, TM_INVALID, "%s is a map of names and values", k->path);
+		return at_node(r, n, err);
+	}
+	struct tm_config *c = r->config;
+	size_t count = (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start);
+	struct tm_pair *pairs = TM_NEW_N(&c->arena, struct tm_pair, count ? count : 1);
+	for (size_t i = 0; i < count; i++) {
+		const yaml_node_t *key = yaml_document_get_node(&r->doc, n->data.mapping.pairs.start[i].key);
+		const yaml_node_t *value = yaml_document_get_node(&r->doc, n->data.mapping.pairs.start[i].value);
+		if (key->type != YAML_SCALAR_NODE) {
+			tm_fail(err, TM_INVALID, "a name under %s must be a word", k->path);
+			return at_node(r, key, err);
+		}
+		pairs[i].name = tm_arena_str(&c->arena, scalar(key));
+		if (value->type == YAML_SCALAR_NODE) {
+			pairs[i].value = tm_arena_str(&c->arena, scalar(value));
+		} else {
+			struct tm_buf json = {0};
+			json_node(r, value, &json, 0);
+			pairs[i].value = tm_arena_str(&c->arena, tm_buf_str(&json));
+			tm_buf_done(&json);
+		}
+	}
+	*(struct tm_pair **)slot(c, k->path) = pairs;
+	*slot_count(c, k->path) = count;
+	return TM_OK;
+}
+
+static tm_rc unknown_key(struct reader *r, const yaml_node_t *node, struct tm_str name, const char *prefix, struct tm_err *err)
+{
+	const char *names[KEYS + 2];
+	size_t n = 0, skip = strlen(prefix);
+	for (size_t i = 0; i < KEYS; i++)
+		if (strncmp(keys[i].path, prefix, skip) == 0 && !strchr(keys[i].path + skip, '.'))
+			names[n++] = keys[i].path + skip;
+	if (!skip)
+		names[n++] = "listen";
+	names[n] = NULL;
+	tm_fail(err, TM_INVALID, "unknown key '%s%.*s'", prefix, TM_STR_ARG(name));
+	const char *close = tm_str_closest(name, names);
+	if (close) {
+		tm_err_hint(err, "Did you mean %s%s?", prefix, close);
+	} else {
+		struct tm_buf all = {0};
+		for (size_t i = 0; i < n; i++)
+			tm_buf_printf(&all, "%s%s%s", i ? ", " : "", prefix, names[i]);
+		tm_err_hint(err, "Keys are: %s.", tm_buf_cstr(&all));
+		tm_buf_done(&all);
+	}
+	return at_node(r, node, err);
+}
+
+static tm_rc read_mapping(struct reader *r, const yaml_node_t *map, const char *prefix, struct tm_err *err)
+{
+	for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+		const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key), *value = yaml_document_get_node(&r->doc, p->value);
+		struct tm_str name = key->type == YAML_SCALAR_NODE ? scalar(key) : TM_STR("?");
+		if (!*prefix && tm_str_is(name, "listen") && value->type == YAML_MAPPING_NODE) {
+			TM_TRY(read_mapping(r, value, "listen.", err));
+			continue;
+		}
+		const struct key *found = NULL;
+		size_t skip = strlen(prefix);
+		for (size_t i = 0; i < KEYS; i++)
+			if (strncmp(keys[i].path, prefix, skip) == 0 && tm_str_is(name, keys[i].path + skip))
+				found = &keys[i];
+		if (!found)
+			return unknown_key(r, key, name, prefix, err);
+		if (found->kind == PAIRS) {
+			TM_TRY(set_pairs(r, found, value, err));
+		} else if (value->type != YAML_SCALAR_NODE) {
+			tm_fail(err, TM_INVALID, "%s must be a single value", found->path);
+			return at_node(r, value, err);
+		} else if (set_scalar(r->config, found, scalar(value), err) != TM_OK) {
+			return at_node(r, value, err);
+		}
+	}
+	return TM_OK;
+}
+
+static tm_rc read_yaml(struct tm_config *c, const char *file, struct tm_str text, struct tm_err *err)
+{
+	struct reader r = {.config = c, .file = file};
+	yaml_parser_t parser;
+	if (!yaml_parser_initialize(&parser))
+		return tm_fail(err, TM_NOMEM, "out of memory");
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
+	tm_rc rc = TM_OK;
+	if (!yaml_parser_load(&parser, &r.doc)) {
+		rc = tm_fail(err, TM_SYNTAX, "not YAML: %s", parser.problem ? parser.problem : "unreadable");
+		tm_err_at(err, file, (int)parser.problem_mark.line + 1, (int)parser.problem_mark.column + 1);
+		yaml_parser_delete(&parser);
+		return rc;
+	}
+	const yaml_node_t *root = yaml_document_get_root_node(&r.doc);
+	if (root && root->type != YAML_MAPPING_NODE && !(root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0)) {
+		tm_fail(err, TM_INVALID, "the file must be a map of keys and values");
+		rc = at_node(&r, root, err);
+	} else if (root && root->type == YAML_MAPPING_NODE) {
+		rc = read_mapping(&r, root, "", err);
+	}
+	yaml_document_delete(&r.doc);
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
+/* ---- environment ---- */
+
+static tm_rc read_environment(struct tm_config *c, struct tm_err *err)
+{
+	for (size_t i = 0; i < KEYS; i++) {
+		char name[64] = "TIDEMILL_";
+		size_t n = strlen(name);
+		for (const char *p = keys[i].path; *p && n < sizeof name - 1; p++)
+			name[n++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+		name[n] = 0;
+		const char *value = getenv(name);
+		if (!value)
+			continue;
+		/* Maps are written as YAML, of which {"a": "b"} is a part. */
+		tm_rc rc;
+		if (keys[i].kind == PAIRS) {
+			struct tm_str text = tm_arena_printf(&c->arena, "%s: %s", keys[i].path, value);
+			rc = read_yaml(c, name, text, err);
+		} else {
+			rc = set_scalar(c, &keys[i], tm_str_of(value), err);
+			if (rc != TM_OK)
+				tm_err_at(err, name, 0, 0);
+		}
+		if (rc != TM_OK)
+			return rc;
+	}
+	return TM_OK;
+}
+
+tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *err)
+{
+	memset(config, 0, sizeof *config);
+	tm_arena_init(&config->arena);
+	char *real = realpath(dir, NULL);
+	if (!real || access(real, R_OK | X_OK) != 0) {
+		tm_fail(err, TM_NOT_FOUND, "there is no project directory %s", dir);
+		tm_err_hint(err, "A project is a directory with dags/*.py, tables/*.cql and pipelines/*.sql; `tidemill up examples/earthquakes` shows one.");
+		free(real);
+		return TM_NOT_FOUND;
+	}
+	config->dir = tm_arena_cstr(&config->arena, tm_str_of(real));
+	free(real);
+	for (size_t i = 0; i < KEYS; i++)
+		if (keys[i].kind != PAIRS)
+			TM_TRY(set_scalar(config, &keys[i], tm_str_of(keys[i].fallback), err));
+	char path[4096];
+	snprintf(path, sizeof path, "%s/tidemill.yaml", config->dir);
+	struct tm_buf text = {0};
+	tm_rc rc = tm_file_read(tm_env_real(), path, TM_LIMIT_CONFIG_BYTES, &text, err);
+	if (rc == TM_OK) {
+		rc = read_yaml(config, path, tm_buf_str(&text), err);
+		tm_buf_done(&text);
+	} else if (rc == TM_NOT_FOUND) {
+		rc = TM_OK;
+	}
+	if (rc == TM_OK)
+		rc = read_environment(config, err);
+	if (rc == TM_OK)
+		rc = check_choices(config, err);
+	return rc;
+}
+
+void tm_config_done(struct tm_config *config) { tm_arena_done(&config->arena); }
+
+void tm_config_document(struct tm_buf *out)
+{
+	tm_buf_cstr_put(out, "| key | environment | default | what it is for |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < KEYS; i++) {
+		tm_buf_printf(out, "| `%s` | `TIDEMILL_", keys[i].path);
+		for (const char *p = keys[i].path; *p; p++)
+			tm_buf_char(out, *p == '.' ? '_' : (char)toupper((unsigned char)*p));
+		tm_buf_printf(out, "` | %s%s%s | %s |\n", *keys[i].fallback ? "`" : "", keys[i].fallback, *keys[i].fallback ? "`" : "", keys[i].doc);
+	}
+}
