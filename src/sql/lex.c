@@ -9,7 +9,7 @@ struct lexer {
 };
 
 static bool is_digit(int c) { return c >= '0' && c <= '9'; }
-static bool is_word(unsigned char c) { return (c | 32) - 'a' < 26u || is_digit(c) || c == '_' || c >= 0x80; }
+static bool is_word(unsigned char c) { return ((c | 32) >= 'a' && (c | 32) <= 'z') || is_digit(c) || c == '_' || c >= 0x80; }
 static int peek(const struct lexer *lx, size_t ahead) { return lx->at + ahead < lx->text.len ? (unsigned char)lx->text.at[lx->at + ahead] : -1; }
 
 static void advance(struct lexer *lx, size_t n)

@@ -1,4 +1,5 @@
 /* Queries: WITH, SELECT, set operations, VALUES, FROM with joins, and the pipe form, which becomes nested SELECTs. */
+#include <stdlib.h>
 #include "sql/parse.h"
 
 bool at_query(const struct parser *p, size_t ahead)

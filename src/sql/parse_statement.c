@@ -236,7 +236,8 @@ tm_rc parse_statement(struct parser *p, struct ast_stmt **ret)
 		TM_TRY(parse_query(p, &s->query));
 	} else if (take_word(p, "USE")) {
 		s->kind = AST_STMT_USE;
-		take_word(p, "SCHEMA") || take_word(p, "DATABASE") || take_word(p, "NAMESPACE");
+		if (!take_word(p, "SCHEMA") && !take_word(p, "DATABASE"))
+			take_word(p, "NAMESPACE");
 		TM_TRY(parse_names(p, &s->name));
 	} else if (take_words(p, "DROP", "VIEW")) {
 		s->kind = AST_STMT_DROP_VIEW;

@@ -67,6 +67,10 @@ tm_rc tm_expr_eval_rows(struct tm_eval *ev, const struct tm_expr *expr, const ui
 /* For filters: indexes of rows where a BOOLEAN expression is true (null is not), in the arena. */
 tm_rc tm_expr_filter(struct tm_eval *ev, const struct tm_expr *expr, uint32_t **ret_rows, size_t *ret_count) TM_CHECKED;
 
+/* For higher-order kernels: the lambda's body over n elements. values: its variables (n rows each); outer_rows[i] is the row of
+ * ev->in that element i belongs to (captured columns and outer variables are repeated by it). */
+tm_rc tm_lambda_eval(struct tm_eval *ev, const struct tm_expr *lambda, const struct tm_column *values, const uint32_t *outer_rows, size_t n, struct tm_column *ret) TM_CHECKED;
+
 /* ---- aggregate functions ----
  * State is a fixed-size block per group (in the operator's hash table, zeroed before init); what is larger hangs on the heap
  * and is freed by done. All functions are re-entrant. */
