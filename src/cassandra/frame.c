@@ -9,7 +9,6 @@
 
 #define CRC24_INIT 0x875060u
 #define CRC24_POLY 0x1974F0Bu
-#define REQUEST_LIMIT_BYTES (16 * TM_MIB) /* Cassandra's native_transport_max_frame_size */
 #define KEEP_BYTES (64 * TM_KIB)          /* an empty buffer larger than this is given back */
 
 static const struct { const char *name; bool request; } opcodes[TM_CASS_OPCODE_COUNT] = {
@@ -47,7 +46,7 @@ uint32_t tm_cass_crc32(const void *data, size_t n)
 
 void tm_cass_reader_init(struct tm_cass_reader *r, bool requests)
 {
-	*r = (struct tm_cass_reader){.requests = requests, .limit_bytes = requests ? REQUEST_LIMIT_BYTES : TM_LIMIT_CQL_FRAME_BYTES};
+	*r = (struct tm_cass_reader){.requests = requests, .limit_bytes = requests ? TM_LIMIT_CQL_REQUEST_BYTES : TM_LIMIT_CQL_FRAME_BYTES};
 }
 
 void tm_cass_reader_done(struct tm_cass_reader *r)
@@ -203,7 +202,7 @@ static bool snappy_body(struct tm_cass_reader *r, struct tm_str in, struct tm_st
 
 static enum tm_cass_read envelope_of(struct tm_cass_reader *r, const struct header *h, struct tm_str body, struct tm_cass_envelope *ret, struct tm_cass_fault *out)
 {
-	*ret = (struct tm_cass_envelope){.version = h->version == 6 ? 5 : h->version, .flags = h->flags, .opcode = h->opcode, .stream = h->stream, .body = body};
+	*ret = (struct tm_cass_envelope){.version = h->version == 6 ? 5 : h->version, .beta = h->version == 6, .flags = h->flags, .opcode = h->opcode, .stream = h->stream, .body = body};
 	if (!(h->flags & TM_CASS_FLAG_COMPRESSED) || r->segmented || r->compression == TM_CASS_PLAIN || body.len == 0)
 		return TM_CASS_ENVELOPE; /* a flag where nothing was agreed means nothing */
 	bool ok = r->compression == TM_CASS_LZ4 ? lz4_body(r, body, &ret->body) : snappy_body(r, body, &ret->body);

@@ -40,7 +40,8 @@ enum tm_cass_compression { TM_CASS_PLAIN, TM_CASS_LZ4, TM_CASS_SNAPPY };
 #define TM_CASS_SUPPORTED_TEXT "3/v3, 4/v4, 5/v5, 6/v6-beta"
 
 struct tm_cass_envelope {
-	int version;   /* as on the wire without the direction bit; 6 (beta) is spoken as 5 */
+	int version;   /* 3 to 5; 6 (beta) is spoken as 5 */
+	bool beta;     /* it was 6 on the wire */
 	uint8_t flags, opcode;
 	int16_t stream;
 	struct tm_str body; /* decompressed; lives until the next call on the reader */
@@ -60,8 +61,7 @@ enum tm_cass_read { TM_CASS_MORE, TM_CASS_ENVELOPE, TM_CASS_FAULT };
 
 struct tm_cass_reader {
 	bool requests;               /* reads what a client sends */
-	int version;                 /* of the connection; 0 = not yet known */
-	bool beta;
+	int version;                 /* of the connection, as on the wire; 0 = not yet known */
 	bool segmented;
 	enum tm_cass_compression compression;
 	size_t limit_bytes;          /* of one envelope's body */
