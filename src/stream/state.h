@@ -1,0 +1,68 @@
+/* What operators see of the streaming query they run in: output mode, watermarks, keyed state that outlives the batch, and the
+ * place for rows that cannot be used. Only this room includes this file. */
+#ifndef TM_STREAM_STATE_H
+#define TM_STREAM_STATE_H
+#include "stream/exec.h"
+#include "stream/query.h"
+
+/* Keyed state of a stateful operator. In memory while the query runs; what a batch changed is written when it commits. */
+struct tm_state_class {
+	/* Called when the batch is complete, within its commit: puts and deletes entries, then forgets what left the state. */
+	void (*commit)(struct tm_node *node);
+	/* One entry as it was put; after a restart, before the first batch. TM_CORRUPT when it is not one of this operator's. */
+	tm_rc (*restore)(struct tm_node *node, struct tm_str key, struct tm_str value, struct tm_err *err);
+	/* Has it to run again, without data, now that its watermark is evict_us? NULL = whenever that is news. */
+	bool (*wants_no_data)(struct tm_node *node, int64_t evict_us);
+	/* The watermark it passes on, given the least of its inputs. NULL = the same. */
+	int64_t (*passes_on)(struct tm_node *node, int64_t watermark_us);
+};
+
+/* A row that cannot be used, kept until the batch commits. */
+struct tm_dead {
+	const char *reason;              /* static text */
+	struct tm_str detail, topic, key, value; /* in the batch's arena; at NULL = not known */
+	int32_t partition;
+	int64_t offset;                  /* -1 = not known */
+};
+struct tm_reason_count { const char *reason; int64_t rows; };
+struct tm_watermark_node { struct tm_node *node; int64_t max_us; bool seen; }; /* max_us of this batch */
+
+struct tm_stream_run {
+	struct tm_query *query;
+	enum tm_output_mode mode;
+	bool has_watermark;              /* some operator declares one */
+	bool no_data;                    /* this batch has no new rows */
+	int64_t watermark_us, late_watermark_us; /* in force for eviction, and for lateness: the batch's before */
+	struct { struct tm_watermark_node *items; size_t count, cap; } watermarks;
+	/* of the batch at work */
+	struct tm_arena arena;
+	struct { struct tm_dead *items; size_t count, cap; } dead;
+	struct tm_table_batch *commit;   /* while it commits */
+	struct tm_buf key;               /* prefix of this query's keys, and room to build one */
+	size_t prefix_len;
+	struct tm_buf value;
+	int64_t state_writes;
+	struct { struct tm_reason_count *items; size_t count, cap; } reasons; /* dead letters since the start */
+};
+
+/* For operators, while a batch commits. The key is within the operator. */
+void tm_state_put(struct tm_node *node, struct tm_str key, struct tm_str value);
+void tm_state_delete(struct tm_node *node, struct tm_str key);
+
+/* A row that cannot be used: kept with its record's bytes where they are known, counted by reason. Does nothing in a batch query. */
+void tm_stream_dead(struct tm_run *run, const struct tm_flow *flow, size_t row, const char *reason, const char *detail);
+/* A corrupt record reached an operator that used it as it is: it is no dead letter. */
+void tm_stream_used(const struct tm_flow *flow);
+
+/* Watermark operators report the largest event time of the batch, in order of the plan. */
+void tm_stream_event_time(struct tm_node *node, int64_t max_us);
+
+/* Stored bytes with a version and a checksum around them; open says false where they are not whole. */
+void tm_state_seal(struct tm_buf *out, struct tm_str payload);
+bool tm_state_unseal(struct tm_str sealed, struct tm_str *ret_payload);
+
+static inline bool tm_node_stateful(const struct tm_node *node)
+{
+	return node->run->stream && node->op->streaming && node->klass->state;
+}
+#endif
