@@ -62,6 +62,31 @@ static ssize_t real_pwrite(const struct tm_env *e, int fd, const void *data, siz
 	return (ssize_t)n;
 }
 
+static ssize_t real_pwritev(const struct tm_env *e, int fd, struct iovec *parts, int count, off_t at)
+{
+	(void)e;
+	size_t done = 0;
+	while (count > 0) {
+		ssize_t got = pwritev(fd, parts, count, at + (off_t)done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -ENOSPC;
+		done += (size_t)got;
+		for (size_t left = (size_t)got; count > 0;) {
+			if (left < parts->iov_len) {
+				parts->iov_base = (char *)parts->iov_base + left;
+				parts->iov_len -= left;
+				break;
+			}
+			left -= parts->iov_len;
+			parts++;
+			count--;
+		}
+	}
+	return (ssize_t)done;
+}
+
 static ssize_t real_pread(const struct tm_env *e, int fd, void *data, size_t n, off_t at)
 {
 	(void)e;
@@ -89,7 +114,7 @@ const struct tm_env *tm_env_real(void)
 	static const struct tm_env_ops ops = {
 		.now_us = real_now_us, .mono_ns = real_mono_ns, .random = real_random, .open = real_open,
 		.pwrite = real_pwrite, .pread = real_pread, .fdatasync = real_fdatasync, .truncate = real_truncate,
-		.rename = real_rename, .unlink = real_unlink,
+		.rename = real_rename, .unlink = real_unlink, .pwritev = real_pwritev,
 	};
 	static const struct tm_env env = {.ops = &ops};
 	return &env;

@@ -3,6 +3,7 @@
 #ifndef TM_BASE_ENV_H
 #define TM_BASE_ENV_H
 #include <sys/types.h>
+#include <sys/uio.h>
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -18,6 +19,7 @@ struct tm_env_ops {
 	int (*truncate)(const struct tm_env *, int fd, off_t size);
 	int (*rename)(const struct tm_env *, const char *from, const char *to);
 	int (*unlink)(const struct tm_env *, const char *path);
+	ssize_t (*pwritev)(const struct tm_env *, int fd, struct iovec *parts, int count, off_t at); /* as pwrite, may change parts; NULL = none */
 };
 struct tm_env {
 	const struct tm_env_ops *ops;

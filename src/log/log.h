@@ -49,7 +49,8 @@ struct tm_log_append {
 	struct tm_topic *topic;
 	int32_t partition;
 	struct tm_str batches;        /* one or more record batches v2; must stay until done */
-	bool from_client;             /* Produce: control batches and wrong CRC refused, max.message.bytes enforced */
+	bool from_client;             /* Produce: exactly one batch, base offset 0; control batches, wrong CRC, wrong counts and times
+				       * refused, max.message.bytes enforced. Else the room that made the batches vouches for them. */
 	/* results */
 	int64_t base_offset;          /* of the first record, -1 on error; of the first copy where it was a duplicate */
 	int64_t log_append_time_ms;   /* -1 unless message.timestamp.type=LogAppendTime */
@@ -57,7 +58,11 @@ struct tm_log_append {
 	bool duplicate;               /* idempotent producer: was there already, nothing was written */
 	tm_rc rc;
 	int kafka_error;              /* Kafka's code, 0 = none */
-	char message[120];
+	char message[120];            /* Kafka's message, empty = null */
+	/* codes 32 and 87: the first bad records (by index in the batch), and the times that would have been right for 32 */
+	size_t bad_record_count;
+	struct { int32_t index; int64_t timestamp_ms; } bad_records[8];
+	int64_t bad_least_timestamp_ms, bad_most_timestamp_ms;
 };
 /* Appends every part (each succeeds or fails alone), then calls done exactly once, when all parts that succeeded are as
  * durable as their topics ask; from the committer's thread, or from the caller's before return. done must not block.
@@ -94,6 +99,18 @@ int64_t tm_log_partition_bytes(struct tm_topic *topic, int32_t partition);
 struct tm_log_watch;
 struct tm_log_watch *tm_log_watch_add(struct tm_log *log, void (*changed)(void *ctx, struct tm_topic *topic, int32_t partition), void *ctx);
 void tm_log_watch_remove(struct tm_log *log, struct tm_log_watch *watch); /* after it returns the call-back does not run */
+
+/* ---- what the log knows ---- */
+struct tm_log_producer { int64_t producer_id, last_timestamp_ms, txn_first_offset; int32_t producer_epoch, last_sequence, coordinator_epoch; };
+/* Producers with state in the partition (DescribeProducers), in the arena. */
+tm_rc tm_log_producers(struct tm_topic *topic, int32_t partition, struct tm_arena *arena, struct tm_log_producer **ret, size_t *ret_count,
+		       struct tm_err *err) TM_CHECKED;
+/* Lines about damage found since open (rot, loss, broken index, cut tails); the strings live until close. */
+size_t tm_log_findings(struct tm_log *log, const char ***ret); /* *ret is malloc'd */
+/* Reads every batch of every partition and checks it; what is wrong goes to the findings. Returns the number of damaged places. */
+size_t tm_log_verify(struct tm_log *log);
+/* One round of housekeeping now (retention, compaction, snapshots), as the keeper's thread does it every few seconds. */
+void tm_log_keep_house(struct tm_log *log, bool force_compaction);
 
 /* ---- producers (idempotence, KIP-98) ---- */
 tm_rc tm_log_producer_id(struct tm_log *log, int64_t *ret_id, struct tm_err *err) TM_CHECKED; /* never given twice, also after a crash */
