@@ -1,0 +1,171 @@
+/* Produce: record batches go from the read buffer straight to the log; the answer comes when they are as durable as asked. */
+#include "kafka/kafka_int.h"
+
+static struct tm_metric records_in = TM_COUNTER("tidemill_kafka_records_in_total", "Records that clients produced and the log took.");
+static struct tm_metric record_bytes_in = TM_COUNTER("tidemill_kafka_record_bytes_in_total", "Bytes of record batches that the log took.");
+
+struct produce {
+	struct kafka_request *request;
+	struct tm_log_append *parts;                                                      /* of the partitions that went to the log */
+	struct tm_kafka_produce_response_responses_partition_responses **answers;         /* beside each part */
+	size_t count;
+};
+
+/* The head of a batch, as far as the door looks into it. */
+enum { BATCH_MAGIC_AT = 16, BATCH_ATTRIBUTES_AT = 21, BATCH_PRODUCER_ID_AT = 43, BATCH_COUNT_AT = 57, BATCH_HEAD_BYTES = 61, CODEC_ZSTD = 4 };
+
+static int64_t record_count(struct tm_str batches)
+{
+	int64_t n = 0;
+	while (batches.len >= BATCH_HEAD_BYTES) {
+		uint32_t length, count;
+		memcpy(&length, batches.at + 8, 4);
+		memcpy(&count, batches.at + BATCH_COUNT_AT, 4);
+		size_t whole = 12 + (size_t)__builtin_bswap32(length);
+		n += (int32_t)__builtin_bswap32(count);
+		if (whole > batches.len)
+			break;
+		batches.at += whole;
+		batches.len -= whole;
+	}
+	return n;
+}
+
+static void appended(struct kafka_request *r)
+{
+	struct produce *p = r->state;
+	for (size_t i = 0; i < p->count; i++) {
+		struct tm_log_append *part = &p->parts[i];
+		struct tm_kafka_produce_response_responses_partition_responses *a = p->answers[i];
+		if (part->rc != TM_OK || part->kafka_error) {
+			a->error_code = (int16_t)(part->kafka_error ? part->kafka_error : tm_rc_kafka(part->rc));
+			a->base_offset = -1;
+			a->log_start_offset = -1;
+			if (part->message[0])
+				a->error_message = tm_arena_str(&r->arena, tm_str_of(part->message));
+			/* Only a client that waits for nothing is told of an error by closing its connection. */
+			if (r->silent)
+				r->poison = true;
+		} else {
+			a->base_offset = part->base_offset;
+			a->log_append_time_ms = part->log_append_time_ms;
+			a->log_start_offset = part->log_start_offset;
+			tm_metric_add(&records_in, record_count(part->batches));
+			tm_metric_add(&record_bytes_in, (int64_t)part->batches.len);
+		}
+		tm_topic_unref(part->topic);
+	}
+	kafka_reply(r);
+}
+
+static void durable(void *ctx)
+{
+	struct kafka_request *r = ctx;
+	r->resume = appended;
+	kafka_resume(r);
+}
+
+/* What the door itself refuses; 0 = it goes to the log. */
+static int batches_check(struct kafka_request *r, struct tm_str batches, bool transactional)
+{
+	if (batches.len < BATCH_HEAD_BYTES)
+		return KAFKA_NONE;
+	int16_t attributes = (int16_t)((uint8_t)batches.at[BATCH_ATTRIBUTES_AT] << 8 | (uint8_t)batches.at[BATCH_ATTRIBUTES_AT + 1]);
+	if ((attributes & 7) == CODEC_ZSTD && r->version < 7)
+		return KAFKA_UNSUPPORTED_COMPRESSION;
+	if ((attributes & 0x10) && !transactional)
+		return 53; /* TRANSACTIONAL_ID_AUTHORIZATION_FAILED is Kafka's answer to a transactional batch without the id */
+	return KAFKA_NONE;
+}
+
+/* Old message sets become record batches; true when *records can be appended. */
+static int records_modernise(struct kafka_request *r, struct tm_str *records)
+{
+	if (records->len <= BATCH_MAGIC_AT || !kafka_is_old_format(*records))
+		return KAFKA_NONE;
+	if (r->version >= 3)
+		return KAFKA_INVALID_RECORD;
+	struct tm_buf out = {0};
+	struct tm_err err = {0};
+	tm_rc rc = kafka_up_convert(*records, &r->arena, &out, &err);
+	if (rc == TM_OK)
+		*records = tm_arena_str(&r->arena, tm_buf_str(&out));
+	tm_buf_done(&out);
+	return kafka_code(rc, &err);
+}
+
+static bool duplicate_partition(const struct tm_kafka_produce_request_topic_data *t, int32_t at)
+{
+	for (int32_t i = 0; i < at; i++)
+		if (t->partition_data.items[i].index == t->partition_data.items[at].index)
+			return true;
+	return false;
+}
+
+static void partition_produce(struct kafka_request *r, struct produce *p, struct tm_topic *topic, bool by_id, bool acks_ok,
+			      const struct tm_kafka_produce_request_topic_data *data, int32_t at,
+			      struct tm_kafka_produce_response_responses_partition_responses *a)
+{
+	const struct tm_kafka_produce_request *in = r->in;
+	struct tm_str records = data->partition_data.items[at].records;
+	a->index = data->partition_data.items[at].index;
+	a->base_offset = -1;
+	a->record_errors.count = 0;
+	if (!acks_ok)
+		a->error_code = KAFKA_INVALID_REQUIRED_ACKS;
+	else if (!kafka_partition_ok(topic, a->index))
+		a->error_code = by_id && !topic ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+	else if (tm_topic_internal(topic))
+		a->error_code = KAFKA_INVALID_TOPIC;
+	else if (duplicate_partition(data, at))
+		a->error_code = KAFKA_INVALID_REQUEST;
+	else if (!records.at || !records.len)
+		a->error_code = KAFKA_INVALID_RECORD;
+	else
+		a->error_code = (int16_t)records_modernise(r, &records);
+	if (!a->error_code)
+		a->error_code = (int16_t)batches_check(r, records, in->transactional_id.at != NULL);
+	if (a->error_code) {
+		if (r->silent)
+			r->poison = true;
+		return;
+	}
+	p->answers[p->count] = a;
+	p->parts[p->count++] = (struct tm_log_append){.topic = tm_topic_ref(topic), .partition = a->index, .batches = records, .from_client = true};
+}
+
+void kafka_produce(struct kafka_request *r)
+{
+	const struct tm_kafka_produce_request *in = r->in;
+	struct tm_kafka_produce_response *out = r->out;
+	r->silent = in->acks == 0;
+	bool acks_ok = in->acks >= -1 && in->acks <= 1, by_id = r->version >= 13;
+	size_t partitions = 0;
+	for (int32_t i = 0; i < in->topic_data.count; i++)
+		partitions += (size_t)in->topic_data.items[i].partition_data.count;
+	struct produce *p = TM_NEW(&r->arena, struct produce);
+	p->request = r;
+	p->parts = TM_NEW_N(&r->arena, struct tm_log_append, partitions + 1);
+	p->answers = (void *)TM_NEW_N(&r->arena, void *, partitions + 1);
+	out->responses.items = tm_kafka_produce_response_responses_new(&r->arena, (size_t)in->topic_data.count);
+	out->responses.count = in->topic_data.count;
+	for (int32_t i = 0; i < in->topic_data.count; i++) {
+		const struct tm_kafka_produce_request_topic_data *data = &in->topic_data.items[i];
+		struct tm_kafka_produce_response_responses *answer = &out->responses.items[i];
+		struct tm_topic *topic = kafka_topic(r->conn->server, data->name, &data->topic_id, by_id);
+		answer->name = data->name;
+		answer->topic_id = data->topic_id;
+		int32_t n = data->partition_data.count;
+		answer->partition_responses.items = tm_kafka_produce_response_responses_partition_responses_new(&r->arena, (size_t)n);
+		answer->partition_responses.count = n;
+		for (int32_t k = 0; k < n; k++)
+			partition_produce(r, p, topic, by_id, acks_ok, data, k, &answer->partition_responses.items[k]);
+		tm_topic_unref(topic);
+	}
+	if (p->count == 0) {
+		kafka_reply(r);
+		return;
+	}
+	r->state = p;
+	tm_log_append(r->conn->server->log, p->parts, p->count, in->acks == -1, durable, r);
+}
