@@ -160,13 +160,17 @@ static tm_rc plan_batch(struct tm_log_append *a, struct plan *plan, struct tm_st
 	in->body = in->info.records;
 	int64_t max = in->info.max_timestamp_ms;
 	if (a->from_client) {
-		if (rest->len) /* one batch per partition of a Produce request */
+		struct tm_str behind = *rest;
+		struct tm_batch_info second;
+		if (rest->len && tm_batch_next(&behind, false, &second, NULL) != TM_NOT_FOUND) /* one batch per partition of a Produce request */
 			return refuse(a, TM_INVALID, TM_KAFKA_INVALID_RECORD, "");
 		if (in->info.base_offset == 0 && in->info.bytes <= (size_t)s->max_message_bytes) {
 			uint32_t crc = tm_crc32c(0, head + TM_BATCH_ATTRIBUTES, in->info.bytes - TM_BATCH_ATTRIBUTES);
 			if (crc != (uint32_t)tm_be32_at(head + TM_BATCH_CRC))
 				return refuse(a, TM_CORRUPT, TM_KAFKA_CORRUPT, "");
 		}
+		if (rest->len) /* bytes behind it that are no batch */
+			return refuse(a, TM_INVALID, TM_KAFKA_INVALID_RECORD, "");
 		TM_TRY(check_head(a, &in->info, s));
 		tm_rc checked = check_records(a, &in->info, s, now_ms, &max);
 		if (checked != TM_OK) {

@@ -34,4 +34,20 @@ tm_rc tm_batch_records(const struct tm_batch_info *batch, struct tm_arena *arena
 struct tm_batch_build { enum tm_codec codec; int64_t producer_id; int16_t producer_epoch; int32_t base_sequence; bool transactional; int64_t base_offset; };
 /* One batch of these records (offsets are base_offset + index); producer_id -1 = none. Appended to out. */
 tm_rc tm_batch_write(const struct tm_batch_build *build, const struct tm_record *records, size_t count, struct tm_buf *out, struct tm_err *err) TM_CHECKED;
+
+/* Message sets of formats 0 and 1 (before Kafka 0.11), for reading only: Kafka 4 refuses them, and so does the log. */
+struct tm_legacy_info {
+	int64_t offset, timestamp_ms;   /* of the message, or of the last one inside a compressed one; timestamp -1 in format 0 */
+	uint32_t crc;
+	int magic;
+	enum tm_codec codec;
+	bool log_append_time;
+	size_t bytes;
+	struct tm_str key, value;
+	bool key_null, value_null;
+};
+/* Takes the next whole message off *rest; results as of tm_batch_next (TM_UNSUPPORTED for a batch of format 2). */
+tm_rc tm_legacy_next(struct tm_str *rest, bool check_crc, struct tm_legacy_info *ret, struct tm_err *err) TM_CHECKED;
+/* The message, or those inside it, in the arena. */
+tm_rc tm_legacy_records(const struct tm_legacy_info *message, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count, struct tm_err *err) TM_CHECKED;
 #endif
