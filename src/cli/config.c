@@ -320,7 +320,7 @@ tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *e
 	char *real = realpath(dir, NULL);
 	if (!real || access(real, R_OK | X_OK) != 0) {
 		tm_fail(err, TM_NOT_FOUND, "there is no project directory %s", dir);
-		tm_err_hint(err, "A project is a directory with dags/*.py, tables/*.cql and pipelines/*.sql; `tidemill up examples/earthquakes` shows one.");
+		tm_err_hint(err, "A project is a directory with dags, tables and pipelines; `tidemill up examples/earthquakes` shows one.");
 		free(real);
 		return TM_NOT_FOUND;
 	}

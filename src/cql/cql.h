@@ -71,5 +71,7 @@ bool tm_cql_split(struct tm_str *rest, struct tm_str *ret_statement);
 void tm_cql_value_text(const struct tm_cql_type *type, struct tm_str bytes, struct tm_buf *out);
 /* JSON as in SELECT JSON, and as `--json` prints it (shared/vectors: kafka-and-cql.md). */
 void tm_cql_value_json(const struct tm_cql_type *type, struct tm_str bytes, struct tm_buf *out);
+/* A result as `--json` prints it: {"columns": …, "rows": …} on one line; {} for a statement without rows. */
+void tm_cql_result_json(const struct tm_cql_result *result, struct tm_buf *out);
 void tm_cql_type_text(const struct tm_cql_type *type, struct tm_buf *out);
 #endif

@@ -1,0 +1,195 @@
+/* `tidemill check`: everything that is wrong with a project, without running it. The tables are made in a store of its own that
+ * is thrown away, so that pipelines are checked against the tables they will write to. */
+#include "cli/command.h"
+#include "cli/instance.h"
+#include <dirent.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct check {
+	struct tm_common common;
+	struct tm_instance in;   /* only its config, store and sql */
+	json_t *problems;
+	size_t errors, warnings, files;
+};
+
+static void problem(struct check *c, const struct tm_err *err, bool warning)
+{
+	if (warning)
+		c->warnings++;
+	else
+		c->errors++;
+	if (c->common.json) {
+		json_array_append_new(c->problems, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s}", "severity", warning ? "warning" : "error", "file", err->file,
+							     "line", err->line, "column", err->column, "class", err->klass, "message", err->what, "detail",
+							     err->detail, "hint", err->hint));
+		return;
+	}
+	struct tm_buf source = {0};
+	if (err->file[0] && err->line)
+		(void)!tm_file_read(tm_env_real(), err->file, TM_LIMIT_SQL_BYTES, &source, NULL);
+	char text[4000];
+	tm_err_render(err, tm_buf_str(&source), text, sizeof text);
+	printf("%s%s\n", warning ? "warning: " : "", text);
+	tm_buf_done(&source);
+}
+
+static void check_file(struct check *c, const char *folder, const char *suffix, tm_rc (*each)(struct check *, const char *, struct tm_buf *, struct tm_err *))
+{
+	char dir[4096], path[8192];
+	snprintf(dir, sizeof dir, "%s/%s", c->in.config.dir, folder);
+	if (access(dir, F_OK) != 0)
+		return;
+	char **names;
+	size_t count;
+	struct tm_err err;
+	if (tm_dir_list(dir, suffix, &names, &count, &err) != TM_OK) {
+		problem(c, &err, false);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct tm_buf text = {0};
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		c->files++;
+		tm_rc rc = tm_file_read(tm_env_real(), path, TM_LIMIT_SQL_BYTES, &text, &err);
+		if (rc == TM_OK)
+			rc = each(c, path, &text, &err);
+		if (rc != TM_OK) {
+			if (!err.file[0])
+				tm_err_at(&err, path, err.line, err.column);
+			problem(c, &err, false);
+		}
+		tm_buf_done(&text);
+	}
+	tm_dir_list_free(names, count);
+}
+
+static int line_at(struct tm_str text, const char *at)
+{
+	int line = 1;
+	for (const char *p = text.at; p < at; p++)
+		line += *p == '\n';
+	return line;
+}
+
+static tm_rc check_cql(struct check *c, const char *path, struct tm_buf *text, struct tm_err *err)
+{
+	struct tm_str rest = tm_buf_str(text), statement;
+	char keyspace[64] = "";
+	while (tm_cql_split(&rest, &statement)) {
+		struct tm_arena arena;
+		tm_arena_init(&arena);
+		struct tm_cql_session session = {.store = c->in.store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
+		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .page_size = -1};
+		struct tm_cql_result result;
+		tm_rc rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
+		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
+			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
+		tm_arena_done(&arena);
+		if (rc != TM_OK) {
+			tm_err_at(err, path, line_at(tm_buf_str(text), statement.at) + (err->line ? err->line - 1 : 0), err->column ? err->column : 1);
+			return rc;
+		}
+	}
+	return TM_OK;
+}
+
+static tm_rc check_sql(struct check *c, const char *path, struct tm_buf *text, struct tm_err *err)
+{
+	struct tm_str file = tm_arena_str(&c->in.arena, tm_str_of(path)), kept = tm_arena_str(&c->in.arena, tm_buf_str(text));
+	struct tm_pipeline *pipeline;
+	TM_TRY(tm_sql_pipeline(c->in.sql, file, kept, true, &pipeline, err));
+	for (size_t q = 0; q < pipeline->query_count; q++) {
+		tm_rc rc = tm_query_check(&pipeline->queries[q], err);
+		if (rc != TM_OK) {
+			if (!err->line)
+				tm_err_at(err, path, pipeline->queries[q].line, 1);
+			return rc;
+		}
+	}
+	return TM_OK;
+}
+
+static void check_dags(struct check *c)
+{
+	struct tm_airflow_options options;
+	tm_instance_airflow_options(&c->in, &options);
+	if (access(options.dags_dir, F_OK) != 0)
+		return;
+	struct tm_airflow_report report;
+	struct tm_err err;
+	if (tm_airflow_check(&options, &report, &err) != TM_OK) {
+		problem(c, &err, false);
+		return;
+	}
+	c->files += json_array_size(report.files);
+	for (size_t i = 0; i < report.problem_count; i++) {
+		const struct tm_airflow_problem *p = &report.problems[i];
+		tm_fail(&err, TM_INVALID, "%s", p->what);
+		tm_err_detail(&err, "%s", p->detail);
+		tm_err_hint(&err, "%s", p->hint);
+		tm_err_at(&err, p->file, p->line, p->column);
+		problem(c, &err, p->warning);
+	}
+	tm_airflow_report_done(&report);
+}
+
+static tm_rc check_all(struct check *c, const char *dir, const char *scratch, struct tm_err *err)
+{
+	tm_arena_init(&c->in.arena);
+	tm_rc rc = tm_config_load(&c->in.config, dir, err);
+	if (rc != TM_OK)
+		return rc;
+	TM_TRY(tm_store_open(scratch, NULL, &c->in.store, err));
+	c->in.world = (struct tm_stream_world){.env = tm_env_real(), .store = c->in.store, .project_dir = c->in.config.dir};
+	struct tm_sql_options sql = {.world = &c->in.world, .time_zone = "UTC"};
+	c->in.sql = tm_sql_new(&sql);
+	check_file(c, "tables", ".cql", check_cql);
+	check_file(c, "pipelines", ".sql", check_sql);
+	check_dags(c);
+	if (c->files == 0) {
+		tm_fail(err, TM_NOT_FOUND, "%s holds no dags/*.py, tables/*.cql or pipelines/*.sql", c->in.config.dir);
+		tm_err_hint(err, "Is this the project directory? `tidemill check examples/earthquakes` shows one that is whole.");
+		problem(c, err, false);
+	}
+	return TM_OK;
+}
+
+int tm_command_check(const struct tm_command *self, int argc, char **argv)
+{
+	struct check c = {0};
+	const struct tm_arg args[] = {TM_COMMON_ARGS(&c.common)};
+	struct tm_texts words = {0};
+	int status = 0;
+	if (tm_command_parse(self, argc, argv, args, sizeof args / sizeof *args, &c.common, &words, &status)) {
+		char scratch[] = "/tmp/tidemill-check-XXXXXX";
+		struct tm_err err;
+		c.problems = json_array();
+		tm_say_level_set(TM_SAY_WARN);
+		if (!mkdtemp(scratch))
+			tm_fail(&err, TM_IO, "no temporary directory under /tmp");
+		else if (check_all(&c, words.count ? words.items[0] : c.common.project ? c.common.project : ".", scratch, &err) != TM_OK)
+			problem(&c, &err, false);
+		if (c.common.json) {
+			char *s = json_dumps(c.problems, JSON_COMPACT);
+			printf("{\"ok\": %s, \"files\": %zu, \"problems\": %s}\n", c.errors ? "false" : "true", c.files, s);
+			free(s);
+		} else {
+			printf("%zu file%s checked: %zu error%s, %zu warning%s\n", c.files, c.files == 1 ? "" : "s", c.errors, c.errors == 1 ? "" : "s", c.warnings,
+			       c.warnings == 1 ? "" : "s");
+		}
+		json_decref(c.problems);
+		if (c.in.sql)
+			tm_sql_free(c.in.sql);
+		if (c.in.store)
+			tm_store_close(c.in.store);
+		tm_arena_done(&c.in.arena);
+		tm_config_done(&c.in.config);
+		(void)!tm_dir_remove(scratch, NULL);
+		status = c.errors ? 1 : 0;
+	}
+	tm_texts_done(&words);
+	return status;
+}

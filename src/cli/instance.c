@@ -1,0 +1,335 @@
+/* Starting and stopping the parts of a project. The order is: data, tables, doors, pipelines, DAGs, so that whatever a DAG does
+ * first finds a broker that answers and a pipeline that waits. */
+#include "cli/instance.h"
+#include "cli/diagnose.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the tables folder ---- */
+
+static int line_of(struct tm_str text, const char *at)
+{
+	int line = 1;
+	for (const char *p = text.at; p < at; p++)
+		line += *p == '\n';
+	return line;
+}
+
+static tm_rc run_cql_file(struct tm_instance *in, const char *path, struct tm_err *err)
+{
+	struct tm_buf text = {0};
+	TM_TRY(tm_file_read(tm_env_real(), path, TM_LIMIT_CQL_STATEMENT_BYTES, &text, err));
+	struct tm_str rest = tm_buf_str(&text), statement;
+	char keyspace[64] = "";
+	tm_rc rc = TM_OK;
+	while (rc == TM_OK && tm_cql_split(&rest, &statement)) {
+		struct tm_arena arena;
+		tm_arena_init(&arena);
+		struct tm_cql_session session = {.store = in->store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
+		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .page_size = -1};
+		struct tm_cql_result result;
+		rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
+		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
+			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
+		if (rc != TM_OK) /* positions of a statement become those of the file */
+			tm_err_at(err, path, line_of(tm_buf_str(&text), statement.at) + (err->line ? err->line - 1 : 0), err->column ? err->column : 1);
+		tm_arena_done(&arena);
+	}
+	tm_buf_done(&text);
+	return rc;
+}
+
+typedef tm_rc (*file_fn)(struct tm_instance *in, const char *path, struct tm_err *err);
+
+static tm_rc each_file(struct tm_instance *in, const char *folder, const char *suffix, file_fn each, struct tm_err *err)
+{
+	char dir[4096], path[8192];
+	snprintf(dir, sizeof dir, "%s/%s", in->config.dir, folder);
+	if (access(dir, F_OK) != 0)
+		return TM_OK;
+	char **names;
+	size_t count;
+	TM_TRY(tm_dir_list(dir, suffix, &names, &count, err));
+	tm_rc rc = TM_OK;
+	for (size_t i = 0; i < count && rc == TM_OK; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		rc = each(in, path, err);
+	}
+	tm_dir_list_free(names, count);
+	return rc;
+}
+
+/* ---- the pipelines folder ---- */
+
+static void batch_done(void *ctx, struct tm_query *query)
+{
+	(void)query;
+	struct tm_instance *in = ctx;
+	struct tm_http_server *http = __atomic_load_n(&in->http, __ATOMIC_ACQUIRE);
+	if (http)
+		tm_http_server_changed(http);
+}
+
+static tm_rc load_pipeline(struct tm_instance *in, const char *path, struct tm_err *err)
+{
+	struct tm_buf text = {0};
+	TM_TRY(tm_file_read(tm_env_real(), path, TM_LIMIT_SQL_BYTES, &text, err));
+	struct tm_str kept = tm_arena_str(&in->arena, tm_buf_str(&text)), file = tm_arena_str(&in->arena, tm_str_of(path));
+	tm_buf_done(&text);
+	struct tm_pipeline *pipeline;
+	tm_rc rc = tm_sql_pipeline(in->sql, file, kept, false, &pipeline, err);
+	if (rc != TM_OK) {
+		if (!err->file[0])
+			tm_err_at(err, path, err->line, err->column);
+		return rc;
+	}
+	struct tm_pipeline_run run = {pipeline, TM_NEW_N(&in->arena, struct tm_query *, pipeline->query_count ? pipeline->query_count : 1)};
+	struct tm_pipeline_run *grown = TM_NEW_N(&in->arena, struct tm_pipeline_run, in->pipeline_count + 1);
+	if (in->pipeline_count)
+		memcpy(grown, in->pipelines, in->pipeline_count * sizeof *grown);
+	grown[in->pipeline_count++] = run;
+	in->pipelines = grown;
+	return TM_OK;
+}
+
+static tm_rc start_queries(struct tm_instance *in, struct tm_err *err)
+{
+	for (size_t p = 0; p < in->pipeline_count; p++) {
+		const struct tm_pipeline *pipeline = in->pipelines[p].pipeline;
+		for (size_t q = 0; q < pipeline->query_count; q++) {
+			const struct tm_query_spec *spec = &pipeline->queries[q];
+			tm_rc rc = tm_query_check(spec, err);
+			if (rc == TM_OK)
+				rc = tm_query_start(&in->world, spec, &in->pipelines[p].queries[q], err);
+			if (rc != TM_OK) {
+				if (!err->file[0])
+					tm_err_at(err, spec->file.at ? spec->file.at : "", err->line ? err->line : spec->line, err->column ? err->column : 1);
+				return rc;
+			}
+			tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);
+		}
+	}
+	return TM_OK;
+}
+
+/* ---- doors ---- */
+
+enum { PORTS_TRIED = 50 };
+
+/* Starts a door at its address; where the port is taken, at the next free one if that is wanted. */
+#define START_DOOR(in, options_, key, address, start_call, door_name) \
+	do { \
+		int wanted_ = (address)->port; \
+		tm_rc rc_ = TM_BUSY; \
+		for (int try_ = 0; try_ < PORTS_TRIED; try_++) { \
+			rc_ = (start_call); \
+			if (rc_ != TM_BUSY || !(options_)->next_free_port || (address)->port == 0) \
+				break; \
+			(address)->port++; \
+		} \
+		if (rc_ == TM_BUSY) { \
+			tm_err_hint(err, "Stop what listens there, or set %s (environment TIDEMILL_%s) to another address.", key, door_name); \
+			return rc_; \
+		} \
+		TM_TRY(rc_); \
+		if ((address)->port != wanted_ && wanted_) \
+			tm_say(TM_SAY_WARN, "tidemill", "port %d is taken: %s listens on %d", wanted_, key, (address)->port); \
+	} while (0)
+
+static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
+{
+	struct tm_config *c = &in->config;
+	struct tm_kafka_options kafka = {.host = c->kafka.host};
+	START_DOOR(in, options, "listen.kafka", &c->kafka, (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
+	c->kafka.port = tm_kafka_server_port(in->kafka);
+	struct tm_cassandra_options cassandra = {.host = c->cassandra.host};
+	START_DOOR(in, options, "listen.cassandra", &c->cassandra,
+		   (cassandra.port = c->cassandra.port, tm_cassandra_server_start(in->store, &cassandra, &in->cassandra, err)), "LISTEN_CASSANDRA");
+	c->cassandra.port = tm_cassandra_server_port(in->cassandra);
+	return TM_OK;
+}
+
+static void findings(void *ctx, struct tm_buf *out) { tm_diagnose_json(ctx, out); }
+
+static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
+{
+	struct tm_config *c = &in->config;
+	in->shown = TM_NEW_N(&in->arena, struct tm_http_pipeline, in->pipeline_count ? in->pipeline_count : 1);
+	for (size_t i = 0; i < in->pipeline_count; i++)
+		in->shown[i] = (struct tm_http_pipeline){in->pipelines[i].pipeline, in->pipelines[i].queries};
+	struct tm_http_world world = {
+		.project_dir = c->dir, .kafka_port = c->kafka.port, .cassandra_port = c->cassandra.port, .log = in->log, .store = in->store,
+		.dag = in->dag, .stream = &in->world, .pipelines = in->shown, .pipeline_count = in->pipeline_count,
+		.findings = findings, .findings_ctx = in,
+	};
+	struct tm_http_options http = {.host = c->http.host};
+	struct tm_http_server *server = NULL;
+	START_DOOR(in, options, "listen.http", &c->http, (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)), "LISTEN_HTTP");
+	c->http.port = tm_http_server_port(server);
+	__atomic_store_n(&in->http, server, __ATOMIC_RELEASE);
+	return TM_OK;
+}
+
+/* ---- DAGs ---- */
+
+/* Names and ports under which tutorials reach their broker and their tables; all lead to our doors. */
+static const struct { const char *name; bool kafka; } usual_names[] = {
+	{"broker", true}, {"kafka", true}, {"kafka1", true}, {"kafka2", true}, {"kafka3", true}, {"kafka-broker", true}, {"redpanda", true},
+	{"cassandra", false}, {"cassandra_db", false}, {"cassandra-db", false},
+};
+static const int kafka_ports[] = {9092, 9093, 29092, 19092}, cassandra_ports[] = {9042};
+
+static void add_routes(struct tm_instance *in, const char *name, bool kafka, bool cassandra, struct tm_airflow_route *routes, size_t *n)
+{
+	const struct tm_config *c = &in->config;
+	for (size_t i = 0; kafka && i < sizeof kafka_ports / sizeof *kafka_ports; i++)
+		routes[(*n)++] = (struct tm_airflow_route){name, kafka_ports[i], c->kafka.host, c->kafka.port};
+	for (size_t i = 0; cassandra && i < sizeof cassandra_ports / sizeof *cassandra_ports; i++)
+		routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], c->cassandra.host, c->cassandra.port};
+}
+
+static const struct tm_airflow_pair *pairs(struct tm_instance *in, const struct tm_pair *from, size_t n)
+{
+	struct tm_airflow_pair *to = TM_NEW_N(&in->arena, struct tm_airflow_pair, n ? n : 1);
+	for (size_t i = 0; i < n; i++)
+		to[i] = (struct tm_airflow_pair){tm_arena_cstr(&in->arena, from[i].name), tm_arena_cstr(&in->arena, from[i].value)};
+	return to;
+}
+
+void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_options *ret)
+{
+	const struct tm_config *c = &in->config;
+	size_t usual = sizeof usual_names / sizeof *usual_names, n = 0;
+	struct tm_airflow_route *routes = TM_NEW_N(&in->arena, struct tm_airflow_route, (usual + c->host_count + 2) * 8 + 8);
+	for (size_t i = 0; i < c->host_count; i++) {
+		const char *name = tm_arena_cstr(&in->arena, c->hosts[i].name);
+		bool ours = tm_str_starts(c->hosts[i].value, TM_STR("127.")) || tm_str_is(c->hosts[i].value, "localhost");
+		if (ours)
+			add_routes(in, name, true, true, routes, &n);
+		routes[n++] = (struct tm_airflow_route){name, 0, tm_arena_cstr(&in->arena, c->hosts[i].value), 0};
+	}
+	for (size_t i = 0; i < usual; i++)
+		add_routes(in, usual_names[i].name, usual_names[i].kafka, !usual_names[i].kafka, routes, &n);
+	/* localhost:9092 of a tutorial means our door, also when that listens elsewhere. */
+	if (c->kafka.port != 9092) {
+		routes[n++] = (struct tm_airflow_route){"localhost", 9092, c->kafka.host, c->kafka.port};
+		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9092, c->kafka.host, c->kafka.port};
+	}
+	if (c->cassandra.port != 9042) {
+		routes[n++] = (struct tm_airflow_route){"localhost", 9042, c->cassandra.host, c->cassandra.port};
+		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9042, c->cassandra.host, c->cassandra.port};
+	}
+	const char *python = c->python;
+	if (!*python) {
+		const char *own = tm_arena_printf(&in->arena, "%s/.venv/bin/python", c->dir).at;
+		python = access(own, X_OK) == 0 ? own : NULL;
+	} else if (!strchr(python, '/')) {
+		python = c->python; /* found on the PATH */
+	} else if (*python != '/') {
+		python = tm_arena_printf(&in->arena, "%s/%s", c->dir, python).at;
+	}
+	*ret = (struct tm_airflow_options){
+		.project_dir = c->dir,
+		.dags_dir = tm_arena_printf(&in->arena, "%s/dags", c->dir).at,
+		.data_dir = c->data,
+		.python = python,
+		.routes = routes,
+		.route_count = n,
+		.variables = pairs(in, c->variables, c->variable_count),
+		.variable_count = c->variable_count,
+		.connections = pairs(in, c->connections, c->connection_count),
+		.connection_count = c->connection_count,
+	};
+}
+
+static tm_rc start_dags(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
+{
+	struct tm_airflow_options airflow;
+	tm_instance_airflow_options(in, &airflow);
+	airflow.no_watch = options->until_idle;
+	if (access(airflow.dags_dir, F_OK) != 0)
+		return TM_OK; /* a project without DAGs needs no Python */
+	struct tm_dag_options dag = {.data_dir = in->config.data, .due_only = options->until_idle};
+	TM_TRY(tm_dag_open(&dag, &in->dag, err));
+	return tm_airflow_start(&airflow, in->dag, &in->airflow, err);
+}
+
+static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
+{
+	TM_TRY(tm_config_load(&in->config, dir, err));
+	char path[4200];
+	TM_TRY(tm_dir_make(in->config.data, err));
+	if (access(in->config.data, W_OK) != 0)
+		return tm_fail(err, TM_DENIED, "the data directory %s cannot be written", in->config.data);
+	snprintf(path, sizeof path, "%s/log", in->config.data);
+	struct tm_log_options log = {0};
+	TM_TRY(tm_log_open(path, &log, &in->log, err));
+	snprintf(path, sizeof path, "%s/table", in->config.data);
+	TM_TRY(tm_store_open(path, NULL, &in->store, err));
+	in->world = (struct tm_stream_world){.env = tm_env_real(), .log = in->log, .store = in->store, .project_dir = in->config.dir};
+	TM_TRY(each_file(in, "tables", ".cql", run_cql_file, err));
+	if (!options->no_doors)
+		TM_TRY(start_doors(in, options, err));
+	struct tm_sql_options sql = {.world = &in->world, .time_zone = "UTC"};
+	in->sql = tm_sql_new(&sql);
+	TM_TRY(each_file(in, "pipelines", ".sql", load_pipeline, err));
+	TM_TRY(start_queries(in, err));
+	TM_TRY(start_dags(in, options, err));
+	if (!options->no_doors) {
+		TM_TRY(start_http(in, options, err));
+		tm_http_server_ready(in->http, true);
+	}
+	return TM_OK;
+}
+
+tm_rc tm_instance_start(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
+{
+	memset(in, 0, sizeof *in);
+	tm_arena_init(&in->arena);
+	in->started_ns = tm_mono_ns(tm_env_real());
+	tm_rc rc = start(in, dir, options, err);
+	if (rc != TM_OK)
+		tm_instance_stop(in);
+	return rc;
+}
+
+void tm_instance_stop(struct tm_instance *in)
+{
+	struct tm_http_server *http = in->http;
+	if (http)
+		tm_http_server_ready(http, false);
+	tm_airflow_stop(in->airflow);
+	if (in->dag)
+		tm_dag_close(in->dag);
+	for (size_t p = 0; p < in->pipeline_count; p++)
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
+			if (in->pipelines[p].queries[q])
+				tm_query_stop(in->pipelines[p].queries[q]);
+	__atomic_store_n(&in->http, NULL, __ATOMIC_RELEASE);
+	tm_http_server_stop(http);
+	for (size_t p = 0; p < in->pipeline_count; p++)
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
+			tm_query_free(in->pipelines[p].queries[q]);
+	tm_kafka_server_stop(in->kafka);
+	tm_cassandra_server_stop(in->cassandra);
+	if (in->sql)
+		tm_sql_free(in->sql);
+	if (in->store)
+		tm_store_close(in->store);
+	tm_log_close(in->log);
+	tm_arena_done(&in->arena);
+	tm_config_done(&in->config);
+	memset(in, 0, sizeof *in);
+}
+
+bool tm_instance_idle(struct tm_instance *in)
+{
+	if (in->dag && !tm_dag_idle(in->dag))
+		return false;
+	for (size_t p = 0; p < in->pipeline_count; p++)
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
+			if (!tm_query_caught_up(in->pipelines[p].queries[q]))
+				return false;
+	return true;
+}

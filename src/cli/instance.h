@@ -1,0 +1,51 @@
+/* One running project: every part started in order, and stopped in the reverse. */
+#ifndef TM_CLI_INSTANCE_H
+#define TM_CLI_INSTANCE_H
+#include "cli/config.h"
+#include "airflow/airflow.h"
+#include "cassandra/cassandra.h"
+#include "dag/dag.h"
+#include "http/http.h"
+#include "kafka/kafka.h"
+#include "log/log.h"
+#include "sql/sql.h"
+#include "table/table.h"
+
+struct tm_pipeline_run {
+	const struct tm_pipeline *pipeline;
+	struct tm_query **queries;          /* one per query of the pipeline */
+};
+struct tm_instance {
+	struct tm_config config;
+	struct tm_arena arena;
+	struct tm_log *log;
+	struct tm_store *store;
+	struct tm_kafka_server *kafka;
+	struct tm_cassandra_server *cassandra;
+	struct tm_dag *dag;
+	struct tm_airflow *airflow;
+	struct tm_http_server *http;
+	struct tm_stream_world world;
+	struct tm_sql *sql;
+	struct tm_pipeline_run *pipelines;
+	size_t pipeline_count;
+	struct tm_http_pipeline *shown;
+	int64_t started_ns;
+};
+struct tm_instance_options {
+	bool until_idle;        /* DAGs: only what is due now, and what is triggered */
+	bool next_free_port;    /* where a port is taken: the next free one, said */
+	bool no_doors;          /* none of the three ports */
+};
+/* On error everything that was started is stopped again. */
+tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options, struct tm_err *err) TM_CHECKED;
+void tm_instance_stop(struct tm_instance *instance);
+/* What the DAG files' door is started with; also for `check`. */
+void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow_options *ret);
+/* All that is due has ended and every pipeline has consumed its topics to the end and committed. */
+bool tm_instance_idle(struct tm_instance *instance);
+/* {"dags": …, "topics": …, "pipelines": …, "tables": …, "dead_letters": …, "findings": …, "ok": …}; *ret_ok: no DAG run and no pipeline failed. */
+tm_rc tm_instance_summary_json(struct tm_instance *instance, struct tm_buf *out, bool *ret_ok, struct tm_err *err) TM_CHECKED;
+/* The same for people. */
+void tm_summary_text(struct tm_str json, bool color, struct tm_buf *out);
+#endif

@@ -1,0 +1,203 @@
+/* What a run came to: as JSON, and for people. */
+#include "cli/instance.h"
+#include "cli/diagnose.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static json_t *text(struct tm_str s) { return json_stringn_nocheck(s.at ? s.at : "", s.len); }
+
+static json_t *topics_json(struct tm_instance *in)
+{
+	json_t *list = json_array();
+	struct tm_topic **topics;
+	size_t n = tm_log_topics(in->log, &topics);
+	for (size_t i = 0; i < n; i++) {
+		if (!tm_topic_internal(topics[i])) {
+			int64_t records = 0;
+			for (int32_t p = 0; p < tm_topic_partitions(topics[i]); p++) {
+				struct tm_log_offsets o;
+				if (tm_log_offsets(topics[i], p, &o, NULL) == TM_OK)
+					records += o.high_watermark - o.start;
+			}
+			json_array_append_new(list, json_pack("{s:o, s:i, s:I}", "name", text(tm_topic_name(topics[i])), "partitions",
+							      (int)tm_topic_partitions(topics[i]), "records", (json_int_t)records));
+		}
+		tm_topic_unref(topics[i]);
+	}
+	free(topics);
+	return list;
+}
+
+static json_t *query_json(const struct tm_query_progress *p, struct tm_str file)
+{
+	static const char *const states[] = {"running", "stopped", "failed"};
+	json_t *dead = json_object();
+	int64_t dead_total = 0;
+	for (size_t i = 0; i < p->dead_count; i++) {
+		json_object_set_new(dead, p->dead[i].reason, json_integer(p->dead[i].rows));
+		dead_total += p->dead[i].rows;
+	}
+	json_t *q = json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name", text(p->name), "file", text(file), "state", states[p->state], "batches",
+			      (json_int_t)p->batches, "rows_read", (json_int_t)p->rows_read, "rows_written", (json_int_t)p->rows_written, "rows_late",
+			      (json_int_t)p->rows_late, "rows_dead_lettered", (json_int_t)dead_total, "dead_lettered", dead);
+	if (p->watermark_ms != INT64_MIN) {
+		char when[40];
+		time_t seconds = (time_t)(p->watermark_ms / 1000);
+		struct tm tm;
+		gmtime_r(&seconds, &tm);
+		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+		json_object_set_new(q, "watermark", json_string(when));
+	} else {
+		json_object_set_new(q, "watermark", json_null());
+	}
+	if (p->state == TM_QUERY_FAILED)
+		json_object_set_new(q, "error", json_pack("{s:s, s:s, s:s, s:s}", "class", p->error.klass, "message", p->error.what, "detail", p->error.detail, "hint",
+							  p->error.hint));
+	return q;
+}
+
+static json_t *pipelines_json(struct tm_instance *in, bool *ok)
+{
+	json_t *list = json_array();
+	struct tm_arena arena;
+	tm_arena_init(&arena);
+	for (size_t i = 0; i < in->pipeline_count; i++)
+		for (size_t q = 0; q < in->pipelines[i].pipeline->query_count; q++) {
+			struct tm_query_progress p;
+			tm_query_progress(in->pipelines[i].queries[q], &arena, &p);
+			json_array_append_new(list, query_json(&p, in->pipelines[i].pipeline->file));
+			*ok &= p.state != TM_QUERY_FAILED;
+		}
+	tm_arena_done(&arena);
+	return list;
+}
+
+static json_t *tables_json(struct tm_instance *in)
+{
+	json_t *list = json_array();
+	const struct tm_table_def **tables;
+	size_t n = tm_store_tables(in->store, &tables);
+	for (size_t i = 0; i < n; i++) {
+		int64_t rows = 0;
+		json_t *count = tm_table_count(in->store, tables[i], &rows, NULL) == TM_OK ? json_integer(rows) : json_null();
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name", text(tables[i]->name), "rows", count));
+		tm_table_def_unref(in->store, tables[i]);
+	}
+	free(tables);
+	return list;
+}
+
+tm_rc tm_instance_summary_json(struct tm_instance *in, struct tm_buf *out, bool *ret_ok, struct tm_err *err)
+{
+	bool ok = true;
+	json_t *dags = json_array();
+	if (in->dag) {
+		struct tm_buf raw = {0};
+		TM_TRY(tm_dag_summary_json(in->dag, &raw, err));
+		json_decref(dags);
+		dags = json_loadb(raw.at, raw.len, 0, NULL);
+		tm_buf_done(&raw);
+		struct tm_dag_counts counts;
+		tm_dag_counts(in->dag, &counts);
+		ok &= counts.runs_failed == 0 && counts.import_errors == 0;
+	}
+	json_t *pipelines = pipelines_json(in, &ok), *topics = topics_json(in), *tables = tables_json(in);
+	struct tm_buf raw = {0};
+	tm_diagnose_json(in, &raw);
+	json_t *findings = json_loadb(raw.at, raw.len, 0, NULL);
+	tm_buf_done(&raw);
+	double elapsed = (double)(tm_mono_ns(tm_env_real()) - in->started_ns) / 1e9;
+	json_t *all = json_pack("{s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "ok", ok, "elapsed_s", elapsed, "dags", dags ? dags : json_array(), "topics", topics, "pipelines",
+				pipelines, "tables", tables, "findings", findings ? findings : json_array());
+	char *s = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	tm_buf_cstr_put(out, s);
+	free(s);
+	json_decref(all);
+	*ret_ok = ok;
+	return TM_OK;
+}
+
+/* ---- for people ---- */
+
+static void paint(struct tm_buf *out, bool color, const char *code, const char *s)
+{
+	if (color)
+		tm_buf_printf(out, "\033[%sm%s\033[0m", code, s);
+	else
+		tm_buf_cstr_put(out, s);
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	return s ? s : "";
+}
+
+static long long num(const json_t *o, const char *key) { return (long long)json_integer_value(json_object_get(o, key)); }
+
+static void dags_text(const json_t *dags, bool color, struct tm_buf *out)
+{
+	size_t i;
+	json_t *d;
+	json_array_foreach(dags, i, d) {
+		const json_t *runs = json_object_get(d, "runs");
+		size_t r;
+		json_t *run;
+		json_array_foreach(runs, r, run) {
+			bool good = strcmp(str(run, "state"), "success") == 0;
+			tm_buf_printf(out, "  dag      %-28s ", str(d, "dag_id"));
+			paint(out, color, good ? "32" : "31", str(run, "state"));
+			const json_t *tasks = json_object_get(run, "tasks");
+			const char *state;
+			json_t *n;
+			tm_buf_cstr_put(out, "  tasks:");
+			json_object_foreach((json_t *)(uintptr_t)tasks, state, n)
+				if (json_is_integer(n))
+					tm_buf_printf(out, " %lld %s", (long long)json_integer_value(n), state);
+			tm_buf_printf(out, "  (%s)\n", str(run, "run_id"));
+		}
+	}
+}
+
+void tm_summary_text(struct tm_str raw, bool color, struct tm_buf *out)
+{
+	json_t *all = json_loadb(raw.at, raw.len, 0, NULL), *x;
+	size_t i;
+	dags_text(json_object_get(all, "dags"), color, out);
+	json_array_foreach(json_object_get(all, "topics"), i, x)
+		tm_buf_printf(out, "  topic    %-28s %lld records, %lld partition%s\n", str(x, "name"), num(x, "records"), num(x, "partitions"),
+			      num(x, "partitions") == 1 ? "" : "s");
+	json_array_foreach(json_object_get(all, "pipelines"), i, x) {
+		tm_buf_printf(out, "  pipeline %-28s %lld read, %lld written, %lld dead-lettered", str(x, "name"), num(x, "rows_read"), num(x, "rows_written"),
+			      num(x, "rows_dead_lettered"));
+		const char *reason;
+		json_t *n;
+		const char *between = " (";
+		json_object_foreach(json_object_get(x, "dead_lettered"), reason, n) {
+			tm_buf_printf(out, "%s%lld %s", between, (long long)json_integer_value(n), reason);
+			between = ", ";
+		}
+		tm_buf_cstr_put(out, strcmp(between, " (") ? ")" : "");
+		if (strcmp(str(x, "state"), "failed") == 0) {
+			tm_buf_char(out, ' ');
+			paint(out, color, "31", "failed");
+			tm_buf_printf(out, "\n           [%s] %s", str(json_object_get(x, "error"), "class"), str(json_object_get(x, "error"), "message"));
+		}
+		tm_buf_char(out, '\n');
+	}
+	json_array_foreach(json_object_get(all, "tables"), i, x) {
+		char name[200];
+		snprintf(name, sizeof name, "%s.%s", str(x, "keyspace"), str(x, "name"));
+		tm_buf_printf(out, "  table    %-28s %lld rows\n", name, num(x, "rows"));
+	}
+	json_t *findings = json_object_get(all, "findings");
+	if (json_array_size(findings)) {
+		char *s = json_dumps(findings, JSON_COMPACT);
+		tm_findings_text(tm_str_of(s), color, out);
+		free(s);
+	}
+	json_decref(all);
+}

@@ -1,0 +1,196 @@
+/* `tidemill up`: runs a project until a signal, or until all that is due is done. */
+#include "cli/command.h"
+#include "cli/instance.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct up {
+	struct tm_common common;
+	bool until_idle, next_free_port, quiet;
+	const char *dir;
+	struct tm_texts triggers;
+};
+
+static int signals_open(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* True when a signal that ends us came within wait_ms. */
+static bool signalled(int fd, int wait_ms)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+	return poll(&p, 1, wait_ms) > 0;
+}
+
+static tm_rc loaded(struct tm_instance *in, int fd, bool *ret_stop)
+{
+	struct tm_dag_counts counts = {0};
+	while (in->dag && (tm_dag_counts(in->dag, &counts), counts.files_loading > 0))
+		if (signalled(fd, 2)) {
+			*ret_stop = true;
+			break;
+		}
+	return TM_OK;
+}
+
+static tm_rc trigger(struct tm_instance *in, const struct tm_texts *ids, struct tm_err *err)
+{
+	for (size_t i = 0; i < ids->count; i++) {
+		char run_id[256];
+		if (!in->dag)
+			return tm_fail(err, TM_NOT_FOUND, "there is no DAG %s: the project has no dags directory", ids->items[i]);
+		const struct tm_dag_trigger how = {.logical_date_us = TM_DAG_NEVER};
+		TM_TRY(tm_dag_trigger(in->dag, ids->items[i], &how, run_id, err));
+	}
+	return TM_OK;
+}
+
+static void banner(const struct tm_instance *in, double seconds)
+{
+	const struct tm_config *c = &in->config;
+	size_t queries = 0;
+	for (size_t i = 0; i < in->pipeline_count; i++)
+		queries += in->pipelines[i].pipeline->query_count;
+	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries, queries == 1 ? "y" : "ies");
+	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", c->http.host, c->http.port, c->kafka.host, c->kafka.port,
+		c->cassandra.host, c->cassandra.port);
+}
+
+/* Other commands find an instance that took other ports by this file. */
+static void address_write(const struct tm_instance *in)
+{
+	char path[4200];
+	snprintf(path, sizeof path, "%s/http.address", in->config.data);
+	struct tm_buf text = {0};
+	tm_buf_printf(&text, strchr(in->config.http.host, ':') ? "[%s]:%d\n" : "%s:%d\n", in->config.http.host, in->config.http.port);
+	struct tm_err err;
+	if (tm_file_replace(tm_env_real(), path, tm_buf_str(&text), &err) != TM_OK)
+		tm_say_err("tidemill", &err);
+	tm_buf_done(&text);
+}
+
+static void address_remove(const char *data)
+{
+	char path[4200];
+	snprintf(path, sizeof path, "%s/http.address", data);
+	unlink(path);
+}
+
+/* Waits for the end of all that is due; tells where it stands after 300 ms, once a second. */
+static bool wait_idle(struct tm_instance *in, int fd, bool quiet)
+{
+	int64_t start = tm_mono_ns(tm_env_real()), told = 0;
+	int calm = 0;
+	while (calm < 2) {
+		calm = tm_instance_idle(in) ? calm + 1 : 0;
+		if (signalled(fd, calm ? 10 : 5))
+			return false;
+		int64_t ms = (tm_mono_ns(tm_env_real()) - start) / 1000000;
+		if (quiet || ms < 300 || ms / 1000 == told)
+			continue;
+		told = ms / 1000;
+		struct tm_dag_counts counts = {0};
+		if (in->dag)
+			tm_dag_counts(in->dag, &counts);
+		fprintf(stderr, "%s  %lld s: %d DAG run%s active, %d task%s running%s", isatty(2) ? "\r\033[K" : "", (long long)told, counts.runs_active,
+			counts.runs_active == 1 ? "" : "s", counts.tasks_running, counts.tasks_running == 1 ? "" : "s", isatty(2) ? "" : "\n");
+	}
+	if (told && isatty(2))
+		fprintf(stderr, "\n");
+	return true;
+}
+
+static tm_rc finish(struct tm_instance *in, const struct up *up, bool *ret_ok, struct tm_err *err)
+{
+	struct tm_buf summary = {0};
+	tm_rc rc = tm_instance_summary_json(in, &summary, ret_ok, err);
+	if (rc == TM_OK && up->common.json) {
+		tm_buf_char(&summary, '\n');
+		fwrite(summary.at, 1, summary.len, stdout);
+	} else if (rc == TM_OK) {
+		struct tm_buf text = {0};
+		tm_summary_text(tm_buf_str(&summary), tm_color(1), &text);
+		fwrite(text.at, 1, text.len, stdout);
+		tm_buf_done(&text);
+	}
+	fflush(stdout);
+	tm_buf_done(&summary);
+	return rc;
+}
+
+static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *err)
+{
+	struct tm_instance in;
+	const struct tm_instance_options options = {.until_idle = up->until_idle, .next_free_port = up->next_free_port};
+	TM_TRY(tm_instance_start(&in, up->dir, &options, err));
+	address_write(&in);
+	if (!up->common.json && !up->quiet)
+		banner(&in, (double)(tm_mono_ns(tm_env_real()) - in.started_ns) / 1e9);
+	bool stop = false, ok = true;
+	tm_rc rc = loaded(&in, fd, &stop);
+	if (rc == TM_OK)
+		rc = trigger(&in, &up->triggers, err);
+	if (rc == TM_OK && up->until_idle && !stop) {
+		bool done = wait_idle(&in, fd, up->common.json || up->quiet);
+		rc = finish(&in, up, &ok, err);
+		*ret_status = ok && done ? 0 : 1;
+	} else if (rc == TM_OK) {
+		while (!stop)
+			stop = signalled(fd, -1);
+		if (!up->common.json && !up->quiet)
+			fprintf(stderr, "\nstopping\n");
+		*ret_status = 0;
+	}
+	address_remove(in.config.data);
+	tm_instance_stop(&in);
+	return rc;
+}
+
+int tm_command_up(const struct tm_command *self, int argc, char **argv)
+{
+	struct up up = {0};
+	const struct tm_arg args[] = {
+		{"--until-idle", TM_ARG_FLAG, &up.until_idle, NULL, "run what is due, let the pipelines catch up, print a summary, end"},
+		{"--trigger", TM_ARG_TEXTS, &up.triggers, "DAG_ID", "also start a run of this DAG (may be given again)"},
+		{"--next-free-port", TM_ARG_FLAG, &up.next_free_port, NULL, "where a port is taken, listen on the next free one"},
+		{"--quiet", TM_ARG_FLAG, &up.quiet, NULL, "print nothing but the summary and errors"},
+		TM_COMMON_ARGS(&up.common),
+	};
+	struct tm_texts words = {0};
+	int status = 0;
+	if (tm_command_parse(self, argc, argv, args, sizeof args / sizeof *args, &up.common, &words, &status)) {
+		up.dir = words.count ? words.items[0] : up.common.project ? up.common.project : ".";
+		struct tm_err err;
+		if (words.count > 1) {
+			tm_fail(&err, TM_INVALID, "one project directory at a time, not also '%s'", words.items[1]);
+			status = (tm_command_fail(&err, up.common.json, (struct tm_str){0}), 2);
+		} else {
+			if (up.quiet || up.common.json)
+				tm_say_level_set(TM_SAY_WARN);
+			int fd = signals_open();
+			if (run(&up, fd, &status, &err) != TM_OK) {
+				struct tm_buf source = {0};
+				if (err.file[0] && err.line)
+					(void)!tm_file_read(tm_env_real(), err.file, TM_LIMIT_SQL_BYTES, &source, NULL);
+				status = tm_command_fail(&err, up.common.json, tm_buf_str(&source));
+				tm_buf_done(&source);
+			}
+			close(fd);
+		}
+	}
+	tm_texts_done(&words);
+	tm_texts_done(&up.triggers);
+	return status;
+}
