@@ -1,3 +1,39 @@
 #!/bin/sh
-# Placeholder of the order of things: replaced by the real installer.
-exit 0
+# tools/setup.sh WHAT…: installs the Debian (or Ubuntu) packages that WHAT (build, run, test, check) needs and that are missing, with a
+# word on what and why. NO_INSTALL=1 only tells. Fast when nothing is missing.
+set -eu
+list=$(dirname "$0")/packages.txt
+missing=
+for what in "$@"; do
+	while read -r package for why; do
+		case $package in ''|'#'*) continue ;; esac
+		[ "$for" = "$what" ] || continue
+		case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
+		installed) ;;
+		*)
+			[ -n "$missing" ] || echo "Missing packages:"
+			printf '  %-22s %s\n' "$package" "$why"
+			missing="$missing $package" ;;
+		esac
+	done <"$list"
+done
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "This is no Debian or Ubuntu: please install what these packages hold, then call make again."
+	exit 1
+fi
+if [ "${NO_INSTALL:-0}" = 1 ]; then
+	echo "NO_INSTALL=1: nothing is installed. Install them with: apt-get install$missing"
+	exit 1
+fi
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "Installing them with apt-get …"
+export DEBIAN_FRONTEND=noninteractive
+if ! $sudo apt-get install -y --no-install-recommends $missing >/tmp/tidemill-apt.log 2>&1; then
+	{ $sudo apt-get update && $sudo apt-get install -y --no-install-recommends $missing; } >/tmp/tidemill-apt.log 2>&1 || {
+		tail -n 20 /tmp/tidemill-apt.log
+		echo "apt-get failed (its output is in /tmp/tidemill-apt.log). Install them by hand, then call make again:$missing"
+		exit 1
+	}
+fi
