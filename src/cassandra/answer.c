@@ -373,6 +373,7 @@ static void execute(struct answering *a)
 	struct tm_cql_session session = session_of(a);
 	struct tm_cql_result result = {0};
 	struct tm_err err = {0};
+	__atomic_add_fetch(&s->prepared.executed, 1, __ATOMIC_RELAXED);
 	struct executing x = execute_begin(a, p->settles);
 	tm_rc rc = tm_cql_execute(&session, p->statement, &r->options, x.batch, &s->arena, &result, &err);
 	execute_end(a, &x, rc, &err, &result, &rows);

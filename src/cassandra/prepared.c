@@ -83,8 +83,10 @@ struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cac
 	struct tm_cass_prepared *p = tm_cass_prepared_find(cache, tm_str_n((const char *)id, 16));
 	if (p)
 		tm_cass_prepared_drop(cache, p);
-	while (cache->oldest && (cache->count >= cache->limit || cache->bytes + text.len > TEXT_LIMIT_BYTES))
+	while (cache->oldest && (cache->count >= cache->limit || cache->bytes + text.len > TEXT_LIMIT_BYTES)) {
 		tm_cass_prepared_drop(cache, cache->oldest);
+		__atomic_add_fetch(&cache->evicted, 1, __ATOMIC_RELAXED);
+	}
 	p = tm_zalloc(sizeof *p);
 	memcpy(p->id, id, 16);
 	p->statement = statement;

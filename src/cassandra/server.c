@@ -331,12 +331,34 @@ static void server_free(struct tm_cassandra_server *s)
 	free(s);
 }
 
+/* Drivers know a node by this: made once, kept in the store. */
+static tm_rc host_id_find(struct tm_cassandra_server *s, struct tm_err *err)
+{
+	struct tm_buf kept = {0};
+	bool found = false;
+	tm_rc rc = tm_store_get_bytes(s->store, "cassandra", TM_STR("host_id"), &kept, &found, err);
+	if (rc == TM_OK && found && kept.len == sizeof s->host_id) {
+		memcpy(s->host_id, kept.at, sizeof s->host_id);
+	} else if (rc == TM_OK) {
+		tm_random(s->env, s->host_id, sizeof s->host_id);
+		s->host_id[6] = (uint8_t)((s->host_id[6] & 0x0F) | 0x40);
+		s->host_id[8] = (uint8_t)((s->host_id[8] & 0x3F) | 0x80);
+		struct tm_table_batch *batch = tm_table_batch_new(s->store);
+		tm_table_batch_put_bytes(batch, "cassandra", TM_STR("host_id"), tm_str_n((const char *)s->host_id, sizeof s->host_id));
+		rc = tm_table_batch_commit(batch, true, err);
+		tm_table_batch_free(batch);
+	}
+	tm_buf_done(&kept);
+	return rc;
+}
+
 tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandra_options *o, struct tm_cassandra_server **ret, struct tm_err *err)
 {
 	struct tm_cassandra_server *s = tm_zalloc(sizeof *s);
 	tm_rc rc;
 	s->store = store;
 	s->env = tm_env_real();
+	s->started_us = tm_now_us(s->env);
 	snprintf(s->host, sizeof s->host, "%s", o->host ? o->host : "127.0.0.1");
 	snprintf(s->cluster_name, sizeof s->cluster_name, "%s", o->cluster_name ? o->cluster_name : "Test Cluster");
 	s->port = o->port;
@@ -352,6 +374,8 @@ tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandr
 	s->listener.data = s->wake.data = s->check.data = s;
 	uv_check_start(&s->check, on_check);
 	rc = tm_cass_committer_start(s, err);
+	if (rc == TM_OK)
+		rc = host_id_find(s, err);
 	if (rc == TM_OK)
 		rc = listen_on(s, err);
 	if (rc == TM_OK)

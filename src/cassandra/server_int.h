@@ -61,6 +61,7 @@ struct tm_cass_prepared {
 struct tm_cass_prepared_cache {
 	struct tm_cass_prepared **slots;
 	size_t slot_count, count, limit, bytes;
+	int64_t evicted, executed;      /* atomic */
 	struct tm_cass_prepared *oldest, *newest;
 	pthread_mutex_t lock; /* rank: leaf; system.prepared_statements reads from any thread */
 };
@@ -82,9 +83,13 @@ struct tm_cass_trace {
 	char text[400];
 };
 
+struct tm_cass_system;
 struct tm_cassandra_server {
 	struct tm_store *store;
 	const struct tm_env *env;
+	struct tm_cass_system *system;
+	int64_t started_us;
+	uint8_t host_id[16];           /* the same as long as the store lives */
 	char host[128], cluster_name[128];
 	int port;
 	uv_loop_t loop;
