@@ -1,0 +1,5 @@
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n icu-uc)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+target_link_libraries(tm_sql PUBLIC PkgConfig::ICU PkgConfig::PCRE2 PkgConfig::CRYPTO PkgConfig::ZLIB)
