@@ -1,5 +1,5 @@
 /* Spark's type coercion: AnsiTypeCoercion where ANSI is on, TypeCoercion else. */
-#include "sql/fn_int.h"
+#include "sql/fn_arith.h"
 
 static bool atomic(const struct tm_type *t)
 {
