@@ -73,14 +73,14 @@ RUN(to_decimal)
 
 RUN(to_date)
 {
-	const struct tm_zone *zone = fn_zone(ev->session);
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int32_t v = 0;
 		int64_t us;
 		if (LIVE(i) && !tm_date_parse(in->str[i], &v)) {
 			if (p->special && tm_special_time(in->str[i], zone, ev->session->now_us, &us))
-				v = (int32_t)tm_micros_to_days(tm_zone_to_local(zone, us));
+				v = (int32_t)tm_micros_to_days(tm_sql_zone_to_local(zone, us));
 			else
 				TM_TRY(bad(ev, p, in, i, out));
 		}
@@ -91,7 +91,7 @@ RUN(to_date)
 
 RUN(to_timestamp)
 {
-	const struct tm_zone *zone = fn_zone(ev->session);
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	bool ntz = p->to->kind == TM_T_TIMESTAMP_NTZ;
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
@@ -100,7 +100,7 @@ RUN(to_timestamp)
 		if (!ok && p->special && tm_special_time(in->str[i], zone, ev->session->now_us, &v)) {
 			ok = true;
 			if (ntz && v)
-				v = tm_zone_to_local(zone, v);
+				v = tm_sql_zone_to_local(zone, v);
 		}
 		if (!ok)
 			TM_TRY(bad(ev, p, in, i, out));
@@ -123,7 +123,7 @@ cast_run *cast_from_string_run(const struct tm_type *to)
 /* All rows' texts go into one piece of the arena; the views are set when it no longer moves. */
 tm_rc cast_to_string(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
 {
-	const struct tm_zone *zone = fn_zone(ev->session);
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	struct tm_buf text = {0};
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {

@@ -17,35 +17,35 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 /* ---- among the times ---- */
 RUN(date_ts)
 {
-	const struct tm_zone *zone = p->to->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc();
+	const struct tm_sql_zone *zone = p->to->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
-		out->i64[i] = LIVE(i) ? tm_zone_to_utc(zone, in->i32[i] * TM_US_DAY) : 0;
+		out->i64[i] = LIVE(i) ? tm_sql_zone_to_utc(zone, in->i32[i] * TM_US_DAY) : 0;
 	return TM_OK;
 }
 RUN(ts_date)
 {
-	const struct tm_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc();
+	const struct tm_sql_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
-		out->i32[i] = (int32_t)tm_micros_to_days(tm_zone_to_local(zone, in->i64[i]));
+		out->i32[i] = (int32_t)tm_micros_to_days(tm_sql_zone_to_local(zone, in->i64[i]));
 	return TM_OK;
 }
 RUN(ts_ts) /* with zone to without, or back */
 {
-	const struct tm_zone *zone = fn_zone(ev->session);
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	bool to_local = p->to->kind == TM_T_TIMESTAMP_NTZ;
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
-		out->i64[i] = to_local ? tm_zone_to_local(zone, in->i64[i]) : tm_zone_to_utc(zone, in->i64[i]);
+		out->i64[i] = to_local ? tm_sql_zone_to_local(zone, in->i64[i]) : tm_sql_zone_to_utc(zone, in->i64[i]);
 	return TM_OK;
 }
 RUN(ts_time)
 {
-	const struct tm_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc();
+	const struct tm_sql_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
-		out->i64[i] = tm_floor_mod(tm_zone_to_local(zone, in->i64[i]), TM_US_DAY) * 1000;
+		out->i64[i] = tm_floor_mod(tm_sql_zone_to_local(zone, in->i64[i]), TM_US_DAY) * 1000;
 	return TM_OK;
 }
 RUN(time_time)

@@ -257,21 +257,21 @@ static bool local_of_parts(const struct timestamp_parts *p, int64_t days, int64_
 	return !__builtin_add_overflow(us, p->v[3] * TM_US_HOUR + p->v[4] * TM_US_MINUTE + p->v[5] * TM_US_SECOND + p->v[6], ret);
 }
 
-bool tm_timestamp_parse(struct tm_str s, const struct tm_zone *zone, int64_t now_us, int64_t *ret)
+bool tm_timestamp_parse(struct tm_str s, const struct tm_sql_zone *zone, int64_t now_us, int64_t *ret)
 {
 	struct timestamp_parts p;
 	int64_t days, local;
 	if (!timestamp_split(s, &p))
 		return false;
-	if (p.zone.at && !(zone = tm_zone_find(p.zone)))
+	if (p.zone.at && !(zone = tm_sql_zone_find(p.zone)))
 		return false;
 	if (p.time_only)
-		days = tm_micros_to_days(tm_zone_to_local(zone, now_us));
+		days = tm_micros_to_days(tm_sql_zone_to_local(zone, now_us));
 	else if (!date_ok(p.v[0], (int)p.v[1], (int)p.v[2], &days))
 		return false;
 	if (!local_of_parts(&p, days, &local))
 		return false;
-	*ret = tm_zone_to_utc(zone, local);
+	*ret = tm_sql_zone_to_utc(zone, local);
 	return true;
 }
 
@@ -281,7 +281,7 @@ bool tm_timestamp_ntz_parse(struct tm_str s, bool allow_zone, int64_t *ret)
 	int64_t days;
 	if (!timestamp_split(s, &p) || p.time_only || !date_ok(p.v[0], (int)p.v[1], (int)p.v[2], &days))
 		return false;
-	if (p.zone.at && (!allow_zone || !tm_zone_find(p.zone)))
+	if (p.zone.at && (!allow_zone || !tm_sql_zone_find(p.zone)))
 		return false;
 	return local_of_parts(&p, days, ret);
 }
@@ -308,7 +308,7 @@ bool tm_time_parse(struct tm_str s, int64_t *ret_nanos)
 	return true;
 }
 
-bool tm_special_time(struct tm_str s, const struct tm_zone *zone, int64_t now_us, int64_t *ret)
+bool tm_special_time(struct tm_str s, const struct tm_sql_zone *zone, int64_t now_us, int64_t *ret)
 {
 	s = trim(s);
 	if (tm_str_iis(s, "epoch")) {
@@ -322,8 +322,8 @@ bool tm_special_time(struct tm_str s, const struct tm_zone *zone, int64_t now_us
 	static const char *const words[] = {"yesterday", "today", "tomorrow"};
 	for (int i = 0; i < 3; i++) {
 		if (tm_str_iis(s, words[i])) {
-			int64_t days = tm_micros_to_days(tm_zone_to_local(zone, now_us));
-			*ret = tm_zone_to_utc(zone, (days + i - 1) * TM_US_DAY);
+			int64_t days = tm_micros_to_days(tm_sql_zone_to_local(zone, now_us));
+			*ret = tm_sql_zone_to_utc(zone, (days + i - 1) * TM_US_DAY);
 			return true;
 		}
 	}

@@ -32,19 +32,19 @@ struct tm_local {                                       /* a local date and time
 void tm_local_of(int64_t local_us, struct tm_local *ret);
 
 /* ---- time zones ---- immutable, live as long as the process. */
-struct tm_zone;
-const struct tm_zone *tm_zone_find(struct tm_str id);   /* as ZoneId.of with Spark's relaxations; NULL = no such zone */
-const struct tm_zone *tm_zone_utc(void);
-struct tm_str tm_zone_id(const struct tm_zone *zone);
-int32_t tm_zone_offset(const struct tm_zone *zone, int64_t utc_seconds);
+struct tm_sql_zone;
+const struct tm_sql_zone *tm_sql_zone_find(struct tm_str id);   /* as ZoneId.of with Spark's relaxations; NULL = no such zone */
+const struct tm_sql_zone *tm_sql_zone_utc(void);
+struct tm_str tm_sql_zone_id(const struct tm_sql_zone *zone);
+int32_t tm_sql_zone_offset(const struct tm_sql_zone *zone, int64_t utc_seconds);
 /* In a gap the time moves on by the gap's length, in an overlap the earlier offset holds. */
-int64_t tm_zone_to_utc(const struct tm_zone *zone, int64_t local_us);
-static inline int64_t tm_zone_to_local(const struct tm_zone *zone, int64_t us)
+int64_t tm_sql_zone_to_utc(const struct tm_sql_zone *zone, int64_t local_us);
+static inline int64_t tm_sql_zone_to_local(const struct tm_sql_zone *zone, int64_t us)
 {
-	return us + tm_zone_offset(zone, tm_floor_div(us, TM_US_SECOND)) * TM_US_SECOND;
+	return us + tm_sql_zone_offset(zone, tm_floor_div(us, TM_US_SECOND)) * TM_US_SECOND;
 }
 /* "PST", "Pacific Standard Time". */
-void tm_zone_name(const struct tm_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out);
+void tm_sql_zone_name(const struct tm_sql_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out);
 
 /* ---- text ---- */
 void tm_date_text(int64_t days, struct tm_buf *out);
@@ -52,11 +52,11 @@ void tm_timestamp_text(int64_t local_us, struct tm_buf *out);
 void tm_time_text(int64_t nanos, struct tm_buf *out);
 bool tm_date_parse(struct tm_str s, int32_t *ret);
 /* zone: of texts that name none. now_us: for texts with a time only. */
-bool tm_timestamp_parse(struct tm_str s, const struct tm_zone *zone, int64_t now_us, int64_t *ret);
+bool tm_timestamp_parse(struct tm_str s, const struct tm_sql_zone *zone, int64_t now_us, int64_t *ret);
 bool tm_timestamp_ntz_parse(struct tm_str s, bool allow_zone, int64_t *ret);
 bool tm_time_parse(struct tm_str s, int64_t *ret_nanos);
 /* "epoch", "now", "today", "tomorrow", "yesterday" as a time in zone. */
-bool tm_special_time(struct tm_str s, const struct tm_zone *zone, int64_t now_us, int64_t *ret_us);
+bool tm_special_time(struct tm_str s, const struct tm_sql_zone *zone, int64_t now_us, int64_t *ret_us);
 
 /* ---- intervals ---- */
 /* "INTERVAL '1-2' YEAR TO MONTH", or only the quoted part where it is not `ansi_prefix`. */
@@ -73,8 +73,8 @@ const char *tm_interval_field_name(int field);
 struct tm_pattern;
 /* err: INVALID_DATETIME_PATTERN…, INCONSISTENT_BEHAVIOR_CROSS_VERSION…; parsing refuses some letters that formatting takes. */
 tm_rc tm_pattern_new(struct tm_arena *arena, struct tm_str text, bool parsing, struct tm_pattern **ret, struct tm_err *err) TM_CHECKED;
-void tm_pattern_format(const struct tm_pattern *p, const struct tm_zone *zone, int64_t us, bool local, struct tm_buf *out);
+void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zone, int64_t us, bool local, struct tm_buf *out);
 /* *ret_local: date and time as written; *ret_zone NULL = none named. What is missing is filled from 1970-01-01 00:00.
  * why (may be NULL): Java's message when it fails. */
-bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_zone **ret_zone, struct tm_buf *why);
+bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone, struct tm_buf *why);
 #endif

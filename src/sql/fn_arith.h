@@ -10,7 +10,7 @@ struct fn_arith {
 };
 tm_rc fn_bind_numeric(struct tm_fn_bind *b, enum fn_arith_op op, bool try_form, struct tm_err *err) TM_CHECKED;
 /* Months, then days on the local clock of zone, then microseconds; false when it overflows. */
-bool fn_timestamp_shift(const struct tm_zone *zone, int64_t us, struct tm_interval v, int64_t *ret);
+bool fn_timestamp_shift(const struct tm_sql_zone *zone, int64_t us, struct tm_interval v, int64_t *ret);
 /* *ret_done: there is a date, timestamp or interval among the arguments, and the call is bound. */
 tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_form, bool *ret_done, struct tm_err *err) TM_CHECKED;
 const struct tm_type *fn_adjust_decimal(struct tm_arena *arena, int precision, int scale);

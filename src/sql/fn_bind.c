@@ -390,8 +390,8 @@ tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, .
 	return tm_fail_class(ev->err, TM_DATA, name, "22023", "The value of parameter(s) %.*s", TM_STR_ARG(why));
 }
 
-const struct tm_zone *fn_zone(const struct tm_session *session)
+const struct tm_sql_zone *fn_zone(const struct tm_session *session)
 {
-	const struct tm_zone *zone = session && session->time_zone ? tm_zone_find(tm_str_of(session->time_zone)) : NULL;
-	return zone ? zone : tm_zone_utc();
+	const struct tm_sql_zone *zone = session && session->time_zone ? tm_sql_zone_find(tm_str_of(session->time_zone)) : NULL;
+	return zone ? zone : tm_sql_zone_utc();
 }

@@ -40,11 +40,11 @@ KERNEL(time_field)
 {
 	enum part part = (enum part)(intptr_t)call->bound;
 	enum tm_type_kind kind = args[0].type->kind;
-	const struct tm_zone *zone = kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc();
+	const struct tm_sql_zone *zone = kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t us = kind == TM_T_TIME ? AT(0, i64, i) / 1000 : tm_floor_mod(tm_zone_to_local(zone, AT(0, i64, i)), TM_US_DAY);
+		int64_t us = kind == TM_T_TIME ? AT(0, i64, i) / 1000 : tm_floor_mod(tm_sql_zone_to_local(zone, AT(0, i64, i)), TM_US_DAY);
 		switch (part) {
 		case P_HOUR: ret->i32[i] = (int32_t)(us / TM_US_HOUR); break;
 		case P_MINUTE: ret->i32[i] = (int32_t)(us / TM_US_MINUTE % 60); break;
@@ -197,7 +197,7 @@ KERNEL(trunc_date)
 }
 KERNEL(trunc_time) /* date_trunc(format, timestamp) */
 {
-	const struct tm_zone *zone = args[1].type->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc();
+	const struct tm_sql_zone *zone = args[1].type->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	static const int64_t unit[] = {1, 1, 1000, TM_US_SECOND, TM_US_MINUTE};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
@@ -209,13 +209,13 @@ KERNEL(trunc_time) /* date_trunc(format, timestamp) */
 		} else if (level <= L_SECOND) {
 			ret->i64[i] = tm_floor_div(us, unit[level]) * unit[level];
 		} else {
-			int64_t local = tm_zone_to_local(zone, us);
+			int64_t local = tm_sql_zone_to_local(zone, us);
 			if (level <= L_HOUR) {
 				int64_t step = level == L_HOUR ? TM_US_HOUR : TM_US_MINUTE;
 				ret->i64[i] = us - tm_floor_mod(local, step);
 			} else {
 				int64_t days = tm_micros_to_days(local);
-				ret->i64[i] = tm_zone_to_utc(zone, (level == L_DAY ? days : trunc_days(days, level)) * TM_US_DAY);
+				ret->i64[i] = tm_sql_zone_to_utc(zone, (level == L_DAY ? days : trunc_days(days, level)) * TM_US_DAY);
 			}
 		}
 	}
@@ -266,12 +266,12 @@ KERNEL(add_months)
 }
 KERNEL(months_between)
 {
-	const struct tm_zone *zone = fn_zone(ev->session);
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
 		struct tm_local a, c;
-		int64_t la = tm_zone_to_local(zone, AT(0, i64, i)), lc = tm_zone_to_local(zone, AT(1, i64, i));
+		int64_t la = tm_sql_zone_to_local(zone, AT(0, i64, i)), lc = tm_sql_zone_to_local(zone, AT(1, i64, i));
 		tm_local_of(la, &a);
 		tm_local_of(lc, &c);
 		double months = (double)((a.year - c.year) * 12 + a.month - c.month);
@@ -434,12 +434,12 @@ BIND(make_date)
 KERNEL(make_timestamp)
 {
 	bool ntz = call->type->kind == TM_T_TIMESTAMP_NTZ, try_form = call->bound != NULL;
-	const struct tm_zone *session = fn_zone(ev->session);
+	const struct tm_sql_zone *session = fn_zone(ev->session);
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
 		int64_t y = AT(0, i32, i), m = AT(1, i32, i), d = AT(2, i32, i), h = AT(3, i32, i), min = AT(4, i32, i), us = (int64_t)AT(5, i128, i);
-		const struct tm_zone *zone = ntz ? tm_zone_utc() : call->arg_count > 6 ? tm_zone_find(STR_AT(6, i)) : session;
+		const struct tm_sql_zone *zone = ntz ? tm_sql_zone_utc() : call->arg_count > 6 ? tm_sql_zone_find(STR_AT(6, i)) : session;
 		long long v = 0;
 		char text[16];
 		const char *bad = bad_date_of(y, m, d, &v, text, sizeof text);
@@ -453,7 +453,7 @@ KERNEL(make_timestamp)
 		bool fraction = us > TM_US_MINUTE || us < 0;
 		if (!bad && !fraction && zone) {
 			int64_t local = tm_days_of(y, (int)m, (int)d) * TM_US_DAY + h * TM_US_HOUR + min * TM_US_MINUTE + us;
-			ret->i64[i] = tm_zone_to_utc(zone, local);
+			ret->i64[i] = tm_sql_zone_to_utc(zone, local);
 			continue;
 		}
 		if (!ev->session->ansi || try_form) {
@@ -487,9 +487,9 @@ BIND(make_timestamp)
 }
 
 /* ---- time zones ---- */
-static tm_rc zone_arg(struct tm_eval *ev, struct tm_str id, const struct tm_zone **ret)
+static tm_rc zone_arg(struct tm_eval *ev, struct tm_str id, const struct tm_sql_zone **ret)
 {
-	*ret = tm_zone_find(id);
+	*ret = tm_sql_zone_find(id);
 	if (*ret)
 		return TM_OK;
 	return tm_fail_class(ev->err, TM_DATA, "INVALID_TIMEZONE", "22009",
@@ -503,9 +503,9 @@ KERNEL(from_utc_timestamp)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		const struct tm_zone *zone;
+		const struct tm_sql_zone *zone;
 		TM_TRY(zone_arg(ev, STR_AT(1, i), &zone));
-		ret->i64[i] = tm_zone_to_local(zone, AT(0, i64, i));
+		ret->i64[i] = tm_sql_zone_to_local(zone, AT(0, i64, i));
 	}
 	return TM_OK;
 }
@@ -514,9 +514,9 @@ KERNEL(to_utc_timestamp)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		const struct tm_zone *zone;
+		const struct tm_sql_zone *zone;
 		TM_TRY(zone_arg(ev, STR_AT(1, i), &zone));
-		ret->i64[i] = tm_zone_to_utc(zone, AT(0, i64, i));
+		ret->i64[i] = tm_sql_zone_to_utc(zone, AT(0, i64, i));
 	}
 	return TM_OK;
 }
@@ -526,11 +526,11 @@ KERNEL(convert_timezone) /* [from,] to, timestamp_ntz */
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		const struct tm_zone *from = fn_zone(ev->session), *to;
+		const struct tm_sql_zone *from = fn_zone(ev->session), *to;
 		if (n == 3)
 			TM_TRY(zone_arg(ev, STR_AT(0, i), &from));
 		TM_TRY(zone_arg(ev, STR_AT(n - 2, i), &to));
-		ret->i64[i] = tm_zone_to_local(to, tm_zone_to_utc(from, AT(n - 1, i64, i)));
+		ret->i64[i] = tm_sql_zone_to_local(to, tm_sql_zone_to_utc(from, AT(n - 1, i64, i)));
 	}
 	return TM_OK;
 }
@@ -549,7 +549,7 @@ KERNEL(now)
 	bool local = call->type->kind == TM_T_TIMESTAMP_NTZ, date = call->type->kind == TM_T_DATE;
 	int64_t us = ev->session->now_us;
 	if (local || date)
-		us = tm_zone_to_local(fn_zone(ev->session), us);
+		us = tm_sql_zone_to_local(fn_zone(ev->session), us);
 	for (size_t i = 0; i < ev->rows; i++) {
 		if (date)
 			ret->i32[i] = (int32_t)tm_micros_to_days(us);

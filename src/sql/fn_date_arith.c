@@ -86,24 +86,24 @@ KERNEL(date_plus_interval)
 }
 
 /* ---- timestamps ---- months and days move the local clock, the rest the instant */
-static bool shift(const struct tm_zone *zone, int64_t us, int64_t months, int64_t days, int64_t micros, int64_t *ret)
+static bool shift(const struct tm_sql_zone *zone, int64_t us, int64_t months, int64_t days, int64_t micros, int64_t *ret)
 {
 	if (months || days) {
-		int64_t local = tm_zone_to_local(zone, us), day = tm_micros_to_days(local), rest = local - day * TM_US_DAY;
+		int64_t local = tm_sql_zone_to_local(zone, us), day = tm_micros_to_days(local), rest = local - day * TM_US_DAY;
 		day = (months ? tm_add_months(day, months) : day) + days;
 		if (__builtin_mul_overflow(day, TM_US_DAY, &local) || __builtin_add_overflow(local, rest, &local))
 			return false;
-		us = tm_zone_to_utc(zone, local);
+		us = tm_sql_zone_to_utc(zone, local);
 	}
 	return !__builtin_add_overflow(us, micros, ret);
 }
-bool fn_timestamp_shift(const struct tm_zone *zone, int64_t us, struct tm_interval v, int64_t *ret) { return shift(zone, us, v.months, v.days, v.micros, ret); }
+bool fn_timestamp_shift(const struct tm_sql_zone *zone, int64_t us, struct tm_interval v, int64_t *ret) { return shift(zone, us, v.months, v.days, v.micros, ret); }
 
-static const struct tm_zone *zone_of(struct tm_eval *ev, const struct tm_type *t) { return t->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_zone_utc(); }
+static const struct tm_sql_zone *zone_of(struct tm_eval *ev, const struct tm_type *t) { return t->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc(); }
 
 KERNEL(stamp_plus)
 {
-	const struct tm_zone *zone = zone_of(ev, args[0].type);
+	const struct tm_sql_zone *zone = zone_of(ev, args[0].type);
 	int64_t sign = subtracts(call) ? -1 : 1;
 	enum tm_type_kind kind = args[1].type->kind;
 	fn_begin(ev, call, args, ret);
@@ -131,10 +131,10 @@ KERNEL(stamp_plus)
 KERNEL(stamp_minus_stamp)
 {
 	fn_begin(ev, call, args, ret);
-	const struct tm_zone *zone = zone_of(ev, args[0].type);
+	const struct tm_sql_zone *zone = zone_of(ev, args[0].type);
 	FN_ROWS(i)
 	{
-		int64_t a = tm_zone_to_local(zone, AT(0, i64, i)), b = tm_zone_to_local(zone, AT(1, i64, i));
+		int64_t a = tm_sql_zone_to_local(zone, AT(0, i64, i)), b = tm_sql_zone_to_local(zone, AT(1, i64, i));
 		if (__builtin_sub_overflow(a, b, &ret->i64[i]))
 			OR_NULL(interval_overflow(ev, NULL));
 	}

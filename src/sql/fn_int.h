@@ -111,8 +111,8 @@ cast_run *cast_variant_run(const struct tm_type *from, const struct tm_type *to)
 cast_run cast_identity, cast_to_string, cast_binary_string, cast_nested, cast_null;
 
 /* ---- texts ---- */
-struct tm_zone;
-const struct tm_zone *fn_zone(const struct tm_session *session); /* of the session; UTC where it is unknown */
+struct tm_sql_zone;
+const struct tm_sql_zone *fn_zone(const struct tm_session *session); /* of the session; UTC where it is unknown */
 /* The literal form for messages: 1.0E21D, 128Y, 'abc'. */
 void fn_value_sql(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
 

@@ -16,11 +16,11 @@ static void number_text(const struct tm_column *c, size_t row, struct tm_buf *ou
 }
 
 /* Dates, times and intervals. */
-static void time_text(const struct tm_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+static void time_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	switch (c->type->kind) {
 	case TM_T_DATE: tm_date_text(c->i32[row], out); break;
-	case TM_T_TIMESTAMP: tm_timestamp_text(tm_zone_to_local(zone, c->i64[row]), out); break;
+	case TM_T_TIMESTAMP: tm_timestamp_text(tm_sql_zone_to_local(zone, c->i64[row]), out); break;
 	case TM_T_TIMESTAMP_NTZ: tm_timestamp_text(c->i64[row], out); break;
 	case TM_T_TIME: tm_time_text(c->i64[row], out); break;
 	case TM_T_INTERVAL_YM: tm_interval_ym_text(c->i32[row], c->type->from_field, c->type->to_field, true, out); break;
@@ -29,7 +29,7 @@ static void time_text(const struct tm_zone *zone, const struct tm_column *c, siz
 	}
 }
 
-void fn_value_text(const struct tm_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	if (tm_is_null(c, row)) {
 		tm_buf_cstr_put(out, "NULL");
@@ -97,7 +97,7 @@ void tm_value_text(const struct tm_session *session, const struct tm_column *c, 
 }
 
 /* ---- JSON of the vectors ---- */
-static void json_text(const struct tm_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+static void json_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	struct tm_buf text = {0};
 	fn_value_text(zone, c, row, &text);
@@ -116,7 +116,7 @@ static void json_double(double v, struct tm_buf *out, bool single)
 	}
 }
 
-static void value_json(const struct tm_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	if (tm_is_null(c, row)) {
 		tm_buf_cstr_put(out, "null");

@@ -10,21 +10,21 @@
 #define TABLE_START ((int64_t)-5680281600) /* 1790 */
 #define TABLE_END ((int64_t)14831769600)   /* 2440 */
 
-struct tm_zone {
+struct tm_sql_zone {
 	struct tm_str id;
 	bool fixed;
 	int32_t offset;        /* fixed; else before the first transition */
 	size_t count;
 	int64_t *at;           /* UTC seconds of transitions */
 	int32_t *after;        /* offset from then on */
-	struct tm_zone *next;
+	struct tm_sql_zone *next;
 };
-static struct tm_zone utc = {.id = {"UTC", 3}, .fixed = true}, zulu = {.id = {"Z", 1}, .fixed = true};
-static struct tm_zone *zones;
+static struct tm_sql_zone utc = {.id = {"UTC", 3}, .fixed = true}, zulu = {.id = {"Z", 1}, .fixed = true};
+static struct tm_sql_zone *zones;
 static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER;
 
-const struct tm_zone *tm_zone_utc(void) { return &utc; }
-struct tm_str tm_zone_id(const struct tm_zone *zone) { return zone->id; }
+const struct tm_sql_zone *tm_sql_zone_utc(void) { return &utc; }
+struct tm_str tm_sql_zone_id(const struct tm_sql_zone *zone) { return zone->id; }
 
 static bool digits(struct tm_str s, size_t at, size_t n, int *ret)
 {
@@ -100,7 +100,7 @@ static int32_t calendar_offset(UCalendar *cal)
 	return ms / 1000;
 }
 
-static bool zone_load(struct tm_zone *zone)
+static bool zone_load(struct tm_sql_zone *zone)
 {
 	UChar id[128];
 	UErrorCode status = U_ZERO_ERROR;
@@ -148,9 +148,9 @@ static bool region_shape(struct tm_str id)
 	return true;
 }
 
-static struct tm_zone *zone_make(struct tm_str id)
+static struct tm_sql_zone *zone_make(struct tm_str id)
 {
-	struct tm_zone *zone = tm_zalloc(sizeof *zone);
+	struct tm_sql_zone *zone = tm_zalloc(sizeof *zone);
 	zone->id = tm_str_dup(id);
 	if (offset_parse(id, &zone->offset)) {
 		zone->fixed = true;
@@ -173,7 +173,7 @@ static struct tm_zone *zone_make(struct tm_str id)
 	return NULL;
 }
 
-const struct tm_zone *tm_zone_find(struct tm_str id)
+const struct tm_sql_zone *tm_sql_zone_find(struct tm_str id)
 {
 	while (id.len && id.at[0] == ' ')
 		id = tm_str_slice(id, 1, id.len);
@@ -187,7 +187,7 @@ const struct tm_zone *tm_zone_find(struct tm_str id)
 		if (tm_str_is(id, short_ids[i][0]))
 			id = tm_str_of(short_ids[i][1]);
 	pthread_mutex_lock(&zones_lock);
-	struct tm_zone *zone = zones;
+	struct tm_sql_zone *zone = zones;
 	while (zone && !tm_str_eq(zone->id, id))
 		zone = zone->next;
 	if (!zone && (zone = zone_make(id))) {
@@ -198,7 +198,7 @@ const struct tm_zone *tm_zone_find(struct tm_str id)
 	return zone;
 }
 
-int32_t tm_zone_offset(const struct tm_zone *zone, int64_t utc_seconds)
+int32_t tm_sql_zone_offset(const struct tm_sql_zone *zone, int64_t utc_seconds)
 {
 	if (zone->fixed || zone->count == 0 || utc_seconds < zone->at[0])
 		return zone->offset;
@@ -215,19 +215,19 @@ int32_t tm_zone_offset(const struct tm_zone *zone, int64_t utc_seconds)
 	return zone->after[lo];
 }
 
-int64_t tm_zone_to_utc(const struct tm_zone *zone, int64_t local_us)
+int64_t tm_sql_zone_to_utc(const struct tm_sql_zone *zone, int64_t local_us)
 {
 	if (zone->fixed)
 		return local_us - zone->offset * TM_US_SECOND;
 	int64_t local = tm_floor_div(local_us, TM_US_SECOND);
-	int32_t before = tm_zone_offset(zone, local - 86400), after = tm_zone_offset(zone, local + 86400);
+	int32_t before = tm_sql_zone_offset(zone, local - 86400), after = tm_sql_zone_offset(zone, local + 86400);
 	int32_t use = before;
-	if (before != after && tm_zone_offset(zone, local - before) != before && tm_zone_offset(zone, local - after) == after)
+	if (before != after && tm_sql_zone_offset(zone, local - before) != before && tm_sql_zone_offset(zone, local - after) == after)
 		use = after;
 	return local_us - use * TM_US_SECOND;
 }
 
-void tm_zone_name(const struct tm_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out)
+void tm_sql_zone_name(const struct tm_sql_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out)
 {
 	if (zone->fixed) {
 		if (full && zone == &utc)
