@@ -13,8 +13,8 @@ bool tm_str_ieq(struct tm_str a, struct tm_str b)
 	return true;
 }
 
-bool tm_str_starts(struct tm_str s, struct tm_str p) { return s.len >= p.len && memcmp(s.at, p.at, p.len) == 0; }
-bool tm_str_ends(struct tm_str s, struct tm_str p) { return s.len >= p.len && memcmp(s.at + s.len - p.len, p.at, p.len) == 0; }
+bool tm_str_starts(struct tm_str s, struct tm_str p) { return s.len >= p.len && (p.len == 0 || memcmp(s.at, p.at, p.len) == 0); }
+bool tm_str_ends(struct tm_str s, struct tm_str p) { return s.len >= p.len && (p.len == 0 || memcmp(s.at + s.len - p.len, p.at, p.len) == 0); }
 
 size_t tm_str_find(struct tm_str s, struct tm_str needle, size_t from)
 {
@@ -32,7 +32,7 @@ struct tm_str tm_str_slice(struct tm_str s, size_t from, size_t to)
 		to = s.len;
 	if (from > to)
 		from = to;
-	return (struct tm_str){s.at + from, to - from};
+	return (struct tm_str){s.at ? s.at + from : NULL, to - from};
 }
 
 static bool space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

@@ -160,7 +160,7 @@ static enum tm_cass_read version_check(struct tm_cass_reader *r, struct tm_str a
 	if (version == 1 || version == 2)
 		return fault_silent(r, out);
 	if (version < 3 || version > 6) {
-		if (version && all.len < 4 && r->requests)
+		if (version && all.len < 4)
 			return TM_CASS_MORE; /* the stream id is worth waiting for */
 		int16_t stream = version ? (int16_t)((uint8_t)all.at[2] << 8 | (uint8_t)all.at[3]) : 0;
 		r->in_at = r->in.len; /* the rest is of no use */
@@ -213,7 +213,7 @@ static enum tm_cass_read envelope_of(struct tm_cass_reader *r, const struct head
 
 static enum tm_cass_read legacy_next(struct tm_cass_reader *r, struct tm_cass_envelope *ret, struct tm_cass_fault *out)
 {
-	struct tm_str all = {r->in.at + r->in_at, r->in.len - r->in_at};
+	struct tm_str all = {r->in.at ? r->in.at + r->in_at : "", r->in.len - r->in_at};
 	char text[200];
 	bool ok;
 	if (r->discard_total >> 63) {
@@ -376,7 +376,7 @@ static enum tm_cass_read window_next(struct tm_cass_reader *r, struct tm_cass_en
 
 enum tm_cass_read tm_cass_reader_next(struct tm_cass_reader *r, struct tm_cass_envelope *ret, struct tm_cass_fault *ret_fault)
 {
-	if (r->dead)
+	if (r->dead || (r->in.len == 0 && r->window.len == 0 && !(r->discard_total >> 63)))
 		return TM_CASS_MORE;
 	if (!r->segmented)
 		return legacy_next(r, ret, ret_fault);
