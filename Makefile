@@ -1,11 +1,52 @@
-# The thin front of CMake: see HACKING.md. NO_INSTALL=1 only tells what is missing.
+# The thin front of CMake; HACKING.md lists what each target is for. NO_INSTALL=1 tells what is missing and installs nothing.
 .DEFAULT_GOAL := build
-.PHONY: build debug run test
-build:
+.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install
+
+BUILD = build
+configure = test -f $(1)/build.ninja || cmake --preset $(2) >$(1).log 2>&1 || { cat $(1).log; rm -f $(1).log; exit 1; }; rm -f $(1).log
+
+build: ## the release binary, build/tidemill
 	@tools/setup.sh build
-	@test -f build/build.ninja || cmake --preset release >build-release.log 2>&1 || { cat build-release.log; exit 1; }
-	@rm -f build-release.log
-	@ninja -C build
-debug:
-	@test -f build-debug/build.ninja || cmake --preset debug
-	@ninja -C build-debug
+	@$(call configure,build,release)
+	@ninja -C build --quiet
+
+run: build ## the earthquakes example on the recorded week
+	@tools/setup.sh run
+	@examples/run
+
+test: ## everything, plain and under the sanitizers
+	@tools/setup.sh build run test
+	@$(call configure,build,release)
+	@ninja -C build --quiet
+	@$(call configure,build-asan,asan)
+	@ninja -C build-asan --quiet
+	@tests/run
+
+check: ## format, layers, banned calls
+	@tools/setup.sh check
+	@tools/check.py
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+asan:
+	@$(call configure,build-asan,asan)
+	@ninja -C build-asan --quiet
+
+tsan:
+	@$(call configure,build-tsan,tsan)
+	@ninja -C build-tsan --quiet
+
+fuzz: ## each fuzz target for SECONDS (60)
+	@$(call configure,build-fuzz,fuzz)
+	@ninja -C build-fuzz --quiet
+	@tests/fuzz/run $(or $(SECONDS),60)
+
+bench: build ## the figures of docs/PERFORMANCE.md
+	@bench/run
+
+docs: build ## the generated pages of docs/
+	@tools/docs.py
+
+clean:
+	@rm -rf build build-debug build-asan build-tsan build-fuzz

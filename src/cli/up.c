@@ -1,6 +1,7 @@
 /* `tidemill up`: runs a project until a signal, or until all that is due is done. */
 #include "cli/command.h"
 #include "cli/instance.h"
+#include "cli/rows.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 
 struct up {
 	struct tm_common common;
-	bool until_idle, next_free_port, quiet;
+	bool until_idle, next_free_port, quiet, show_tables, keep_serving;
 	const char *dir;
 	struct tm_texts triggers;
 };
@@ -130,6 +131,35 @@ static tm_rc finish(struct tm_instance *in, const struct up *up, bool *ret_ok, s
 	return rc;
 }
 
+enum { ROWS_SHOWN = 8 };
+
+static void show_tables(struct tm_instance *in)
+{
+	const struct tm_table_def **tables;
+	size_t n = tm_store_tables(in->store, &tables);
+	for (size_t i = 0; i < n; i++) {
+		struct tm_arena arena;
+		tm_arena_init(&arena);
+		struct tm_cql_session session = {.store = in->store, .protocol_version = 5};
+		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .page_size = -1};
+		struct tm_cql_result result;
+		struct tm_err err;
+		int64_t rows = 0;
+		struct tm_str name = tm_arena_printf(&arena, "%.*s.%.*s", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name));
+		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
+		if (tm_table_count(in->store, tables[i], &rows, &err) == TM_OK && rows && tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) == TM_OK) {
+			printf("\n%.*s", TM_STR_ARG(name));
+			if (rows > ROWS_SHOWN)
+				printf(" (the first %d of %lld rows)", ROWS_SHOWN, (long long)rows);
+			tm_rows_print(&result);
+		}
+		tm_table_def_unref(in->store, tables[i]);
+		tm_arena_done(&arena);
+	}
+	free(tables);
+	fflush(stdout);
+}
+
 static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *err)
 {
 	struct tm_instance in;
@@ -146,12 +176,19 @@ static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *er
 		bool done = wait_idle(&in, fd, up->common.json || up->quiet);
 		rc = finish(&in, up, &ok, err);
 		*ret_status = ok && done ? 0 : 1;
-	} else if (rc == TM_OK) {
+		if (rc == TM_OK && up->show_tables && !up->common.json)
+			show_tables(&in);
+		stop = !done || !up->keep_serving;
+		if (!stop)
+			fprintf(stderr, "\nThe page is at http://%s:%d/ until Ctrl-C.\n", in.config.http.host, in.config.http.port);
+	}
+	if (rc == TM_OK && (!up->until_idle || up->keep_serving)) {
 		while (!stop)
 			stop = signalled(fd, -1);
 		if (!up->common.json && !up->quiet)
 			fprintf(stderr, "\nstopping\n");
-		*ret_status = 0;
+		if (!up->until_idle)
+			*ret_status = 0;
 	}
 	address_remove(in.config.data);
 	tm_instance_stop(&in);
@@ -165,6 +202,8 @@ int tm_command_up(const struct tm_command *self, int argc, char **argv)
 		{"--until-idle", TM_ARG_FLAG, &up.until_idle, NULL, "run what is due, let the pipelines catch up, print a summary, end"},
 		{"--trigger", TM_ARG_TEXTS, &up.triggers, "DAG_ID", "also start a run of this DAG (may be given again)"},
 		{"--next-free-port", TM_ARG_FLAG, &up.next_free_port, NULL, "where a port is taken, listen on the next free one"},
+		{"--show-tables", TM_ARG_FLAG, &up.show_tables, NULL, "with --until-idle: print the first rows of each table"},
+		{"--keep-serving", TM_ARG_FLAG, &up.keep_serving, NULL, "with --until-idle: go on after the summary, until Ctrl-C"},
 		{"--quiet", TM_ARG_FLAG, &up.quiet, NULL, "print nothing but the summary and errors"},
 		TM_COMMON_ARGS(&up.common),
 	};
