@@ -2,7 +2,7 @@
 #include "sql/datetime.h"
 
 /* Days from the civil calendar by 400-year eras that begin on 1 March. */
-int64_t tm_days_of(int64_t y, int m, int d)
+int64_t tm_date_days(int64_t y, int m, int d)
 {
 	y -= m <= 2;
 	int64_t era = tm_floor_div(y, 400), yoe = y - era * 400;
@@ -24,7 +24,7 @@ void tm_civil_of(int64_t days, int64_t *ret_year, int *ret_month, int *ret_day)
 
 bool tm_leap_year(int64_t y) { return y % 4 == 0 && (y % 100 != 0 || y % 400 == 0); }
 
-int tm_month_days(int64_t year, int month)
+int tm_date_month_days(int64_t year, int month)
 {
 	static const int8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	return month == 2 && tm_leap_year(year) ? 29 : days[month - 1];
@@ -36,7 +36,7 @@ void tm_iso_week(int64_t days, int64_t *ret_year, int *ret_week)
 	int month, day;
 	tm_civil_of(thursday, &year, &month, &day);
 	*ret_year = year;
-	*ret_week = (int)((thursday - tm_days_of(year, 1, 1)) / 7 + 1);
+	*ret_week = (int)((thursday - tm_date_days(year, 1, 1)) / 7 + 1);
 }
 
 int64_t tm_add_months(int64_t days, int64_t months)
@@ -47,8 +47,8 @@ int64_t tm_add_months(int64_t days, int64_t months)
 	int64_t total = year * 12 + month - 1 + months;
 	year = tm_floor_div(total, 12);
 	month = (int)tm_floor_mod(total, 12) + 1;
-	int last = tm_month_days(year, month);
-	return tm_days_of(year, month, day < last ? day : last);
+	int last = tm_date_month_days(year, month);
+	return tm_date_days(year, month, day < last ? day : last);
 }
 
 void tm_local_of(int64_t local_us, struct tm_local *ret)
@@ -145,9 +145,9 @@ static struct tm_str trim(struct tm_str s)
 
 static bool date_ok(int64_t year, int month, int day, int64_t *ret_days)
 {
-	if (month < 1 || month > 12 || day < 1 || day > tm_month_days(year, month))
+	if (month < 1 || month > 12 || day < 1 || day > tm_date_month_days(year, month))
 		return false;
-	*ret_days = tm_days_of(year, month, day);
+	*ret_days = tm_date_days(year, month, day);
 	return true;
 }
 

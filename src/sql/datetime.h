@@ -9,10 +9,10 @@
 #define TM_US_DAY (86400 * TM_US_SECOND)
 
 /* ---- civil dates ---- */
-int64_t tm_days_of(int64_t year, int month, int day);   /* no check */
+int64_t tm_date_days(int64_t year, int month, int day);   /* no check */
 void tm_civil_of(int64_t days, int64_t *ret_year, int *ret_month, int *ret_day);
 bool tm_leap_year(int64_t year);
-int tm_month_days(int64_t year, int month);
+int tm_date_month_days(int64_t year, int month);
 static inline int64_t tm_floor_div(int64_t a, int64_t b)
 {
 	int64_t q = a / b;

@@ -26,7 +26,7 @@ static int32_t date_part(enum part part, int64_t days)
 	case P_QUARTER: return (month - 1) / 3 + 1;
 	case P_MONTH: return month;
 	case P_DAY: return day;
-	default: return (int32_t)(days - tm_days_of(year, 1, 1)) + 1;
+	default: return (int32_t)(days - tm_date_days(year, 1, 1)) + 1;
 	}
 }
 KERNEL(date_field) /* bound: the part */
@@ -156,7 +156,7 @@ KERNEL(last_day)
 		int64_t y;
 		int m, d;
 		tm_civil_of(AT(0, i32, i), &y, &m, &d);
-		ret->i32[i] = (int32_t)tm_days_of(y, m, tm_month_days(y, m));
+		ret->i32[i] = (int32_t)tm_date_days(y, m, tm_date_month_days(y, m));
 	}
 	return TM_OK;
 }
@@ -180,7 +180,7 @@ static int64_t trunc_days(int64_t days, enum level level)
 	if (level == L_WEEK)
 		return days - tm_weekday(days);
 	tm_civil_of(days, &y, &m, &d);
-	return tm_days_of(y, level == L_YEAR ? 1 : level == L_QUARTER ? (m - 1) / 3 * 3 + 1 : m, 1);
+	return tm_date_days(y, level == L_YEAR ? 1 : level == L_QUARTER ? (m - 1) / 3 * 3 + 1 : m, 1);
 }
 KERNEL(trunc_date)
 {
@@ -275,7 +275,7 @@ KERNEL(months_between)
 		tm_local_of(la, &a);
 		tm_local_of(lc, &c);
 		double months = (double)((a.year - c.year) * 12 + a.month - c.month);
-		bool ends = a.day == tm_month_days(a.year, a.month) && c.day == tm_month_days(c.year, c.month);
+		bool ends = a.day == tm_date_month_days(a.year, a.month) && c.day == tm_date_month_days(c.year, c.month);
 		if (a.day != c.day && !ends) {
 			int64_t sa = tm_floor_mod(la, TM_US_DAY) / TM_US_SECOND, sc = tm_floor_mod(lc, TM_US_DAY) / TM_US_SECOND;
 			int64_t seconds = (a.day - c.day) * (int64_t)86400 + sa - sc;
@@ -401,7 +401,7 @@ static const char *bad_date_of(int64_t y, int64_t m, int64_t d, long long *ret_v
 	(void)y;
 	snprintf(text, size, "date");
 	*ret_value = d;
-	return d > tm_month_days(y, (int)m) ? text : NULL;
+	return d > tm_date_month_days(y, (int)m) ? text : NULL;
 }
 KERNEL(make_date)
 {
@@ -414,7 +414,7 @@ KERNEL(make_date)
 		char text[16];
 		const char *bad = bad_date_of(y, m, d, &v, text, sizeof text);
 		if (!bad)
-			ret->i32[i] = (int32_t)tm_days_of(y, (int)m, (int)d);
+			ret->i32[i] = (int32_t)tm_date_days(y, (int)m, (int)d);
 		else if (ev->session->ansi && !try_form)
 			return out_of_bounds(ev, bad, v);
 		else
@@ -452,7 +452,7 @@ KERNEL(make_timestamp)
 		}
 		bool fraction = us > TM_US_MINUTE || us < 0;
 		if (!bad && !fraction && zone) {
-			int64_t local = tm_days_of(y, (int)m, (int)d) * TM_US_DAY + h * TM_US_HOUR + min * TM_US_MINUTE + us;
+			int64_t local = tm_date_days(y, (int)m, (int)d) * TM_US_DAY + h * TM_US_HOUR + min * TM_US_MINUTE + us;
 			ret->i64[i] = tm_sql_zone_to_utc(zone, local);
 			continue;
 		}

@@ -78,6 +78,9 @@ struct tm_expr *fn_make_literal_str(struct tm_arena *arena, struct tm_str s);
 /* Element type of decimal arithmetic for integers, as Spark's DecimalType.forType; NULL for others. */
 const struct tm_type *fn_decimal_for(struct tm_arena *arena, const struct tm_type *t);
 
+/* Bytes of hexadecimal text; false when it is none. */
+bool fn_unhex(struct tm_eval *ev, struct tm_str s, struct tm_str *ret);
+
 /* ---- lists ---- */
 /* A compact copy of an ARRAY or MAP column's spans: *ret_index names the child rows in use, in order; spans are renumbered. */
 void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t rows, struct tm_span *ret_spans, uint32_t **ret_index, size_t *ret_count);

@@ -96,7 +96,7 @@ TEST(civil_dates_round_trip)
 		int64_t y;
 		int m, day;
 		tm_civil_of(d, &y, &m, &day);
-		CHECK_INT(tm_days_of(y, m, day), d);
+		CHECK_INT(tm_date_days(y, m, day), d);
 	}
 }
 TEST(decimal_arithmetic)
