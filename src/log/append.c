@@ -340,7 +340,7 @@ static tm_rc append_locked(struct tm_partition *p, struct tm_log_append *a, stru
 			s = tm_partition_active(p);
 		}
 		if (!s->loaded) {
-			bool rebuilt;
+			bool rebuilt = false;
 			TM_TRY(tm_segment_load(p->log->env, s, &rebuilt, err));
 		}
 		/* As many batches as go into one write: without a producer's state to check between them. */

@@ -44,6 +44,7 @@ struct tm_segment {
 	int64_t first_timestamp_ms, max_timestamp_ms, max_timestamp_offset; /* -1 = none; known once loaded */
 	int64_t indexed_timestamp_ms; /* of the last entry of .timeindex */
 	int64_t since_index;       /* bytes since the last entry of .index */
+	int64_t walked_to;         /* behind the last offset that was seen when it was loaded */
 	int64_t used_ns;           /* when a file was last used, for closing idle ones */
 	uint32_t index_entries, time_entries;
 	bool loaded;
@@ -56,7 +57,8 @@ struct tm_segment *tm_segment_ref(struct tm_segment *s);
 void tm_segment_unref(struct tm_segment *s);
 /* Opens .log (made when missing, if create). */
 tm_rc tm_segment_open(const struct tm_env *env, struct tm_segment *s, bool create, struct tm_err *err) TM_CHECKED;
-/* Reads what the indexes say: entries, largest timestamp. Rebuilds them when they cannot be right (*ret_rebuilt). */
+/* Reads what the indexes say: entries, largest timestamp. Rebuilds them when they cannot be right:
+ * *ret_rebuilt becomes true then, and is left alone else (here and below). */
 tm_rc tm_segment_load(const struct tm_env *env, struct tm_segment *s, bool *ret_rebuilt, struct tm_err *err) TM_CHECKED;
 tm_rc tm_segment_rebuild(const struct tm_env *env, struct tm_segment *s, struct tm_err *err) TM_CHECKED;
 /* Accounts for a batch that was written at `position`: indexes, timestamps. A failing index is no error: it is rebuilt later. */
@@ -68,6 +70,7 @@ tm_rc tm_segment_seek_time(const struct tm_env *env, struct tm_segment *s, int64
 			   struct tm_err *err) TM_CHECKED;
 /* The head of the batch at position; TM_NOT_FOUND at the end, TM_CORRUPT when it cannot be one. */
 tm_rc tm_segment_head(const struct tm_env *env, struct tm_segment *s, int64_t position, struct tm_batch_info *ret, struct tm_err *err) TM_CHECKED;
+void tm_segment_begin_anew(struct tm_segment *s);
 /* Before a segment is rolled or the log closed: the last time index entry; then fdatasync of both indexes. */
 tm_rc tm_segment_seal(const struct tm_env *env, struct tm_segment *s, struct tm_err *err) TM_CHECKED;
 void tm_segment_close_files(struct tm_segment *s);

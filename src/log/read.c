@@ -56,6 +56,7 @@ struct place {
 	struct tm_segment *segment;  /* a reference */
 	int64_t position, limit, unchecked;
 	int64_t next_base;           /* of the segment behind, -1 = none */
+	int64_t least, most;         /* offsets of the batches from position to limit are within: they are not under the checksum */
 };
 
 static void say_rebuilt(struct tm_partition *p, const struct tm_segment *s)
@@ -83,7 +84,7 @@ static tm_rc find_place(struct tm_partition *p, int64_t offset, struct place *re
 		TM_TRY(rc);
 	}
 	*ret = (struct place){tm_segment_ref(s), position, tm_partition_limit(p, s), s->unchecked,
-			      i + 1 < p->segments.count ? p->segments.items[i + 1]->base_offset : -1};
+			      i + 1 < p->segments.count ? p->segments.items[i + 1]->base_offset : -1, s->base_offset, p->hw - 1};
 	return TM_OK;
 }
 
@@ -92,6 +93,13 @@ static tm_rc rotten(struct tm_partition *p, const struct place *at, int64_t posi
 	tm_metric_add(&damaged, 1);
 	tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", at->segment->path, (long long)position);
 	return with_code(err, TM_KAFKA_CORRUPT, tm_fail(err, TM_CORRUPT, "%s.log is damaged at byte %lld", at->segment->path, (long long)position));
+}
+
+/* A head that can stand at this position, behind the batches before it. */
+static bool fits(const struct place *at, int64_t position, const char *head, const struct tm_batch_info *b)
+{
+	return head[TM_BATCH_MAGIC] == 2 && b->bytes >= TM_BATCH_HEAD && (int64_t)b->bytes <= at->limit - position && b->last_offset_delta >= 0 &&
+	       b->base_offset >= at->least && tm_batch_last_offset(b) <= at->most;
 }
 
 /* Skips batches that end before offset; *at moves. */
@@ -105,18 +113,18 @@ static tm_rc skip_to(struct tm_partition *p, struct place *at, int64_t offset, s
 		if (n < 0)
 			return tm_fail_errno(err, (int)-n, "%s.log", at->segment->path);
 		tm_batch_head(head, &b);
-		if (n < (ssize_t)sizeof head || head[TM_BATCH_MAGIC] != 2 || b.bytes < TM_BATCH_HEAD || (int64_t)b.bytes > at->limit - at->position ||
-		    b.last_offset_delta < 0)
+		if (n < (ssize_t)sizeof head || !fits(at, at->position, head, &b))
 			return rotten(p, at, at->position, err);
 		if (tm_batch_last_offset(&b) >= offset)
 			return TM_OK;
+		at->least = tm_batch_last_offset(&b) + 1;
 		at->position += (int64_t)b.bytes;
 	}
 	return TM_OK;
 }
 
 /* How many whole batches are in bytes, up to most and below the offset `before`; the last one's end is *ret_next. */
-static tm_rc count_whole(struct tm_partition *p, const struct place *at, const char *bytes, size_t len, size_t most, bool at_least_one, int64_t before,
+static tm_rc count_whole(struct tm_partition *p, struct place *at, const char *bytes, size_t len, size_t most, bool at_least_one, int64_t before,
 			 size_t *ret_used, size_t *ret_wanted, int64_t *ret_next, bool *ret_stop, struct tm_err *err)
 {
 	size_t used = 0;
@@ -130,8 +138,12 @@ static tm_rc count_whole(struct tm_partition *p, const struct place *at, const c
 		}
 		tm_batch_head(h, &b);
 		int64_t position = at->position + (int64_t)used;
-		if (h[TM_BATCH_MAGIC] != 2 || b.bytes < TM_BATCH_HEAD || (int64_t)b.bytes > at->limit - position || b.last_offset_delta < 0)
-			return used ? (*ret_stop = true, *ret_used = used, TM_OK) : rotten(p, at, position, err);
+		if (!fits(at, position, h, &b)) {
+			if (used == 0)
+				return rotten(p, at, position, err);
+			*ret_stop = true; /* what is before is good; the next read meets it first */
+			break;
+		}
 		if (b.base_offset >= before) {
 			*ret_stop = true;
 			break;
@@ -148,11 +160,11 @@ static tm_rc count_whole(struct tm_partition *p, const struct place *at, const c
 		    tm_crc32c(0, h + TM_BATCH_ATTRIBUTES, b.bytes - TM_BATCH_ATTRIBUTES) != (uint32_t)tm_be32_at(h + TM_BATCH_CRC)) {
 			if (used == 0)
 				return rotten(p, at, position, err);
-			*ret_stop = true; /* what is before is good; the next read meets it first */
+			*ret_stop = true;
 			break;
 		}
 		used += b.bytes;
-		*ret_next = tm_batch_last_offset(&b) + 1;
+		at->least = *ret_next = tm_batch_last_offset(&b) + 1;
 	}
 	*ret_used = used;
 	return TM_OK;

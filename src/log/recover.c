@@ -200,6 +200,8 @@ static tm_rc recover_segment(struct tm_partition *p, struct tm_segment *s, int64
 		tm_say(TM_SAY_WARN, "log", "the index of %s.log was made anew", s->path);
 	TM_TRY(rc);
 	s->loaded = true;
+	if (mark_position > 0 && s->walked_to > least_offset)
+		tm_segment_begin_anew(s); /* the last offsets before the mark are rotten */
 	return check_from(p, s, mark_position, mark_position, least_offset, err);
 }
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "log/log_int.h"
 
-enum { INDEX_ENTRY = 8, TIME_ENTRY = 12, WALK_CHUNK = 256 * 1024 };
+enum { INDEX_ENTRY = 8, TIME_ENTRY = 12, BEHIND_DAMAGE = INT32_MAX };
 
 struct tm_segment *tm_segment_new(const char *dir, int64_t base_offset)
 {
@@ -173,6 +173,9 @@ void tm_segment_account(const struct tm_env *env, struct tm_segment *s, const st
 	s->since_index += (int64_t)b->bytes;
 }
 
+/* Behind a damaged batch, through which nobody can walk, the next batch gets an index entry at once. */
+void tm_segment_begin_anew(struct tm_segment *s) { s->since_index = BEHIND_DAMAGE; }
+
 /* ---- loading and making anew ---- */
 static uint32_t entries_of(int fd, int size)
 {
@@ -183,9 +186,13 @@ static uint32_t entries_of(int fd, int size)
 /* Walks the heads from position to the end, accounting for each; stops at the first that cannot be one. */
 static tm_rc walk(const struct tm_env *env, struct tm_segment *s, int64_t position, bool index_first, struct tm_err *err)
 {
+	int64_t least = s->base_offset;
 	while (position < s->size) {
 		struct tm_batch_info b;
 		TM_TRY(tm_segment_head(env, s, position, &b, err));
+		if (b.base_offset < least)
+			return tm_fail(err, TM_CORRUPT, "%s.log is damaged before byte %lld: the offsets go back", s->path, (long long)position);
+		s->walked_to = least = tm_batch_last_offset(&b) + 1;
 		if (index_first) {
 			tm_segment_account(env, s, &b, position, 4096);
 		} else { /* the batch that has the last entry: its entry is there already */
@@ -212,8 +219,10 @@ tm_rc tm_segment_rebuild(const struct tm_env *env, struct tm_segment *s, struct 
 	s->since_index = 0;
 	s->loaded = true;
 	tm_rc rc = walk(env, s, 0, true, err);
-	if (rc == TM_CORRUPT)
+	if (rc == TM_CORRUPT) {
 		rc = TM_OK; /* told by whoever reads there; the index serves what is before */
+		tm_segment_begin_anew(s);
+	}
 	time_add(env, s);
 	return rc;
 }
@@ -226,12 +235,11 @@ static bool index_right(const struct tm_env *env, struct tm_segment *s, struct i
 }
 
 /* What the last entries say, then the heads behind them. False when an entry cannot be right. */
-static bool load_entries(const struct tm_env *env, struct tm_segment *s, bool *ret_walk_failed)
+static bool load_entries(const struct tm_env *env, struct tm_segment *s)
 {
 	struct index_entry last = {s->base_offset, 0};
 	struct time_entry time = {-1, -1};
 	struct stat st;
-	*ret_walk_failed = false;
 	if (fstat(s->index_fd, &st) != 0 || st.st_size % INDEX_ENTRY)
 		return false;
 	if (fstat(s->time_fd, &st) != 0 || st.st_size % TIME_ENTRY)
@@ -248,20 +256,19 @@ static bool load_entries(const struct tm_env *env, struct tm_segment *s, bool *r
 	if (tm_segment_head(env, s, 0, &first, NULL) == TM_OK)
 		s->first_timestamp_ms = first.max_timestamp_ms;
 	uint32_t before = s->time_entries;
-	*ret_walk_failed = walk(env, s, last.position, s->index_entries == 0, NULL) != TM_OK;
+	if (walk(env, s, last.position, s->index_entries == 0, NULL) != TM_OK)
+		tm_segment_begin_anew(s);
 	/* Entries behind the last index entry are found again by the walk; more of them than were there means a gap in the file. */
 	return s->time_entries >= before;
 }
 
 tm_rc tm_segment_load(const struct tm_env *env, struct tm_segment *s, bool *ret_rebuilt, struct tm_err *err)
 {
-	bool walk_failed;
-	*ret_rebuilt = false;
 	if (s->loaded)
 		return TM_OK;
 	TM_TRY(tm_segment_open(env, s, false, err));
 	TM_TRY(open_indexes(env, s, err));
-	if (load_entries(env, s, &walk_failed)) {
+	if (load_entries(env, s)) {
 		s->loaded = true;
 		return TM_OK;
 	}
@@ -354,7 +361,7 @@ tm_rc tm_segment_seek_time(const struct tm_env *env, struct tm_segment *s, int64
 
 tm_rc tm_segment_seal(const struct tm_env *env, struct tm_segment *s, struct tm_err *err)
 {
-	bool rebuilt;
+	bool rebuilt = false;
 	if (s->size == 0)
 		return TM_OK;
 	TM_TRY(tm_segment_load(env, s, &rebuilt, err));

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include "log/log_int.h"
 
-static size_t verify_segment(struct tm_partition *p, struct tm_segment *s, int64_t limit)
+static size_t verify_segment(struct tm_partition *p, struct tm_segment *s, int64_t limit, int64_t end)
 {
 	struct tm_buf bytes = {0};
 	size_t bad = 0;
-	int64_t position = 0;
+	int64_t position = 0, least = s->base_offset;
 	while (position < limit) {
 		struct tm_batch_info b;
 		struct tm_err err = {0};
@@ -21,6 +21,11 @@ static size_t verify_segment(struct tm_partition *p, struct tm_segment *s, int64
 		if (n != (ssize_t)b.bytes || tm_batch_next(&rest, true, &b, &err) != TM_OK) {
 			tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", s->path, (long long)position);
 			bad++;
+		} else if (b.base_offset < least || tm_batch_last_offset(&b) >= end) { /* the base offset is not under the checksum */
+			tm_log_found(p->log, "%s.log is damaged at byte %lld: the offsets there do not fit those around them", s->path, (long long)position);
+			bad++;
+		} else {
+			least = tm_batch_last_offset(&b) + 1;
 		}
 		position += (int64_t)b.bytes;
 	}
@@ -32,8 +37,10 @@ static size_t verify_partition(struct tm_partition *p)
 {
 	struct { struct tm_segment *s; int64_t limit; } *list = NULL;
 	size_t count = 0, bad = 0;
+	int64_t end = 0;
 	pthread_mutex_lock(&p->lock);
 	if (!p->deleted) {
+		end = p->hw;
 		list = tm_alloc(tm_mul_size(p->segments.count + 1, sizeof *list));
 		for (size_t i = 0; i < p->segments.count; i++) {
 			struct tm_segment *s = p->segments.items[i];
@@ -45,7 +52,7 @@ static size_t verify_partition(struct tm_partition *p)
 	}
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; i < count; i++) {
-		bad += verify_segment(p, list[i].s, list[i].limit);
+		bad += verify_segment(p, list[i].s, list[i].limit, end);
 		tm_segment_unref(list[i].s);
 	}
 	free(list);
