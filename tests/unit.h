@@ -64,8 +64,8 @@ __attribute__((unused, noreturn)) static void unit_fail(const char *file, int li
 
 __attribute__((unused)) static int unit_main(int argc, char **argv)
 {
-	int passed = 0, failed = 0;
-	for (struct unit_test *t = unit_tests; t; t = t->next) {
+	volatile int passed = 0, failed = 0; /* a failed check jumps back here */
+	for (struct unit_test *volatile t = unit_tests; t; t = t->next) {
 		if (argc > 1 && strcmp(argv[1], t->name) != 0)
 			continue;
 		if (setjmp(unit_failed)) {

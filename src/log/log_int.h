@@ -149,7 +149,7 @@ void tm_partition_move_start(struct tm_partition *p, int64_t start);
 void tm_partition_drop_front(struct tm_partition *p, size_t segments);
 void tm_partition_retain(struct tm_partition *p, int64_t now_ms);
 tm_rc tm_partition_compact(struct tm_partition *p, bool force, struct tm_err *err) TM_CHECKED;
-void tm_partition_finish_swaps(struct tm_partition *p, char **names, size_t count);
+bool tm_partition_finish_swaps(struct tm_partition *p, char **names, size_t count);
 int64_t tm_partition_size(struct tm_partition *p);
 
 /* ---- a topic ---- */

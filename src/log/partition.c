@@ -94,6 +94,8 @@ int64_t tm_partition_last_stable(struct tm_partition *p)
 
 void tm_partition_drop_front(struct tm_partition *p, size_t count)
 {
+	if (count == 0)
+		return;
 	for (size_t i = 0; i < count; i++) {
 		tm_segment_remove_files(p->log->env, p->segments.items[i]);
 		tm_segment_unref(p->segments.items[i]);

@@ -33,7 +33,10 @@ static tm_rc list_segments(struct tm_partition *p, struct tm_err *err)
 	size_t count;
 	struct stat st;
 	TM_TRY(tm_dir_list(p->dir, NULL, &names, &count, err));
-	tm_partition_finish_swaps(p, names, count);
+	if (tm_partition_finish_swaps(p, names, count)) {
+		tm_dir_list_free(names, count);
+		TM_TRY(tm_dir_list(p->dir, NULL, &names, &count, err));
+	}
 	for (size_t i = 0; i < count; i++) {
 		int64_t base;
 		char path[TM_LOG_PATH_MAX + 300];

@@ -108,7 +108,7 @@ TEST(acknowledged_bytes_missing)
 	struct path log_file = path_in(dir, "t-0/00000000000000000000.log"), marks_file = path_in(dir, "marks");
 	const char *log_path = log_file.text, *marks = marks_file.text;
 	struct tm_buf whole = slurp(log_path), mark = slurp(marks);
-	for (size_t n = 0; n < whole.len; n += 7) {
+	for (size_t n = 0; n < whole.len; n += 23) {
 		for (int clean = 0; clean < 2; clean++) {
 			spew(log_path, whole.at, n);
 			spew(marks, mark.at, mark.len);
@@ -151,7 +151,7 @@ TEST(rot_in_the_log)
 	struct path log_file = path_in(dir, "t-0/00000000000000000000.log"), marks_file = path_in(dir, "marks");
 	const char *log_path = log_file.text, *marks = marks_file.text;
 	struct tm_buf whole = slurp(log_path), mark = slurp(marks);
-	for (size_t bit = 0; bit < whole.len * 8; bit += 61) {
+	for (size_t bit = 0; bit < whole.len * 8; bit += 131) {
 		struct tm_err err = {0};
 		size_t within = bit / 8; /* the byte of its batch, and the batch's first offset */
 		int64_t bad = 0;
@@ -277,17 +277,17 @@ TEST(rot_in_the_other_files)
 	in_crashing_child(dir, many);
 	reopen_and_close(dir);
 	reopen_and_close(dir);
-	flip_in(dir, "t-0/00000000000000000000.index", 43, true);
+	flip_in(dir, "t-0/00000000000000000000.index", 173, true);
 	flip_in(dir, "t-0/00000000000000000000.timeindex", 67, true);
-	flip_in(dir, "t-0/00000000000000002003.producers", 7, true);
+	flip_in(dir, "t-0/00000000000000002003.producers", 19, true);
 	flip_in(dir, "clean-stop", 11, false);
-	flip_in(dir, "marks", 13, true);
-	flip_in(dir, "producer-ids", 11, true);
+	flip_in(dir, "marks", 29, true);
+	flip_in(dir, "producer-ids", 23, true);
 	/* The catalogue: without it nothing can be served, so the log refuses to open and changes nothing. */
 	struct path topics_file = path_in(dir, "topics");
 	const char *topics = topics_file.text;
 	struct tm_buf good = slurp(topics);
-	for (size_t bit = 0; bit < good.len * 8; bit += 13) {
+	for (size_t bit = 0; bit < good.len * 8; bit += 29) {
 		struct tm_log *log = NULL;
 		good.at[bit / 8] ^= (char)(1 << bit % 8);
 		spew(topics, good.at, good.len);
