@@ -24,7 +24,12 @@ struct builder {
 	size_t count, cap; /* count: of list elements given out; the root's and its fields' is the row */
 	uint8_t *valid;
 	char *data;
-	struct { struct tm_str name; int field; } hints[HINTS]; /* STRUCT: names in the order seen last; -1: not asked for */
+	struct hint {
+		struct tm_str name;
+		int field;       /* -1: not asked for */
+		int mask;        /* of pattern's bytes that count; 0: too long for it */
+		char pattern[16]; /* "name": */
+	} hints[HINTS];          /* STRUCT: names in the order seen last */
 	size_t hint_count;
 };
 struct run {
@@ -147,12 +152,90 @@ static enum outcome next_field(struct run *r, const struct node *n, size_t ordin
 		return BROKEN;
 	*ret_field = field_find(n, name);
 	if (ordinal < HINTS && !memchr(name.at, '\\', name.len) && !memchr(name.at, '"', name.len)) {
-		b->hints[ordinal].name = name;
-		b->hints[ordinal].field = *ret_field;
+		struct hint *h = &b->hints[ordinal];
+		*h = (struct hint){.name = name, .field = *ret_field};
+		if (name.len + 3 <= sizeof h->pattern) {
+			h->pattern[0] = '"';
+			memcpy(h->pattern + 1, name.at, name.len);
+			memcpy(h->pattern + 1 + name.len, "\":", 2);
+			h->mask = (1 << (name.len + 3)) - 1;
+		}
 		b->hint_count = ordinal + 1;
 	}
 	return GOOD;
 }
+
+#if defined(__SSE2__)
+/* The usual member of the usual record: the predicted name without white space, a plain string or a plain integer. True when it was
+ * taken whole; else nothing has happened and the general way is gone. */
+static inline bool usual_member(struct run *r, const struct node *n, struct builder *b, size_t ordinal, size_t row)
+{
+	if (ordinal >= b->hint_count)
+		return false;
+	const struct hint *h = &b->hints[ordinal];
+	const char *at = r->scan.at, *end = r->scan.end;
+	if (!h->mask || end - at < 64)
+		return false;
+	__m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_loadu_si128((const __m128i *)(const void *)h->pattern));
+	if ((_mm_movemask_epi8(same) & h->mask) != h->mask)
+		return false;
+	at += h->name.len + 3;
+	const struct node *child = h->field < 0 ? NULL : &n->children[h->field];
+	if (*at == '"') {
+		if (child && child->type->kind != TM_T_STRING)
+			return false;
+		const char *start = ++at;
+		const __m128i q = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), limit = _mm_set1_epi8(0x1F);
+		for (;; at += 16) {
+			if (end - at < 17)
+				return false;
+			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+			int stop = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, q), _mm_cmpeq_epi8(v, slash)),
+								  _mm_cmpeq_epi8(_mm_min_epu8(v, limit), v)));
+			if (stop) {
+				at += __builtin_ctz((unsigned)stop);
+				break;
+			}
+		}
+		if (*at != '"')
+			return false;
+		if (child) {
+			struct builder *cb = &r->builders[child->id];
+			((struct tm_str *)(void *)cb->data)[row] = (struct tm_str){start, (size_t)(at - start)};
+			cb->valid[row] = 1;
+		}
+		at++;
+	} else if (*at >= '1' && *at <= '9') {
+		if (child && child->type->kind != TM_T_BIGINT && child->type->kind != TM_T_INT)
+			return false;
+		uint64_t v = 0;
+		const char *start = at;
+		while (*at >= '0' && *at <= '9' && at - start < 18)
+			v = v * 10 + (uint64_t)(*at++ - '0');
+		if (*at != ',' && *at != '}')
+			return false;
+		if (child && child->type->kind == TM_T_INT) {
+			if (v > INT32_MAX)
+				return false;
+			((int32_t *)(void *)r->builders[child->id].data)[row] = (int32_t)v;
+		} else if (child) {
+			((int64_t *)(void *)r->builders[child->id].data)[row] = (int64_t)v;
+		}
+		if (child)
+			r->builders[child->id].valid[row] = 1;
+	} else {
+		return false;
+	}
+	r->scan.at = at;
+	return true;
+}
+#else
+static inline bool usual_member(struct run *r, const struct node *n, struct builder *b, size_t ordinal, size_t row)
+{
+	(void)r, (void)n, (void)b, (void)ordinal, (void)row;
+	return false;
+}
+#endif
 
 static enum outcome object(struct run *r, const struct node *n, size_t row, int depth)
 {
@@ -163,8 +246,17 @@ static enum outcome object(struct run *r, const struct node *n, size_t row, int 
 		r->scan.at++;
 		return GOOD;
 	}
+	struct builder *b = &r->builders[n->id];
 	for (size_t ordinal = 0;; ordinal++) {
 		int field;
+		if (usual_member(r, n, b, ordinal, row)) {
+			char c = *r->scan.at; /* a member is taken only where something follows it */
+			if (c == ',') {
+				r->scan.at++;
+				continue;
+			}
+			goto next;
+		}
 		if (next_field(r, n, ordinal, &field) != GOOD)
 			return BROKEN;
 		tm_json_space(&r->scan);
@@ -176,6 +268,7 @@ static enum outcome object(struct run *r, const struct node *n, size_t row, int 
 		} else if (value(r, &n->children[field], row, depth - 1) == BROKEN) {
 			return BROKEN;
 		}
+next:
 		tm_json_space(&r->scan);
 		if (r->scan.at >= r->scan.end)
 			return BROKEN;

@@ -102,7 +102,7 @@ bool tm_json_number(struct tm_json_scan *s, struct tm_str *ret, bool *integer)
 			at++;
 	}
 	/* A number ends at white space or a structural character. */
-	if (at < s->end && !strchr(" \t\r\n,]}:", *at))
+	if (at < s->end && *at != ',' && *at != '}' && *at != ']' && *at != ':' && *at != ' ' && *at != '\n' && *at != '\r' && *at != '\t')
 		return false;
 	*ret = (struct tm_str){s->at, (size_t)(at - s->at)};
 	*integer = whole;
