@@ -39,10 +39,8 @@ static void exists_fields(struct tm_str what, struct tm_cass_error *e)
 	e->name = n == 2 ? quoted[0] : (struct tm_str){0};
 }
 
-void tm_cass_error_answer(struct tm_cass_conn *conn, uint8_t flags, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request,
-			  const uint8_t *tracing_id)
+void tm_cass_fail_write(struct tm_buf *out, int version, const struct tm_err *err, const struct tm_cass_request *request)
 {
-	struct tm_buf body = {0};
 	struct tm_cass_error e = {.code = err->code ? err->code : tm_rc_cql(err->rc), .message = tm_str_of(err->what)};
 	e.consistency = request ? request->options.consistency : 1;
 	if (e.code == TM_CASS_E_UNAVAILABLE) {
@@ -55,17 +53,38 @@ void tm_cass_error_answer(struct tm_cass_conn *conn, uint8_t flags, int16_t stre
 		exists_fields(e.message, &e);
 	if (e.code == TM_CASS_E_UNPREPARED && request)
 		e.id = request->id;
-	if (tracing_id)
-		tm_buf_put(&body, tracing_id, 16);
-	tm_cass_error_write(&body, conn->version, &e);
+	tm_cass_error_write(out, version, &e);
+	tm_metric_add(&errors, 1);
+}
+
+uint8_t tm_cass_prefix_write(struct tm_buf *out, int version, const uint8_t *tracing_id, const struct tm_cql_result *r)
+{
+	uint8_t flags = 0;
+	if (tracing_id) {
+		tm_buf_put(out, tracing_id, 16);
+		flags |= TM_CASS_FLAG_TRACING;
+	}
+	if (r && r->warning_count > 0 && version >= 4) {
+		tm_buf_be16(out, (uint16_t)r->warning_count);
+		for (size_t i = 0; i < r->warning_count; i++)
+			tm_cass_put_string(out, r->warnings[i]);
+		flags |= TM_CASS_FLAG_WARNING;
+	}
+	return flags;
+}
+
+void tm_cass_error_answer(struct tm_cass_conn *conn, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request, const uint8_t *tracing_id)
+{
+	struct tm_buf body = {0};
+	uint8_t flags = tm_cass_prefix_write(&body, conn->version, tracing_id, NULL);
+	tm_cass_fail_write(&body, conn->version, err, request);
 	tm_cass_writer_put(&conn->writer, flags, stream, TM_CASS_ERROR, tm_buf_str(&body));
 	tm_buf_done(&body);
-	tm_metric_add(&errors, 1);
 }
 
 static void fail_answer(struct answering *a, const struct tm_err *err)
 {
-	tm_cass_error_answer(a->conn, a->tracing_id ? TM_CASS_FLAG_TRACING : 0, a->envelope->stream, err, &a->request, a->tracing_id);
+	tm_cass_error_answer(a->conn, a->envelope->stream, err, &a->request, a->tracing_id);
 }
 
 static void refuse(struct answering *a, int code, const char *fmt, ...) TM_PRINTF(3, 4);
@@ -233,24 +252,6 @@ static void keyspace_set(struct tm_cass_conn *c, struct tm_str keyspace)
 	c->keyspace = tm_str_dup(keyspace);
 }
 
-/* Tracing id and warnings, which go before any body; returns the flags that say so. */
-static uint8_t prefix_put(struct answering *a, struct tm_buf *body, const struct tm_cql_result *r)
-{
-	uint8_t flags = 0;
-	body->len = 0;
-	if (a->tracing_id) {
-		tm_buf_put(body, a->tracing_id, 16);
-		flags |= TM_CASS_FLAG_TRACING;
-	}
-	if (r && r->warning_count > 0 && a->conn->version >= 4) {
-		tm_buf_be16(body, (uint16_t)r->warning_count);
-		for (size_t i = 0; i < r->warning_count; i++)
-			tm_cass_put_string(body, r->warnings[i]);
-		flags |= TM_CASS_FLAG_WARNING;
-	}
-	return flags;
-}
-
 /* held: the result's write is not durable yet. */
 static void result_answer(struct answering *a, const struct tm_cql_result *r, const struct tm_cass_rows_options *options, bool held)
 {
@@ -260,7 +261,8 @@ static void result_answer(struct answering *a, const struct tm_cql_result *r, co
 		events_push(c->server, r);
 	if (r->kind == TM_CQL_SET_KEYSPACE)
 		keyspace_set(c, r->keyspace);
-	uint8_t flags = prefix_put(a, body, r);
+	body->len = 0;
+	uint8_t flags = tm_cass_prefix_write(body, c->version, a->tracing_id, r);
 	tm_cass_result_write(body, c->version, r, options);
 	if (body->len > TM_LIMIT_CQL_FRAME_BYTES) {
 		refuse(a, TM_CASS_E_INVALID, "The result's %zu bytes are more than one message may hold; ask for pages", body->len);
@@ -305,9 +307,19 @@ static void execute_end(struct answering *a, struct executing *x, tm_rc rc, cons
 		result_answer(a, r, options, after > x->before);
 }
 
+static void scan(struct answering *a, struct tm_str text, struct tm_str keyspace, const struct tm_cass_rows_options *rows)
+{
+	if (!tm_cass_scan_start(a->conn, a->envelope, text, keyspace, rows, a->tracing_id))
+		refuse(a, TM_CASS_E_OVERLOADED, "Too many long reads at once; try again later");
+}
+
 static void query(struct answering *a)
 {
 	struct tm_cassandra_server *s = a->conn->server;
+	if (tm_cass_text_scans(a->request.text)) {
+		scan(a, a->request.text, a->conn->keyspace, NULL);
+		return;
+	}
 	struct tm_cql_session session = session_of(a);
 	struct tm_cql_result result = {0};
 	struct tm_err err = {0};
@@ -332,7 +344,8 @@ static void prepare(struct answering *a)
 	struct tm_cql_prepared_info info;
 	tm_cql_prepared_describe(p->statement, &info);
 	struct tm_buf *body = &c->server->body;
-	uint8_t flags = prefix_put(a, body, NULL);
+	body->len = 0;
+	uint8_t flags = tm_cass_prefix_write(body, c->version, a->tracing_id, NULL);
 	tm_cass_prepared_write(body, c->version, p->id, &info);
 	answer_put(a, flags, TM_CASS_RESULT, tm_buf_str(body));
 }
@@ -370,10 +383,14 @@ static void execute(struct answering *a)
 		rows.changed_metadata_id = changed ? info.result_metadata_id : NULL;
 		rows.no_metadata = r->skip_metadata && !changed;
 	}
+	__atomic_add_fetch(&s->prepared.executed, 1, __ATOMIC_RELAXED);
+	if (p->scans) {
+		scan(a, p->text, p->keyspace, &rows);
+		return;
+	}
 	struct tm_cql_session session = session_of(a);
 	struct tm_cql_result result = {0};
 	struct tm_err err = {0};
-	__atomic_add_fetch(&s->prepared.executed, 1, __ATOMIC_RELAXED);
 	struct executing x = execute_begin(a, p->settles);
 	tm_rc rc = tm_cql_execute(&session, p->statement, &r->options, x.batch, &s->arena, &result, &err);
 	execute_end(a, &x, rc, &err, &result, &rows);

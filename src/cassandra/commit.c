@@ -76,7 +76,7 @@ static void group_answer(struct tm_cass_group *g, tm_rc rc, const struct tm_err 
 		if (rc == TM_OK)
 			tm_cass_writer_put(&h->conn->writer, h->flags, h->stream, TM_CASS_RESULT, tm_str_n(g->answers.at + h->at, h->len));
 		else
-			tm_cass_error_answer(h->conn, 0, h->stream, err, NULL, NULL);
+			tm_cass_error_answer(h->conn, h->stream, err, NULL, NULL);
 	}
 	tm_metric_add(&committed, (int64_t)g->held.count);
 	for (size_t i = 0; i < g->held.count; i++) {

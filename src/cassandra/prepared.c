@@ -93,6 +93,7 @@ struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cac
 	p->text = tm_str_dup(text);
 	p->keyspace = tm_str_dup(keyspace);
 	p->settles = tm_cass_text_settles(text);
+	p->scans = tm_cass_text_scans(text);
 	struct tm_cass_prepared **slot = slot_of(cache, id);
 	pthread_mutex_lock(&cache->lock);
 	p->chain = *slot;

@@ -186,7 +186,7 @@ static void held_count(struct tm_cass_conn *c)
 	if (s->held_bytes > TM_LIMIT_CQL_HELD_BYTES && now > TM_MIB && !c->ending) {
 		struct tm_err err;
 		tm_fail(&err, TM_BUSY, "Too many bytes of unfinished requests (%zu); try again later", s->held_bytes);
-		tm_cass_error_answer(c, 0, 0, &err, NULL, NULL);
+		tm_cass_error_answer(c, 0, &err, NULL, NULL);
 		tm_cass_conn_end(c);
 	}
 }

@@ -56,6 +56,7 @@ struct tm_cass_prepared {
 	struct tm_cql_prepared *statement;
 	struct tm_str text, keyspace;   /* for system.prepared_statements; malloc'd */
 	bool settles;                   /* changes the schema: nothing may be in flight beside it */
+	bool scans;                     /* may take long: see scan.c */
 	struct tm_cass_prepared *chain, *older, *newer;
 };
 struct tm_cass_prepared_cache {
@@ -106,6 +107,7 @@ struct tm_cassandra_server {
 	char *read_buffer;
 	struct tm_arena arena;         /* of the request at hand */
 	struct tm_buf body;            /* of the answer at hand */
+	size_t scan_count;             /* reads with the worker threads */
 	struct tm_cass_group groups[2];
 	size_t collecting;             /* index of the group that takes new writes */
 	bool committing;               /* the other one is with the commit thread */
@@ -133,8 +135,16 @@ struct tm_table_batch *tm_cass_commit_batch(struct tm_cassandra_server *server);
 /* answer.c */
 void tm_cass_answer(struct tm_cass_conn *conn, const struct tm_cass_envelope *envelope);
 void tm_cass_answer_fault(struct tm_cass_conn *conn, const struct tm_cass_fault *fault);
-void tm_cass_error_answer(struct tm_cass_conn *conn, uint8_t flags, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request,
-			  const uint8_t *tracing_id);
+void tm_cass_error_answer(struct tm_cass_conn *conn, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request, const uint8_t *tracing_id);
+/* Tracing id and warnings, which go before any body; returns the flags that say so. */
+uint8_t tm_cass_prefix_write(struct tm_buf *out, int version, const uint8_t *tracing_id, const struct tm_cql_result *result);
+/* The body of an ERROR. */
+void tm_cass_fail_write(struct tm_buf *out, int version, const struct tm_err *err, const struct tm_cass_request *request);
+/* scan.c */
+bool tm_cass_text_scans(struct tm_str text);
+/* false when too many run already. */
+bool tm_cass_scan_start(struct tm_cass_conn *conn, const struct tm_cass_envelope *envelope, struct tm_str text, struct tm_str keyspace,
+			const struct tm_cass_rows_options *rows, const uint8_t *tracing_id);
 /* system.c */
 tm_rc tm_cass_system_register(struct tm_cassandra_server *server, struct tm_err *err) TM_CHECKED;
 void tm_cass_system_unregister(struct tm_cassandra_server *server);
