@@ -234,18 +234,6 @@ static void registered(struct answering *a)
 }
 
 /* ---- results ---- */
-static void events_push(struct tm_cassandra_server *s, const struct tm_cql_result *r)
-{
-	struct tm_buf body = {0};
-	tm_cass_event_write(&body, r->change, r->target, r->keyspace, r->name);
-	for (struct tm_cass_conn *c = s->conns; c; c = c->next)
-		if (c->registered && !c->ending && !c->closed) {
-			tm_cass_writer_put(&c->writer, 0, -1, TM_CASS_EVENT, tm_buf_str(&body));
-			tm_cass_conn_flush(c);
-		}
-	tm_buf_done(&body);
-}
-
 static void keyspace_set(struct tm_cass_conn *c, struct tm_str keyspace)
 {
 	free((void *)c->keyspace.at);
@@ -257,8 +245,10 @@ static void result_answer(struct answering *a, const struct tm_cql_result *r, co
 {
 	struct tm_cass_conn *c = a->conn;
 	struct tm_buf *body = &c->server->body;
-	if (r->kind == TM_CQL_SCHEMA_CHANGE)
-		events_push(c->server, r);
+	if (r->kind == TM_CQL_SCHEMA_CHANGE) {
+		tm_cass_events_push(c->server, r->change, r->target, r->keyspace, r->name);
+		tm_cass_events_told(c->server);
+	}
 	if (r->kind == TM_CQL_SET_KEYSPACE)
 		keyspace_set(c, r->keyspace);
 	body->len = 0;
@@ -289,8 +279,10 @@ struct executing {
 static struct executing execute_begin(struct answering *a, bool settles)
 {
 	struct tm_cassandra_server *s = a->conn->server;
-	if (settles)
+	if (settles) {
 		tm_cass_commit_settle(s);
+		tm_cass_events_look(s);
+	}
 	struct executing x = {.batch = tm_cass_commit_batch(s)};
 	x.before = tm_table_batch_bytes(x.batch);
 	return x;

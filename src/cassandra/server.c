@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "cassandra/server_int.h"
+#include "table/schema.h"
 
 #define READ_BYTES (256 * TM_KIB)
 #define BACKLOG 511
@@ -273,6 +274,7 @@ static void stop_all(struct tm_cassandra_server *s)
 	}
 	uv_close((uv_handle_t *)&s->listener, NULL);
 	uv_close((uv_handle_t *)&s->check, NULL);
+	uv_close((uv_handle_t *)&s->look, NULL);
 	uv_close((uv_handle_t *)&s->wake, NULL);
 }
 
@@ -323,6 +325,8 @@ static void server_free(struct tm_cassandra_server *s)
 {
 	tm_cass_system_unregister(s);
 	tm_cass_committer_stop(s);
+	if (s->seen_schema)
+		tm_schema_unref(s->store, s->seen_schema);
 	tm_cass_prepared_done(&s->prepared);
 	tm_arena_done(&s->arena);
 	tm_buf_done(&s->body);
@@ -371,7 +375,8 @@ tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandr
 	uv_tcp_init(&s->loop, &s->listener);
 	uv_async_init(&s->loop, &s->wake, on_wake);
 	uv_check_init(&s->loop, &s->check);
-	s->listener.data = s->wake.data = s->check.data = s;
+	uv_timer_init(&s->loop, &s->look);
+	s->listener.data = s->wake.data = s->check.data = s->look.data = s;
 	uv_check_start(&s->check, on_check);
 	rc = tm_cass_committer_start(s, err);
 	if (rc == TM_OK)
@@ -380,6 +385,8 @@ tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandr
 		rc = listen_on(s, err);
 	if (rc == TM_OK)
 		rc = tm_cass_system_register(s, err);
+	if (rc == TM_OK)
+		tm_cass_events_start(s);
 	if (rc == TM_OK)
 		rc = tm_thread_start(&s->thread, "cql-door", server_run, s, err);
 	if (rc != TM_OK) {

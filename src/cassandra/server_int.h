@@ -85,6 +85,7 @@ struct tm_cass_trace {
 };
 
 struct tm_cass_system;
+struct tm_schema;
 struct tm_cassandra_server {
 	struct tm_store *store;
 	const struct tm_env *env;
@@ -97,6 +98,8 @@ struct tm_cassandra_server {
 	uv_tcp_t listener;
 	uv_async_t wake;
 	uv_check_t check;
+	uv_timer_t look;
+	const struct tm_schema *seen_schema; /* whose changes clients were told of */
 	pthread_t thread;
 	bool stopping;                 /* guarded by lock */
 	size_t connection_limit;
@@ -140,6 +143,11 @@ void tm_cass_error_answer(struct tm_cass_conn *conn, int16_t stream, const struc
 uint8_t tm_cass_prefix_write(struct tm_buf *out, int version, const uint8_t *tracing_id, const struct tm_cql_result *result);
 /* The body of an ERROR. */
 void tm_cass_fail_write(struct tm_buf *out, int version, const struct tm_err *err, const struct tm_cass_request *request);
+/* events.c */
+void tm_cass_events_start(struct tm_cassandra_server *server);
+void tm_cass_events_push(struct tm_cassandra_server *server, struct tm_str change, struct tm_str target, struct tm_str keyspace, struct tm_str name);
+void tm_cass_events_look(struct tm_cassandra_server *server); /* tells of what others changed */
+void tm_cass_events_told(struct tm_cassandra_server *server); /* the schema as it is now is known to clients */
 /* scan.c */
 bool tm_cass_text_scans(struct tm_str text);
 /* false when too many run already. */
