@@ -18,9 +18,22 @@ const struct kafka_handler kafka_handlers[] = {
 	{TM_KAFKA_DESCRIBE_GROUPS, 0, 6, kafka_describe_groups},
 	{TM_KAFKA_LIST_GROUPS, 0, 5, kafka_list_groups},
 	{TM_KAFKA_API_VERSIONS, 0, 4, kafka_api_versions},
+	{TM_KAFKA_CREATE_TOPICS, 0, 7, kafka_create_topics},
+	{TM_KAFKA_DELETE_TOPICS, 0, 6, kafka_delete_topics},
+	{TM_KAFKA_DELETE_RECORDS, 0, 2, kafka_delete_records},
+	{TM_KAFKA_INIT_PRODUCER_ID, 0, 5, kafka_init_producer_id},
+	{TM_KAFKA_OFFSET_FOR_LEADER_EPOCH, 0, 4, kafka_offset_for_leader_epoch},
+	{TM_KAFKA_DESCRIBE_CONFIGS, 0, 4, kafka_describe_configs},
+	{TM_KAFKA_ALTER_CONFIGS, 0, 2, kafka_alter_configs},
+	{TM_KAFKA_DESCRIBE_LOG_DIRS, 0, 5, kafka_describe_log_dirs},
+	{TM_KAFKA_CREATE_PARTITIONS, 0, 3, kafka_create_partitions},
 	{TM_KAFKA_DELETE_GROUPS, 0, 2, kafka_delete_groups},
+	{TM_KAFKA_INCREMENTAL_ALTER_CONFIGS, 0, 1, kafka_incremental_alter_configs},
 	{TM_KAFKA_OFFSET_DELETE, 0, 0, kafka_offset_delete},
 	{TM_KAFKA_DESCRIBE_CLUSTER, 0, 2, kafka_describe_cluster},
+	{TM_KAFKA_DESCRIBE_PRODUCERS, 0, 0, kafka_describe_producers},
+	{TM_KAFKA_LIST_CONFIG_RESOURCES, 0, 1, kafka_list_config_resources},
+	{TM_KAFKA_DESCRIBE_TOPIC_PARTITIONS, 0, 0, kafka_describe_topic_partitions},
 };
 const size_t kafka_handler_count = sizeof kafka_handlers / sizeof *kafka_handlers;
 

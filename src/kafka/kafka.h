@@ -11,6 +11,7 @@ struct tm_kafka_options {
 	const char *advertised_host; /* what clients are told to connect to; NULL = the address that they connected to */
 	int advertised_port;         /* 0 = the port that they connected to */
 	int32_t node_id;             /* 0 = 1 */
+	const char *log_dir;         /* what DescribeLogDirs names; NULL = "." */
 	bool auto_create_off;        /* auto.create.topics.enable=false */
 	int32_t default_partitions;  /* num.partitions; 0 = 1 */
 };

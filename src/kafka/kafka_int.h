@@ -18,7 +18,7 @@ enum kafka_error {
 	KAFKA_UNKNOWN = -1, KAFKA_NONE = 0, KAFKA_OFFSET_OUT_OF_RANGE = 1, KAFKA_CORRUPT_MESSAGE = 2, KAFKA_UNKNOWN_TOPIC_OR_PARTITION = 3,
 	KAFKA_COORDINATOR_NOT_AVAILABLE = 15, KAFKA_INVALID_TOPIC = 17, KAFKA_INVALID_REQUIRED_ACKS = 21, KAFKA_ILLEGAL_GENERATION = 22,
 	KAFKA_INCONSISTENT_GROUP_PROTOCOL = 23, KAFKA_INVALID_GROUP_ID = 24, KAFKA_UNKNOWN_MEMBER_ID = 25, KAFKA_INVALID_SESSION_TIMEOUT = 26,
-	KAFKA_REBALANCE_IN_PROGRESS = 27, KAFKA_ILLEGAL_SASL_STATE = 34, KAFKA_UNSUPPORTED_VERSION = 35, KAFKA_TOPIC_ALREADY_EXISTS = 36,
+	KAFKA_REBALANCE_IN_PROGRESS = 27, KAFKA_INVALID_TIMESTAMP = 32, KAFKA_ILLEGAL_SASL_STATE = 34, KAFKA_UNSUPPORTED_VERSION = 35, KAFKA_TOPIC_ALREADY_EXISTS = 36,
 	KAFKA_INVALID_PARTITIONS = 37, KAFKA_INVALID_REPLICATION_FACTOR = 38, KAFKA_INVALID_REPLICA_ASSIGNMENT = 39, KAFKA_INVALID_CONFIG = 40,
 	KAFKA_INVALID_REQUEST = 42, KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT = 43, KAFKA_POLICY_VIOLATION = 44, KAFKA_INVALID_PRODUCER_EPOCH = 47,
 	KAFKA_INVALID_TXN_STATE = 48, KAFKA_INVALID_PRODUCER_ID_MAPPING = 49, KAFKA_INVALID_TRANSACTION_TIMEOUT = 50, KAFKA_CONCURRENT_TRANSACTIONS = 51,
@@ -102,7 +102,7 @@ struct tm_kafka_server {
 	struct tm_groups *groups;
 	size_t group_writes;         /* under way */
 	struct tm_transactions *transactions;
-	char *host, *advertised_host;
+	char *host, *advertised_host, *log_dir;
 	int port;
 	uv_loop_t loop;
 	uv_tcp_t listener;
@@ -172,7 +172,9 @@ tm_rc kafka_down_convert(struct tm_str batches, int magic, int64_t from, struct 
 
 #define KAFKA_HANDLERS(X) \
 	X(api_versions) X(produce) X(fetch) X(list_offsets) X(metadata) X(describe_cluster) X(find_coordinator) X(join_group) X(sync_group) \
-	X(heartbeat) X(leave_group) X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) X(offset_fetch) X(offset_delete)
+	X(heartbeat) X(leave_group) X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) X(offset_fetch) X(offset_delete) X(create_topics) X(delete_topics) \
+	X(create_partitions) X(delete_records) X(describe_configs) X(alter_configs) X(incremental_alter_configs) X(list_config_resources) \
+	X(describe_topic_partitions) X(describe_log_dirs) X(describe_producers) X(offset_for_leader_epoch) X(init_producer_id)
 #define X(name) void kafka_##name(struct kafka_request *r);
 KAFKA_HANDLERS(X)
 #undef X

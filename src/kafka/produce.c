@@ -31,6 +31,23 @@ static int64_t record_count(struct tm_str batches)
 	return n;
 }
 
+/* Which records are bad, where the log says so: without a key in a compacted topic, or outside the times that are allowed. */
+static void record_errors_answer(struct kafka_request *r, const struct tm_log_append *part, struct tm_kafka_produce_response_responses_partition_responses *a)
+{
+	size_t n = part->bad_record_count < 8 ? part->bad_record_count : 8;
+	struct tm_str name = tm_topic_name(part->topic);
+	a->record_errors.items = tm_kafka_produce_response_responses_partition_responses_record_errors_new(&r->arena, n);
+	a->record_errors.count = (int32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		a->record_errors.items[i].batch_index = part->bad_records[i].index;
+		a->record_errors.items[i].batch_index_error_message = a->error_code == KAFKA_INVALID_TIMESTAMP
+			? tm_arena_printf(&r->arena, "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
+					  (long long)part->bad_records[i].timestamp_ms, part->bad_records[i].index, (long long)part->bad_least_timestamp_ms,
+					  (long long)part->bad_most_timestamp_ms)
+			: tm_arena_printf(&r->arena, "Compacted topic cannot accept message without key in topic partition %.*s-%d", TM_STR_ARG(name), part->partition);
+	}
+}
+
 static void appended(struct kafka_request *r)
 {
 	struct produce *p = r->state;
@@ -43,6 +60,10 @@ static void appended(struct kafka_request *r)
 			a->log_start_offset = -1;
 			if (part->message[0])
 				a->error_message = tm_arena_str(&r->arena, tm_str_of(part->message));
+			if (part->bad_record_count) {
+				record_errors_answer(r, part, a);
+				a->log_start_offset = part->log_start_offset;
+			}
 			/* Only a client that waits for nothing is told of an error by closing its connection. */
 			if (r->silent)
 				r->poison = true;

@@ -692,6 +692,7 @@ static void server_free(struct tm_kafka_server *s)
 	pthread_mutex_destroy(&s->lock);
 	free(s->host);
 	free(s->advertised_host);
+	free(s->log_dir);
 	free(s);
 }
 
@@ -703,6 +704,7 @@ tm_rc tm_kafka_server_start(struct tm_log *log, const struct tm_kafka_options *o
 	s->options = *options;
 	s->host = tm_strdup(options->host ? options->host : "127.0.0.1");
 	s->advertised_host = options->advertised_host ? tm_strdup(options->advertised_host) : NULL;
+	s->log_dir = options->log_dir ? tm_strdup(options->log_dir) : NULL;
 	s->options.host = s->host;
 	s->options.advertised_host = s->advertised_host;
 	if (s->options.node_id == 0)
