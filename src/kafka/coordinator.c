@@ -1,4 +1,4 @@
-/* The host of the group coordinator: its clock, its random numbers, and its records' way to the topic and back. */
+/* The host of the group coordinator (and start and end of both coordinators): its clock, its random numbers, and its records' way to the topic and back. */
 #include "kafka/kafka_int.h"
 #include <stdlib.h>
 
@@ -118,18 +118,27 @@ tm_rc kafka_coordinator_start(struct tm_kafka_server *s, struct tm_err *err)
 	s->groups = tm_groups_new(&options);
 	TM_TRY(kafka_internal_replay(s, TM_GROUP_TOPIC, group_replay, s->groups, err));
 	tm_groups_replay_end(s->groups, kafka_now_ms(s));
+	TM_TRY(kafka_transactions_start(s, err));
+	tm_transactions_replay_end(s->transactions);
 	kafka_timer_at(s, kafka_now_ms(s));
 	return TM_OK;
 }
 
-void kafka_coordinator_done(struct tm_kafka_server *s) { tm_groups_free(s->groups); }
+void kafka_coordinator_done(struct tm_kafka_server *s)
+{
+	tm_groups_free(s->groups);
+	tm_transactions_free(s->transactions);
+}
+
 bool kafka_coordinator_busy(const struct tm_kafka_server *s) { return s->group_writes > 0; }
 
 void kafka_coordinator_tick(struct tm_kafka_server *s)
 {
 	if (s->stopping)
 		return;
-	int64_t next = tm_groups_tick(s->groups, kafka_now_ms(s));
+	int64_t next = tm_groups_tick(s->groups, kafka_now_ms(s)), end = tm_transactions_tick(s->transactions);
 	if (next != INT64_MAX)
 		kafka_timer_at(s, next);
+	if (end != INT64_MAX)
+		kafka_timer_at(s, kafka_now_ms(s) + (end - tm_now_ms(s->env)));
 }

@@ -13,6 +13,7 @@
 #include "log/group.h"
 #include "log/log.h"
 #include "log/record.h"
+#include "log/transaction.h"
 
 enum kafka_error {
 	KAFKA_UNKNOWN = -1, KAFKA_NONE = 0, KAFKA_OFFSET_OUT_OF_RANGE = 1, KAFKA_CORRUPT_MESSAGE = 2, KAFKA_UNKNOWN_TOPIC_OR_PARTITION = 3,
@@ -26,7 +27,7 @@ enum kafka_error {
 	KAFKA_FETCH_SESSION_ID_NOT_FOUND = 70, KAFKA_INVALID_FETCH_SESSION_EPOCH = 71, KAFKA_FENCED_LEADER_EPOCH = 74, KAFKA_UNKNOWN_LEADER_EPOCH = 75,
 	KAFKA_UNSUPPORTED_COMPRESSION = 76, KAFKA_MEMBER_ID_REQUIRED = 79, KAFKA_FENCED_INSTANCE_ID = 82, KAFKA_INVALID_RECORD = 87,
 	KAFKA_UNSTABLE_OFFSET_COMMIT = 88, KAFKA_PRODUCER_FENCED = 90, KAFKA_UNKNOWN_TOPIC_ID = 100, KAFKA_TRANSACTIONAL_ID_NOT_FOUND = 105,
-	KAFKA_MISMATCHED_ENDPOINT_TYPE = 114,
+	KAFKA_MISMATCHED_ENDPOINT_TYPE = 114, KAFKA_TRANSACTION_ABORTABLE = 120,
 };
 
 /* Bytes that were read from a connection; requests point into it. */
@@ -156,6 +157,7 @@ struct tm_str kafka_error_text(int code);
 /* ---- the group coordinator's host (coordinator.c) ---- */
 tm_rc kafka_coordinator_start(struct tm_kafka_server *s, struct tm_err *err) TM_CHECKED;
 void kafka_coordinator_done(struct tm_kafka_server *s);
+tm_rc kafka_transactions_start(struct tm_kafka_server *s, struct tm_err *err) TM_CHECKED;
 bool kafka_coordinator_busy(const struct tm_kafka_server *s); /* writes are under way */
 void kafka_coordinator_tick(struct tm_kafka_server *s);
 /* A one-partition internal topic, made when it is first needed. A reference. */
@@ -174,7 +176,8 @@ tm_rc kafka_down_convert(struct tm_str batches, int magic, int64_t from, struct 
 	X(api_versions) X(produce) X(fetch) X(list_offsets) X(metadata) X(describe_cluster) X(find_coordinator) X(join_group) X(sync_group) \
 	X(heartbeat) X(leave_group) X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) X(offset_fetch) X(offset_delete) X(create_topics) X(delete_topics) \
 	X(create_partitions) X(delete_records) X(describe_configs) X(alter_configs) X(incremental_alter_configs) X(list_config_resources) \
-	X(describe_topic_partitions) X(describe_log_dirs) X(describe_producers) X(offset_for_leader_epoch) X(init_producer_id)
+	X(describe_topic_partitions) X(describe_log_dirs) X(describe_producers) X(offset_for_leader_epoch) X(init_producer_id) \
+	X(add_partitions_to_txn) X(add_offsets_to_txn) X(end_txn) X(txn_offset_commit) X(describe_transactions) X(list_transactions)
 #define X(name) void kafka_##name(struct kafka_request *r);
 KAFKA_HANDLERS(X)
 #undef X

@@ -155,6 +155,79 @@ static void partition_produce(struct kafka_request *r, struct produce *p, struct
 	p->parts[p->count++] = (struct tm_log_append){.topic = tm_topic_ref(topic), .partition = a->index, .batches = records, .from_client = true};
 }
 
+static void parts_append(struct kafka_request *r, struct produce *p)
+{
+	const struct tm_kafka_produce_request *in = r->in;
+	if (p->count)
+		tm_log_append(r->conn->server->log, p->parts, p->count, in->acks == -1, durable, r);
+	else
+		kafka_reply(r);
+}
+
+/* ---- in a transaction ---- */
+
+static int64_t producer_of(struct tm_str batch, int16_t *ret_epoch)
+{
+	uint64_t id;
+	uint16_t epoch;
+	if (batch.len < BATCH_HEAD_BYTES)
+		return -1;
+	memcpy(&id, batch.at + BATCH_PRODUCER_ID_AT, 8);
+	memcpy(&epoch, batch.at + BATCH_PRODUCER_ID_AT + 8, 2);
+	*ret_epoch = (int16_t)__builtin_bswap16(epoch);
+	return (int64_t)__builtin_bswap64(id);
+}
+
+static void part_refuse(struct produce *p, size_t at, int error)
+{
+	p->answers[at]->error_code = (int16_t)error;
+	tm_topic_unref(p->parts[at].topic);
+	memmove(&p->parts[at], &p->parts[at + 1], (p->count - at - 1) * sizeof *p->parts);
+	memmove(&p->answers[at], &p->answers[at + 1], (p->count - at - 1) * sizeof *p->answers);
+	p->count--;
+}
+
+/* What Produce says of a coordinator's error: a stale epoch by its older name, and (where the client knows it) to abort. */
+static int transaction_error(const struct kafka_request *r, int error)
+{
+	if (error == KAFKA_PRODUCER_FENCED)
+		return KAFKA_INVALID_PRODUCER_EPOCH;
+	return error == KAFKA_INVALID_TXN_STATE && r->version >= 11 ? KAFKA_TRANSACTION_ABORTABLE : error;
+}
+
+static void transaction_joined(void *ctx, int error, int64_t producer_id, int16_t epoch)
+{
+	struct kafka_request *r = ctx;
+	struct produce *p = r->state;
+	(void)producer_id, (void)epoch;
+	while (error && p->count)
+		part_refuse(p, p->count - 1, transaction_error(r, error));
+	parts_append(r, p);
+}
+
+/* From version 12 on writing to a partition takes it into the transaction; before, it must be in it. */
+static void transaction_join(struct kafka_request *r, struct produce *p)
+{
+	struct tm_transactions *ts = r->conn->server->transactions;
+	const struct tm_kafka_produce_request *in = r->in;
+	int16_t epoch = -1;
+	int64_t id = p->count ? producer_of(p->parts[0].batches, &epoch) : -1;
+	if (r->version < 12) {
+		for (size_t i = p->count; i-- > 0;) {
+			id = producer_of(p->parts[i].batches, &epoch);
+			int error = tm_transactions_check(ts, in->transactional_id, id, epoch, tm_topic_name(p->parts[i].topic), p->parts[i].partition);
+			if (error)
+				part_refuse(p, i, transaction_error(r, error));
+		}
+		parts_append(r, p);
+		return;
+	}
+	struct tm_transaction_part *parts = TM_NEW_N(&r->arena, struct tm_transaction_part, p->count + 1);
+	for (size_t i = 0; i < p->count; i++)
+		parts[i] = (struct tm_transaction_part){tm_topic_name(p->parts[i].topic), p->parts[i].partition};
+	tm_transactions_add(ts, in->transactional_id, id, epoch, parts, p->count, transaction_joined, r);
+}
+
 void kafka_produce(struct kafka_request *r)
 {
 	const struct tm_kafka_produce_request *in = r->in;
@@ -188,5 +261,8 @@ void kafka_produce(struct kafka_request *r)
 		return;
 	}
 	r->state = p;
-	tm_log_append(r->conn->server->log, p->parts, p->count, in->acks == -1, durable, r);
+	if (in->transactional_id.at)
+		transaction_join(r, p);
+	else
+		parts_append(r, p);
 }

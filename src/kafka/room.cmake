@@ -10,5 +10,5 @@ add_custom_target(kafka_messages DEPENDS ${kafka_generated})
 target_include_directories(tm_kafka PUBLIC ${CMAKE_BINARY_DIR}/generated)
 
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
-pkg_check_modules(KAFKA_ZLIB REQUIRED IMPORTED_TARGET zlib libxxhash)
+pkg_check_modules(KAFKA_ZLIB REQUIRED IMPORTED_TARGET zlib libxxhash libpcre2-8)
 target_link_libraries(tm_kafka PUBLIC PkgConfig::LIBUV PkgConfig::KAFKA_ZLIB tm_log tm_base)

@@ -33,7 +33,7 @@ def produce(address):
 
 def consume(address):
     for codec in CODECS:
-        consumer = Consumer({"bootstrap.servers": address, "group.id": "all-" + codec, "auto.offset.reset": "earliest", "check.crcs": True})
+        consumer = Consumer({"bootstrap.servers": address, "group.id": f"all-{codec}-{time.time()}", "auto.offset.reset": "earliest", "check.crcs": True})
         consumer.subscribe([f"auto-{codec}"])
         seen, end = [], time.monotonic() + 30
         while len(seen) < 400 and time.monotonic() < end:

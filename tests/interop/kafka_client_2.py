@@ -20,8 +20,6 @@ def produce(address):
         offsets = [f.get(timeout=20).offset for f in futures]
         assert offsets == list(range(200)), offsets
         producer.close()
-    for i in range(30):
-        pass
     producer = KafkaProducer(bootstrap_servers=address)
     for i in range(300):
         producer.send("made", key=str(i).encode(), value=json.dumps({"n": i}).encode(), partition=i % 3)

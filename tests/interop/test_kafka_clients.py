@@ -51,7 +51,7 @@ def records_of(output):
 
 def test_a_client(client, door):
     made = client.run("produce", door.address)
-    assert "'made'" in made and "zstd" in made
+    assert "'made'" in made
     assert client.run("consume", door.address) == "consumed"
     # Three members; one is killed while they read: the others take over, and nothing that was committed comes again.
     members = [client.start("group", door.address, "g3", 300, 9) for _ in range(3)]
