@@ -142,7 +142,7 @@ static tm_rc load_producer_ids(struct tm_log *log, struct tm_err *err)
 {
 	struct tm_buf text = {0};
 	tm_rc rc = tm_log_text_read(log, "producer-ids", "tidemill-producer-ids", &text, err);
-	int64_t next = 0;
+	int64_t next = 1; /* ids begin where Kafka's first client gets one: 0 is never given */
 	if (rc == TM_OK && (text.len < 6 || !tm_str_to_i64(tm_str_trim(tm_str_n(text.at + 5, text.len - 5)), &next) || next < 0))
 		rc = TM_CORRUPT;
 	tm_buf_done(&text);
