@@ -347,14 +347,3 @@ tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *e
 }
 
 void tm_config_done(struct tm_config *config) { tm_arena_done(&config->arena); }
-
-void tm_config_document(struct tm_buf *out)
-{
-	tm_buf_cstr_put(out, "| key | environment | default | what it is for |\n|---|---|---|---|\n");
-	for (size_t i = 0; i < KEYS; i++) {
-		tm_buf_printf(out, "| `%s` | `TIDEMILL_", keys[i].path);
-		for (const char *p = keys[i].path; *p; p++)
-			tm_buf_char(out, *p == '.' ? '_' : (char)toupper((unsigned char)*p));
-		tm_buf_printf(out, "` | %s%s%s | %s |\n", *keys[i].fallback ? "`" : "", keys[i].fallback, *keys[i].fallback ? "`" : "", keys[i].doc);
-	}
-}

@@ -19,6 +19,4 @@ void tm_config_done(struct tm_config *config);
 /* "host:port", "[::1]:9092", ":9092". */
 tm_rc tm_address_parse(struct tm_str text, struct tm_address *ret, struct tm_err *err) TM_CHECKED;
 bool tm_address_loopback(const struct tm_address *address);
-/* The table of keys as Markdown: docs/configuration.md. */
-void tm_config_document(struct tm_buf *out);
 #endif
