@@ -29,7 +29,7 @@ static tm_rc refuse(struct tm_log_append *a, tm_rc rc, int code, const char *mes
 	a->rc = rc;
 	a->kafka_error = code;
 	a->base_offset = -1;
-	snprintf(a->message, sizeof a->message, "%s", message);
+	snprintf(a->message, sizeof a->message, "%.*s", (int)sizeof a->message - 1, message);
 	tm_metric_add(&refused, 1);
 	return rc;
 }

@@ -48,6 +48,7 @@ struct tm_segment {
 	int64_t used_ns;           /* when a file was last used, for closing idle ones */
 	uint32_t index_entries, time_entries;
 	bool loaded;
+	struct tm_index_tail *tail; /* index entries that are not written yet; NULL = none */
 	int fd, index_fd, time_fd; /* -1 = not open */
 	int refs;                  /* atomic; the list's own and one per reader */
 	char *path;                /* without the suffix */

@@ -160,7 +160,7 @@ static tm_rc check_from(struct tm_partition *p, struct tm_segment *s, int64_t po
 		}
 		if (rc != TM_OK)
 			break;
-		if (position >= trusted || !s->loaded)
+		if (position >= trusted)
 			tm_segment_account(p->log->env, s, &b, position, tm_topic_settings(p->topic)->index_interval_bytes);
 		position += (int64_t)b.bytes;
 		least_offset = tm_batch_last_offset(&b) + 1;
@@ -213,14 +213,12 @@ static tm_rc recover_loss(struct tm_partition *p, struct tm_segment *s, const st
 {
 	tm_log_found(p->log, "%s.log ends at byte %lld, but %lld bytes had been acknowledged: records before offset %lld are lost", s->path,
 		     (long long)s->size, (long long)mark->position, (long long)mark->durable);
-	TM_TRY(tm_segment_rebuild(p->log->env, s, err));
-	s->loaded = false;
-	s->index_entries = s->time_entries = 0;
-	s->max_timestamp_ms = s->max_timestamp_offset = s->indexed_timestamp_ms = s->first_timestamp_ms = -1;
-	s->since_index = 0;
-	TM_TRY(check_from(p, s, 0, 0, s->base_offset, err));
-	s->loaded = true;
-	return TM_OK;
+	int64_t size = s->size;
+	s->size = 0; /* empty indexes, which check_from fills */
+	tm_rc rc = tm_segment_rebuild(p->log->env, s, err);
+	s->size = size;
+	TM_TRY(rc);
+	return check_from(p, s, 0, 0, s->base_offset, err);
 }
 
 static tm_rc recover_segments(struct tm_partition *p, const struct tm_mark *mark, bool marked, struct tm_err *err)
