@@ -115,12 +115,12 @@ static void fail_partition(struct tm_partition *p, const struct tm_err *why)
 
 /* Adds the partition's unsynced files to the round. Returns false when nothing of it is to be synced now. The end and the
  * files' sizes are taken together, so that the durable end is also a known place in the active file. */
-static bool collect(struct tm_partition *p, struct job_list *jobs, bool stopping, int64_t *ret_end)
+static bool collect(struct tm_partition *p, struct job_list *jobs, int64_t *ret_end)
 {
 	const struct tm_settings *settings = tm_topic_settings(p->topic);
 	struct tm_err err = {0};
 	pthread_mutex_lock(&p->lock);
-	bool due = !settings->opted_out || p->flush_due || stopping;
+	bool due = !settings->opted_out || p->flush_due;
 	if (p->deleted || p->failed || !due || p->durable == p->end) {
 		pthread_mutex_unlock(&p->lock);
 		return false;
@@ -202,7 +202,7 @@ static void answer(struct tm_waiter *w)
 
 struct work { struct tm_partition *p; int64_t end; bool synced; };
 
-static void round_of(struct tm_log *log, struct tm_partition *dirty, struct tm_waiter *waiters, bool stopping)
+static void round_of(struct tm_log *log, struct tm_partition *dirty, struct tm_waiter *waiters)
 {
 	struct job_list jobs = {0};
 	struct { struct work *items; size_t count, cap; } work = {0};
@@ -212,7 +212,7 @@ static void round_of(struct tm_log *log, struct tm_partition *dirty, struct tm_w
 		p->queued = false; /* from here on an append queues it again */
 		pthread_mutex_unlock(&log->commit.lock);
 		int64_t end = 0;
-		bool synced = collect(p, &jobs, stopping, &end);
+		bool synced = collect(p, &jobs, &end);
 		TM_PUSH(&work, (struct work){p, end, synced});
 	}
 	sync_all(log, &jobs);
@@ -247,13 +247,12 @@ static void *run(void *arg)
 		struct tm_partition *dirty = c->dirty;
 		struct tm_waiter *waiters = c->waiters;
 		__typeof__(c->events) events = c->events;
-		bool stopping = c->stop;
 		c->dirty = NULL;
 		c->waiters = NULL;
 		c->waiters_end = &c->waiters;
 		memset(&c->events, 0, sizeof c->events);
 		pthread_mutex_unlock(&c->lock);
-		round_of(log, dirty, waiters, stopping);
+		round_of(log, dirty, waiters);
 		for (size_t i = 0; i < events.count; i++) {
 			tm_log_notify(log, events.items[i].topic, -1);
 			tm_topic_unref(events.items[i].topic);

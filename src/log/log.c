@@ -300,9 +300,14 @@ void tm_log_close(struct tm_log *log)
 	tm_keeper_stop(log);
 	for (size_t i = 0; i < log->topics.count; i++) {
 		struct tm_topic *t = log->topics.items[i];
-		for (int32_t k = 0; k < t->partition_count; k++)
-			if (t->partitions[k]->durable < t->partitions[k]->end)
-				tm_commit_dirty(t->partitions[k]);
+		for (int32_t k = 0; k < t->partition_count; k++) {
+			struct tm_partition *p = t->partitions[k];
+			pthread_mutex_lock(&p->lock);
+			p->flush_due = true;
+			if (p->durable < p->end)
+				tm_commit_dirty(p);
+			pthread_mutex_unlock(&p->lock);
+		}
 	}
 	tm_commit_stop(log);
 	for (size_t i = 0; i < log->topics.count; i++)
