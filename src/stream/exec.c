@@ -3,7 +3,7 @@
 #include "stream/state.h"
 #include <stdlib.h>
 
-static const struct tm_node_class *class_of(const struct tm_op *op)
+static const struct tm_node_class *class_of(const struct tm_run *run, const struct tm_op *op)
 {
 	switch (op->kind) {
 	case TM_OP_VALUES: return &tm_values_class;
@@ -13,10 +13,10 @@ static const struct tm_node_class *class_of(const struct tm_op *op)
 	case TM_OP_PROJECT: return &tm_project_class;
 	case TM_OP_EXPAND: return &tm_expand_class;
 	case TM_OP_GENERATE: return &tm_generate_class;
-	case TM_OP_AGGREGATE: return &tm_aggregate_class;
+	case TM_OP_AGGREGATE: return op->aggregate.session_gap_us || op->aggregate.session_gap ? &tm_session_class : &tm_aggregate_class;
 	case TM_OP_WATERMARK: return &tm_watermark_class;
 	case TM_OP_DEDUPLICATE: return &tm_dedup_class;
-	case TM_OP_JOIN: return &tm_join_class;
+	case TM_OP_JOIN: return run->stream && op->inputs[0]->streaming && op->inputs[1]->streaming ? &tm_stream_join_class : &tm_join_class;
 	case TM_OP_WINDOW: return &tm_window_class;
 	case TM_OP_SORT: return &tm_sort_class;
 	case TM_OP_LIMIT: return &tm_limit_class;
@@ -29,7 +29,7 @@ static const struct tm_node_class *class_of(const struct tm_op *op)
 
 static tm_rc build(struct tm_run *run, const struct tm_op *op, int64_t limit_hint, struct tm_node **ret, struct tm_err *err)
 {
-	const struct tm_node_class *klass = class_of(op);
+	const struct tm_node_class *klass = class_of(run, op);
 	TM_ASSERT(klass);
 	struct tm_node *node = tm_zalloc(klass->size);
 	*ret = node; /* at once, so that a failure leaves a tree that can be freed */
@@ -140,6 +140,7 @@ tm_rc tm_node_collect(struct tm_node *input, struct tm_arena *arena, const struc
 			break;
 		if (!flow->batch.rows)
 			continue;
+		tm_stream_used(flow);
 		struct tm_batch copy;
 		tm_batch_copy(&copy, arena, &flow->batch);
 		TM_PUSH_IN(arena, &parts, copy);

@@ -409,6 +409,7 @@ static tm_rc limit_next(struct tm_node *node, const struct tm_flow **ret, struct
 			continue;
 		me->given += n;
 		me->changed = true;
+		tm_stream_used(in);
 		node->out = (struct tm_flow){0};
 		tm_batch_slice(&node->out.batch, &node->arena, &in->batch, (size_t)from, (size_t)n);
 		*ret = &node->out;

@@ -3,6 +3,7 @@
 #ifndef TM_STREAM_PROVIDER_H
 #define TM_STREAM_PROVIDER_H
 #include "stream/exec.h"
+#include "stream/query.h"
 
 struct tm_source;
 struct tm_source_class {
@@ -22,6 +23,8 @@ struct tm_source_class {
 	tm_rc (*next)(struct tm_source *s, struct tm_arena *arena, struct tm_flow *ret, bool *ret_some, struct tm_err *err);
 	/* Streams: all up to `to` is committed. NULL = nothing to do. */
 	void (*committed)(struct tm_source *s, struct tm_str to);
+	/* AvailableNow: what comes after this moment is not read. NULL = cannot tell; the stream ends when nothing is new. */
+	tm_rc (*pin)(struct tm_source *s, struct tm_err *err);
 };
 struct tm_source {
 	const struct tm_source_class *klass;
@@ -44,4 +47,38 @@ void tm_scan_set_range(struct tm_node *node, struct tm_str from, struct tm_str t
 const struct tm_str *tm_option_get(const struct tm_option *options, size_t count, const char *name);
 tm_rc tm_option_i64(const struct tm_option *options, size_t count, const char *name, int64_t fallback, int64_t *ret, struct tm_err *err) TM_CHECKED;
 tm_rc tm_option_bool(const struct tm_option *options, size_t count, const char *name, bool fallback, bool *ret, struct tm_err *err) TM_CHECKED;
+
+/* ---- sinks ---- */
+struct tm_sink;
+struct tm_sink_class {
+	const char *const *formats;
+	size_t size;                         /* of the sink, struct tm_sink first */
+	bool transactional;                  /* its writes are part of the query's commit: no batch is announced ahead */
+	/* Before the start: options, columns, output mode. */
+	tm_rc (*check)(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err);
+	tm_rc (*open)(struct tm_sink *s, struct tm_err *err);
+	void (*close)(struct tm_sink *s);
+	tm_rc (*begin)(struct tm_sink *s, struct tm_err *err);
+	/* Rows that are refused go to tm_stream_dead; *ret_written counts the others. */
+	tm_rc (*write)(struct tm_sink *s, const struct tm_flow *rows, size_t *ret_written, struct tm_err *err);
+	/* All rows of the batch are given; makes them durable where they are not part of the commit. */
+	tm_rc (*finish)(struct tm_sink *s, struct tm_err *err);
+	void (*committed)(struct tm_sink *s);
+	/* What the sink has to know after a restart, as of the last finished batch. NULL = nothing. */
+	void (*save)(struct tm_sink *s, struct tm_buf *out);
+	tm_rc (*load)(struct tm_sink *s, struct tm_str saved, struct tm_err *err);
+};
+struct tm_sink {
+	const struct tm_sink_class *klass;
+	const struct tm_stream_world *world;
+	const struct tm_query_spec *spec;
+	struct tm_run *run;
+	struct tm_table_batch *commit;       /* of the batch at work; NULL without a store */
+	int64_t batch_id;
+	bool replay;                         /* the batch was announced before a crash: some of it may be there already */
+	bool ordered;                        /* rows come in the same order when the batch is run again */
+};
+extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_file;
+const struct tm_sink_class *tm_sink_find(struct tm_str format);
+tm_rc tm_sink_unknown(struct tm_str format, struct tm_err *err);
 #endif

@@ -18,7 +18,9 @@ struct tm_query_spec {
 	uint64_t plan_hash;                  /* of what the state depends on: a changed query does not read old state silently */
 	struct tm_str file;                  /* for messages */
 	int line;
-	/* format memory: called with every non-empty batch of rows, before the commit; NULL = kept for tm_query_memory. */
+	/* tm_value_text of the sql room, which sets it: console, file and text columns of tables print values by it. */
+	void (*value_text)(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
+	/* format memory: called with every non-empty batch of rows, before the commit; NULL = they are dropped. */
 	tm_rc (*memory_sink)(void *ctx, int64_t batch_id, const struct tm_batch *rows, struct tm_err *err);
 	void *memory_ctx;
 	bool max_watermark_policy;           /* spark.sql.streaming.multipleWatermarkPolicy=max */
@@ -40,14 +42,18 @@ bool tm_query_caught_up(struct tm_query *query);
 void tm_query_wake(struct tm_query *query);   /* look for data now */
 
 struct tm_dead_reason { const char *reason; int64_t rows; };
-struct tm_op_progress { size_t op_id; const char *label; int64_t rows_in, rows_out, state_rows, dropped_late; };
+/* dropped_late: of the last batch, as Spark's numRowsDroppedByWatermark counts (an aggregate's late groups); rows_late: rows since the start. */
+struct tm_op_progress { size_t op_id; const char *label; int64_t rows_in, rows_out, state_rows, dropped_late, rows_late; };
 struct tm_query_progress {
 	struct tm_str name;
 	enum { TM_QUERY_RUNNING, TM_QUERY_STOPPED, TM_QUERY_FAILED } state;
 	struct tm_err error;                 /* FAILED */
 	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms;
 	double rows_per_second;
-	int64_t watermark_ms;                /* INT64_MIN = none */
+	int64_t watermark_ms;                /* in force in the last batch; INT64_MIN = none */
+	int64_t next_watermark_ms;           /* in force in the next one */
+	bool last_had_data;                  /* false: the last batch was a no-data batch */
+	struct tm_str waiting;               /* why nothing comes, where a source knows ("topic x does not exist yet"); in the arena given */
 	struct tm_dead_reason *dead;         /* in the arena given */
 	size_t dead_count;
 	struct tm_op_progress *ops;

@@ -3,7 +3,7 @@
 #include "stream/state.h"
 #include <stdlib.h>
 
-static const struct tm_source_class *const classes[] = {&tm_source_memory};
+static const struct tm_source_class *const classes[] = {&tm_source_memory, &tm_source_kafka, &tm_source_table};
 
 const char *const tm_source_formats[] = {"kafka", "cassandra", "json", "csv", "text", "rate", "rate-micro-batch", "memory", NULL};
 
@@ -111,12 +111,24 @@ static tm_rc scan_begin(struct tm_node *node, struct tm_err *err)
 	return me->idle ? TM_OK : me->source->klass->range(me->source, me->from, me->to, err);
 }
 
+/* Records that a parse could not use, that no operator used as they are and that are not kept yet: before their batch goes. */
+static void keep_corrupt(struct tm_node *node)
+{
+	const struct tm_flow all = {.batch = node->out.batch, .origin = node->out.origin};
+	if (!all.origin || !all.origin->any_corrupt)
+		return;
+	for (size_t i = 0; i < all.origin->rows; i++)
+		if (all.origin->marks[i] == TM_MARK_CORRUPT)
+			tm_stream_dead(node->run, &all, i, "malformed_record", "the record cannot be parsed");
+}
+
 static tm_rc scan_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)
 {
 	struct scan *me = (struct scan *)node;
 	*ret = NULL;
 	if (me->idle)
 		return TM_OK;
+	keep_corrupt(node);
 	tm_arena_reset(&node->arena);
 	node->out = (struct tm_flow){0};
 	bool some = false;

@@ -1,0 +1,270 @@
+/* Driving a query: its thread and trigger, waking, "caught up", progress. */
+#include "stream/query_int.h"
+#include "log/log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { LINGER_NS = 1000000, POLL_MS = 200, DISK_FULL_WAIT_MS = 1000 };
+
+int64_t tm_query_rows_read(const struct tm_query *q)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < q->sources.count; i++)
+		n += q->sources.items[i].node->rows_in;
+	return n;
+}
+
+tm_rc tm_query_fault(struct tm_query *q, enum tm_fault at, struct tm_err *err)
+{
+	return q->fault == at ? tm_fail(err, TM_CANCELLED, "the query was made to fail here by a test") : TM_OK;
+}
+
+void tm_query_fail_at(struct tm_query *q, enum tm_fault at) { q->fault = at; }
+
+/* ---- progress ---- */
+
+static void copy_counts(struct tm_query *q)
+{
+	struct tm_query_shared *s = &q->shared;
+	s->dead.count = s->ops.count = 0;
+	s->rows_late = 0;
+	for (size_t i = 0; i < q->stream.reasons.count; i++)
+		TM_PUSH(&s->dead, q->stream.reasons.items[i]);
+	for (size_t i = 0; i < q->nodes.count; i++) {
+		const struct tm_node *n = q->nodes.items[i];
+		TM_PUSH(&s->ops, (struct tm_op_progress){.op_id = n->op->id, .label = n->klass->label, .rows_in = n->rows_in, .rows_out = n->rows_out,
+							 .state_rows = n->state_rows, .dropped_late = n->dropped, .rows_late = n->rows_late});
+		s->rows_late += n->rows_late;
+	}
+	s->waiting[0] = 0;
+	for (size_t i = 0; i < q->sources.count; i++)
+		if (q->sources.items[i].source->waiting[0])
+			memcpy(s->waiting, q->sources.items[i].source->waiting, sizeof s->waiting);
+}
+
+void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t written, int64_t took_ns)
+{
+	pthread_mutex_lock(&q->lock);
+	struct tm_query_shared *s = &q->shared;
+	if (took_ns >= 0) {
+		s->batch_id = q->batch_id;
+		s->batches++;
+		s->rows_read += read;
+		s->rows_written += written;
+		s->last_batch_ms = took_ns / 1000000;
+		if (took_ns > 0 && read) {
+			double now = (double)read * 1e9 / (double)took_ns;
+			s->rows_per_second = s->rows_per_second > 0 ? s->rows_per_second * 0.8 + now * 0.2 : now;
+		}
+		s->last_had_data = data;
+	} else {
+		s->batch_id = -1;
+	}
+	s->watermark_ms = q->stream.has_watermark ? q->watermark_ms : INT64_MIN;
+	s->next_watermark_ms = q->stream.has_watermark ? q->next_watermark_ms : INT64_MIN;
+	copy_counts(q);
+	pthread_mutex_unlock(&q->lock);
+	if (took_ns >= 0 && q->on_batch)
+		q->on_batch(q->on_batch_ctx, q);
+}
+
+void tm_query_note_failure(struct tm_query *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->shared.state = TM_QUERY_FAILED;
+	q->shared.error = q->failed;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void tm_query_shared_done(struct tm_query *q)
+{
+	free(q->shared.dead.items);
+	free(q->shared.ops.items);
+}
+
+void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_query_progress *ret)
+{
+	pthread_mutex_lock(&q->lock);
+	const struct tm_query_shared *s = &q->shared;
+	*ret = (struct tm_query_progress){.name = q->spec.name, .error = s->error, .batch_id = s->batch_id, .batches = s->batches, .rows_read = s->rows_read,
+					  .rows_written = s->rows_written, .rows_late = s->rows_late, .last_batch_ms = s->last_batch_ms,
+					  .rows_per_second = s->rows_per_second, .watermark_ms = s->watermark_ms, .next_watermark_ms = s->next_watermark_ms,
+					  .last_had_data = s->last_had_data, .dead_count = s->dead.count, .op_count = s->ops.count};
+	ret->state = s->state;
+	ret->waiting = tm_arena_str(arena, tm_str_of(s->waiting));
+	ret->dead = TM_NEW_N(arena, struct tm_dead_reason, s->dead.count + 1);
+	for (size_t i = 0; i < s->dead.count; i++)
+		ret->dead[i] = (struct tm_dead_reason){s->dead.items[i].reason, s->dead.items[i].rows};
+	ret->ops = TM_NEW_N(arena, struct tm_op_progress, s->ops.count + 1);
+	memcpy(ret->ops, s->ops.items, s->ops.count * sizeof *ret->ops);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void tm_query_on_batch(struct tm_query *q, void (*done)(void *ctx, struct tm_query *query), void *ctx)
+{
+	q->on_batch = done;
+	q->on_batch_ctx = ctx;
+}
+
+/* ---- the thread ---- */
+
+static void signal_woken(struct tm_query *q)
+{
+	pthread_mutex_lock(&q->lock);
+	if (!q->shared.woken) {
+		q->shared.woken = true;
+		pthread_cond_broadcast(&q->changed);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void log_changed(void *ctx, struct tm_topic *topic, int32_t partition)
+{
+	(void)topic;
+	(void)partition;
+	signal_woken(ctx);
+}
+
+void tm_query_wake(struct tm_query *q) { signal_woken(q); }
+
+/* Sleeps until woken, asked, stopped, or for ms. data: news from the log counts as being woken. */
+static void rest(struct tm_query *q, int64_t ms, bool data)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&q->lock);
+	struct tm_query_shared *s = &q->shared;
+	while (!s->stop && !(data && s->woken) && s->asked == s->answered)
+		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void finish_thread(struct tm_query *q, int state)
+{
+	pthread_mutex_lock(&q->lock);
+	if (q->shared.state != TM_QUERY_FAILED)
+		q->shared.state = state;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* After a step: how long to wait for the next one; -1 = not at all. */
+static int64_t pause_ms(struct tm_query *q, bool ran, int64_t began_ns)
+{
+	if (q->spec.trigger == TM_TRIGGER_PROCESSING_TIME && q->spec.trigger_interval_ms > 0) {
+		int64_t now_ms = tm_now_us(q->env) / 1000, interval = q->spec.trigger_interval_ms;
+		return interval - now_ms % interval;
+	}
+	if (!ran)
+		return POLL_MS;
+	int64_t left_ns = LINGER_NS - (tm_mono_ns(q->env) - began_ns); /* a batch per millisecond is enough: under load they grow instead */
+	if (left_ns > 0 && q->spec.trigger == TM_TRIGGER_ASAP) {
+		struct timespec t = {0, left_ns};
+		nanosleep(&t, NULL);
+	}
+	return -1;
+}
+
+static void *run(void *arg)
+{
+	struct tm_query *q = arg;
+	for (;;) {
+		pthread_mutex_lock(&q->lock);
+		bool stop = q->shared.stop;
+		uint64_t asked = q->shared.asked;
+		q->shared.woken = false;
+		pthread_mutex_unlock(&q->lock);
+		if (stop)
+			break;
+		struct tm_err err = {0};
+		bool ran = false;
+		int64_t began_ns = tm_mono_ns(q->env);
+		tm_rc rc = tm_query_step(q, &ran, &err);
+		if (rc == TM_DISK_FULL) {
+			tm_say(TM_SAY_WARN, "stream", "query '%.*s' waits: %s", TM_STR_ARG(q->spec.name), err.what);
+			rest(q, DISK_FULL_WAIT_MS, false);
+			continue;
+		}
+		if (rc) {
+			tm_err_prefix(&err, "query '%.*s' stopped: ", TM_STR_ARG(q->spec.name));
+			tm_say_err("stream", &err);
+			break;
+		}
+		if (!ran && q->spec.trigger == TM_TRIGGER_AVAILABLE_NOW)
+			break;
+		pthread_mutex_lock(&q->lock);
+		if (!ran)
+			copy_counts(q); /* a source may wait for something: people want to know */
+		q->shared.idle = !ran;
+		if (!ran || asked != q->shared.answered) {
+			q->shared.answered = asked;
+			pthread_cond_broadcast(&q->changed);
+		}
+		pthread_mutex_unlock(&q->lock);
+		int64_t ms = pause_ms(q, ran, began_ns);
+		if (ms >= 0)
+			rest(q, ms, q->spec.trigger == TM_TRIGGER_ASAP);
+	}
+	finish_thread(q, TM_QUERY_STOPPED);
+	return NULL;
+}
+
+tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err)
+{
+	struct tm_query *q;
+	TM_TRY(tm_query_open(world, spec, &q, err));
+	if (world->log)
+		q->watch = tm_log_watch_add(world->log, log_changed, q);
+	tm_rc rc = tm_thread_start(&q->thread, "query", run, q, err);
+	if (rc) {
+		tm_query_free(q);
+		return rc;
+	}
+	q->has_thread = true;
+	*ret = q;
+	return TM_OK;
+}
+
+void tm_query_stop(struct tm_query *q)
+{
+	if (!q)
+		return;
+	if (q->watch) {
+		tm_log_watch_remove(q->world->log, q->watch);
+		q->watch = NULL;
+	}
+	pthread_mutex_lock(&q->lock);
+	q->shared.stop = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+	if (q->has_thread) {
+		pthread_join(q->thread, NULL);
+		q->has_thread = false;
+	}
+}
+
+bool tm_query_caught_up(struct tm_query *q)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 1;
+	pthread_mutex_lock(&q->lock);
+	struct tm_query_shared *s = &q->shared;
+	uint64_t mine = ++s->asked;
+	pthread_cond_broadcast(&q->changed);
+	while (s->answered < mine && s->state == TM_QUERY_RUNNING && q->has_thread)
+		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) == ETIMEDOUT)
+			break;
+	bool caught = s->state != TM_QUERY_RUNNING || (s->answered >= mine && s->idle);
+	pthread_mutex_unlock(&q->lock);
+	return caught;
+}

@@ -1,0 +1,76 @@
+/* The inside of a streaming query, shared by query.c (batches), drive.c (thread, progress) and dead.c (dead letters). */
+#ifndef TM_STREAM_QUERY_INT_H
+#define TM_STREAM_QUERY_INT_H
+#include <pthread.h>
+#include "stream/checkpoint.h"
+#include "stream/provider.h"
+#include "stream/state.h"
+
+struct tm_query_source { struct tm_node *node; struct tm_source *source; struct tm_buf from, to; };
+
+/* For tests: a query that dies at a step of its batch. */
+enum tm_fault { TM_FAULT_NONE, TM_FAULT_ANNOUNCED, TM_FAULT_RAN, TM_FAULT_FINISHED, TM_FAULT_COMMITTED };
+
+struct tm_query_shared {                     /* under lock */
+	struct tm_arena arena;               /* of ops' list; remade when the number changes */
+	int state;
+	struct tm_err error;
+	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms, watermark_ms, next_watermark_ms;
+	bool last_had_data;
+	double rows_per_second;
+	struct { struct tm_reason_count *items; size_t count, cap; } dead;
+	struct { struct tm_op_progress *items; size_t count, cap; } ops;
+	char waiting[200];
+	uint64_t asked, answered;            /* caught_up: questions, and the last one that was answered */
+	bool idle;                           /* the answer */
+	bool woken, stop;
+};
+
+struct tm_query {
+	const struct tm_stream_world *world;
+	const struct tm_env *env;
+	struct tm_query_spec spec;
+	struct tm_run run;
+	struct tm_stream_run stream;
+	struct tm_node *root;
+	struct { struct tm_node **items; size_t count, cap; } nodes; /* inputs before their operator */
+	struct { struct tm_query_source *items; size_t count, cap; } sources;
+	struct tm_sink *sink;
+	struct tm_table_batch *commit;       /* NULL without a store: nothing is kept */
+	struct tm_checkpoint_watermark *marks; /* per watermark operator */
+	int64_t batch_id;                    /* of the next batch */
+	int64_t watermark_ms, next_watermark_ms;
+	bool started;                        /* its start is in the store */
+	bool replay;                         /* the next batch was announced before a crash; its ends are in sources */
+	int64_t replay_now_us;
+	struct tm_buf record;
+	struct tm_arena restore_arena;
+	struct tm_err failed;
+	enum tm_fault fault;
+	const struct tm_table_def *dead_def;
+	int64_t first_batch_ns, rows_read_before;
+
+	pthread_t thread;
+	bool has_thread;
+	struct tm_log_watch *watch;
+	void (*on_batch)(void *ctx, struct tm_query *query);
+	void *on_batch_ctx;
+	pthread_mutex_t lock;                /* rank: below the log's and the store's */
+	pthread_cond_t changed;
+	struct tm_query_shared shared;
+};
+
+/* drive.c */
+int64_t tm_query_rows_read(const struct tm_query *q);
+void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t written, int64_t took_ns); /* took_ns -1: at the start */
+void tm_query_note_failure(struct tm_query *q);
+void tm_query_shared_done(struct tm_query *q);
+tm_rc tm_query_fault(struct tm_query *q, enum tm_fault at, struct tm_err *err) TM_CHECKED;
+/* Tests: the next batch fails there, as if the process died (nothing after it is done). */
+void tm_query_fail_at(struct tm_query *q, enum tm_fault at);
+
+/* dead.c */
+tm_rc tm_dead_open(struct tm_query *q, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dead_write(struct tm_query *q, struct tm_err *err) TM_CHECKED;  /* the batch's dead letters into its commit */
+void tm_dead_close(struct tm_query *q);
+#endif
