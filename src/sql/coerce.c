@@ -1,5 +1,5 @@
 /* Spark's type coercion: AnsiTypeCoercion where ANSI is on, TypeCoercion else. */
-#include "sql/fn_arith.h"
+#include "sql/fn_list.h"
 
 static bool atomic(const struct tm_type *t)
 {
@@ -153,4 +153,9 @@ bool tm_cast_implicit(const struct tm_type *from, const struct tm_type *to, bool
 	bool from_time = from->kind == TM_T_DATE || from->kind == TM_T_TIMESTAMP || from->kind == TM_T_TIMESTAMP_NTZ;
 	bool to_time = to->kind == TM_T_DATE || to->kind == TM_T_TIMESTAMP || to->kind == TM_T_TIMESTAMP_NTZ;
 	return from_time && to_time;
+}
+
+const struct tm_type *fn_common_element(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi)
+{
+	return common(arena, a, b, ansi, false);
 }
