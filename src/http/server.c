@@ -456,7 +456,7 @@ static void quiet(void *ctx, const char *fmt, va_list ap)
 
 tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret, struct tm_err *err)
 {
-	int fd, port;
+	int fd = -1, port = 0;
 	TM_TRY(listen_on(options, &fd, &port, err));
 	struct tm_http_server *s = tm_zalloc(sizeof *s);
 	s->world = *world;
