@@ -7,6 +7,11 @@ void kafka_find_coordinator(struct kafka_request *r)
 	const struct tm_kafka_find_coordinator_request *in = r->in;
 	struct tm_kafka_find_coordinator_response *out = r->out;
 	bool known = in->key_type == GROUP || in->key_type == TRANSACTION;
+	/* Whoever asks will need the topic next. */
+	struct tm_topic *topic;
+	struct tm_err err = {0};
+	if (known && kafka_internal_topic(r->conn->server, in->key_type == GROUP ? TM_GROUP_TOPIC : TM_TRANSACTION_TOPIC, &topic, &err) == TM_OK)
+		tm_topic_unref(topic);
 	struct tm_str host = known ? tm_str_of(r->conn->host) : TM_STR("");
 	struct tm_str why = in->key_type == 2 ? TM_STR("") : TM_STR("This most likely occurs because of a request being malformed by the client library or "
 		"the message was sent to an incompatible broker. See the broker logs for more details.");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 /* 16 bytes in Kafka's URL-safe base64, as cluster ids are. */
+enum { ALL_CLUSTER_OPERATIONS = 8096, ALL_TOPIC_OPERATIONS = 3576 }; /* as sets of bits: nothing is forbidden to anybody */
 #define CLUSTER_ID TM_STR("dGlkZW1pbGwtbG9jYWwtMQ")
 
 static void partitions_answer(struct kafka_request *r, const struct tm_topic *topic, struct tm_kafka_metadata_response_topics *a)
@@ -28,7 +29,7 @@ static void topic_answer(struct kafka_request *r, const struct tm_topic *topic, 
 	a->topic_id = kafka_topic_id(topic);
 	a->is_internal = tm_topic_internal(topic);
 	if (in->include_topic_authorized_operations)
-		a->topic_authorized_operations = 3576; /* read, write, create, delete, alter, describe and their configs: all */
+		a->topic_authorized_operations = ALL_TOPIC_OPERATIONS;
 	partitions_answer(r, topic, a);
 }
 
@@ -94,11 +95,40 @@ static void broker_answer(struct kafka_request *r, struct tm_kafka_metadata_resp
 	out->controller_id = r->conn->server->options.node_id;
 }
 
+/* Topics that are there come first, each part in the order of the request. */
+static void unknown_last(struct kafka_request *r, struct tm_kafka_metadata_response *out)
+{
+	struct tm_kafka_metadata_response_topics *sorted = tm_kafka_metadata_response_topics_new(&r->arena, (size_t)out->topics.count);
+	int32_t n = 0;
+	for (int pass = 0; pass < 2; pass++)
+		for (int32_t i = 0; i < out->topics.count; i++)
+			if ((out->topics.items[i].error_code != 0) == pass)
+				sorted[n++] = out->topics.items[i];
+	out->topics.items = sorted;
+}
+
+static void metadata_refuse(struct kafka_request *r, int error)
+{
+	const struct tm_kafka_metadata_request *in = r->in;
+	struct tm_kafka_metadata_response *out = tm_kafka_metadata_response_new(&r->arena, 1);
+	r->out = out;
+	out->topics.items = tm_kafka_metadata_response_topics_new(&r->arena, (size_t)in->topics.count);
+	out->topics.count = in->topics.count;
+	for (int32_t i = 0; i < in->topics.count; i++) {
+		out->topics.items[i].name = in->topics.items[i].name.at ? in->topics.items[i].name : TM_STR("");
+		out->topics.items[i].topic_id = in->topics.items[i].topic_id;
+		out->topics.items[i].error_code = (int16_t)error;
+	}
+	kafka_reply(r);
+}
+
 void kafka_metadata(struct kafka_request *r)
 {
 	const struct tm_kafka_metadata_request *in = r->in;
 	struct tm_kafka_metadata_response *out = r->out;
 	broker_answer(r, out);
+	if (in->include_cluster_authorized_operations)
+		out->cluster_authorized_operations = ALL_CLUSTER_OPERATIONS;
 	if (in->topics.count < 0 || (r->version == 0 && in->topics.count == 0)) {
 		struct tm_topic **all;
 		size_t n = tm_log_topics(r->conn->server->log, &all);
@@ -112,22 +142,24 @@ void kafka_metadata(struct kafka_request *r)
 		kafka_reply(r);
 		return;
 	}
-	/* By id and by name at once is a client's mistake, which Kafka answers for the whole request. */
 	for (int32_t i = 0; i < in->topics.count; i++) {
 		const struct tm_kafka_metadata_request_topics *t = &in->topics.items[i];
-		if ((r->version < 12 && !t->name.at) || (r->version >= 10 && r->version < 12 && !is_zero(&t->topic_id))) {
-			kafka_refuse(r, "topic ids, which this version of Metadata does not have");
+		bool by_id = r->version >= 10 && !is_zero(&t->topic_id);
+		/* A client's mistake is answered for the whole request: ids before they were supported, or neither name nor id. */
+		if ((by_id && r->version < 12) || (!by_id && !t->name.at)) {
+			metadata_refuse(r, by_id ? KAFKA_INVALID_REQUEST : KAFKA_UNKNOWN);
 			return;
 		}
 	}
 	out->topics.items = tm_kafka_metadata_response_topics_new(&r->arena, (size_t)in->topics.count);
 	for (int32_t i = 0; i < in->topics.count; i++) {
 		bool again = false;
-		for (int32_t k = 0; k < i && !again; k++)
+		for (int32_t k = i > 1000 ? i - 1000 : 0; k < i && !again; k++)
 			again = tm_str_eq(in->topics.items[k].name, in->topics.items[i].name) && in->topics.items[i].name.at;
 		if (!again)
 			topic_named(r, &in->topics.items[i], &out->topics.items[out->topics.count++]);
 	}
+	unknown_last(r, out);
 	kafka_reply(r);
 }
 
@@ -152,6 +184,6 @@ void kafka_describe_cluster(struct kafka_request *r)
 	out->brokers.items[0].host = tm_str_of(r->conn->host);
 	out->brokers.items[0].port = r->conn->port;
 	if (in->include_cluster_authorized_operations)
-		out->cluster_authorized_operations = 6016;
+		out->cluster_authorized_operations = ALL_CLUSTER_OPERATIONS;
 	kafka_reply(r);
 }

@@ -48,6 +48,16 @@ static void record_errors_answer(struct kafka_request *r, const struct tm_log_ap
 	}
 }
 
+/* Errors that are found in the partition itself come with where it starts. */
+static int64_t refused_start(const struct tm_log_append *part, int error)
+{
+	struct tm_log_offsets o;
+	struct tm_err err = {0};
+	bool inside = error == KAFKA_UNKNOWN || error == KAFKA_INVALID_TIMESTAMP || error == KAFKA_OUT_OF_ORDER_SEQUENCE || error == KAFKA_INVALID_PRODUCER_EPOCH ||
+		      error == KAFKA_INVALID_RECORD;
+	return inside && tm_log_offsets(part->topic, part->partition, &o, &err) == TM_OK ? o.start : -1;
+}
+
 static void appended(struct kafka_request *r)
 {
 	struct produce *p = r->state;
@@ -60,10 +70,9 @@ static void appended(struct kafka_request *r)
 			a->log_start_offset = -1;
 			if (part->message[0])
 				a->error_message = tm_arena_str(&r->arena, tm_str_of(part->message));
-			if (part->bad_record_count) {
+			if (part->bad_record_count)
 				record_errors_answer(r, part, a);
-				a->log_start_offset = part->log_start_offset;
-			}
+			a->log_start_offset = refused_start(part, a->error_code);
 			/* Only a client that waits for nothing is told of an error by closing its connection. */
 			if (r->silent)
 				r->poison = true;
@@ -115,9 +124,10 @@ static int records_modernise(struct kafka_request *r, struct tm_str *records)
 	return kafka_code(rc, &err);
 }
 
+/* Where a partition is named twice the first one counts, and is answered alone. */
 static bool duplicate_partition(const struct tm_kafka_produce_request_topic_data *t, int32_t at)
 {
-	for (int32_t i = 0; i < at; i++)
+	for (int32_t i = at > 50 ? at - 50 : 0; i < at; i++)
 		if (t->partition_data.items[i].index == t->partition_data.items[at].index)
 			return true;
 	return false;
@@ -138,8 +148,6 @@ static void partition_produce(struct kafka_request *r, struct produce *p, struct
 		a->error_code = by_id && !topic ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 	else if (tm_topic_internal(topic))
 		a->error_code = KAFKA_INVALID_TOPIC;
-	else if (duplicate_partition(data, at))
-		a->error_code = KAFKA_INVALID_REQUEST;
 	else if (!records.at || !records.len)
 		a->error_code = KAFKA_INVALID_RECORD;
 	else
@@ -157,11 +165,13 @@ static void partition_produce(struct kafka_request *r, struct produce *p, struct
 
 static void parts_append(struct kafka_request *r, struct produce *p)
 {
-	const struct tm_kafka_produce_request *in = r->in;
-	if (p->count)
-		tm_log_append(r->conn->server->log, p->parts, p->count, in->acks == -1, durable, r);
-	else
+	if (p->count) {
+		/* Whatever acks says, the answer waits until the records are durable: that is when they can be read, and a pipelining
+		 * client loses nothing by it. */
+		tm_log_append(r->conn->server->log, p->parts, p->count, true, durable, r);
+	} else {
 		kafka_reply(r);
+	}
 }
 
 /* ---- in a transaction ---- */
@@ -242,18 +252,19 @@ void kafka_produce(struct kafka_request *r)
 	p->parts = TM_NEW_N(&r->arena, struct tm_log_append, partitions + 1);
 	p->answers = (void *)TM_NEW_N(&r->arena, void *, partitions + 1);
 	out->responses.items = tm_kafka_produce_response_responses_new(&r->arena, (size_t)in->topic_data.count);
-	out->responses.count = in->topic_data.count;
 	for (int32_t i = 0; i < in->topic_data.count; i++) {
 		const struct tm_kafka_produce_request_topic_data *data = &in->topic_data.items[i];
-		struct tm_kafka_produce_response_responses *answer = &out->responses.items[i];
+		int32_t n = data->partition_data.count;
+		if (n == 0)
+			continue;
+		struct tm_kafka_produce_response_responses *answer = &out->responses.items[out->responses.count++];
 		struct tm_topic *topic = kafka_topic(r->conn->server, data->name, &data->topic_id, by_id);
 		answer->name = data->name;
 		answer->topic_id = data->topic_id;
-		int32_t n = data->partition_data.count;
 		answer->partition_responses.items = tm_kafka_produce_response_responses_partition_responses_new(&r->arena, (size_t)n);
-		answer->partition_responses.count = n;
 		for (int32_t k = 0; k < n; k++)
-			partition_produce(r, p, topic, by_id, acks_ok, data, k, &answer->partition_responses.items[k]);
+			if (!duplicate_partition(data, k))
+				partition_produce(r, p, topic, by_id, acks_ok, data, k, &answer->partition_responses.items[answer->partition_responses.count++]);
 		tm_topic_unref(topic);
 	}
 	if (p->count == 0) {

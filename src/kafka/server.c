@@ -321,7 +321,7 @@ static bool request_parse(struct kafka_request *r)
 	r->arena.limit_bytes = TM_LIMIT_KAFKA_DECODED_BYTES;
 	/* Clients ask for ApiVersions before they know anything: an unknown version gets an answer that every client can read. */
 	bool too_new = r->version < r->handler->min || r->version > r->handler->max;
-	if (!whole || (too_new && r->api->key != TM_KAFKA_API_VERSIONS) || r->version < 0) {
+	if (!whole || (too_new && r->api->key != TM_KAFKA_API_VERSIONS)) {
 		kafka_refuse(r, whole ? "a version that is not served" : "a broken header");
 		return false;
 	}

@@ -212,19 +212,22 @@ void kafka_create_topics(struct kafka_request *r)
 	const struct tm_kafka_create_topics_request *in = r->in;
 	struct tm_kafka_create_topics_response *out = r->out;
 	out->topics.items = tm_kafka_create_topics_response_topics_new(&r->arena, (size_t)in->topics.count);
-	for (int32_t i = 0; i < in->topics.count; i++) {
-		int times;
-		bool first;
-		TIMES_NAMED(in->topics, i, times, first);
-		if (!first)
-			continue;
-		new_topic_answer *a = &out->topics.items[out->topics.count++];
-		a->name = in->topics.items[i].name;
-		a->configs.count = 0;
-		if (times > 1)
-			refuse(a, KAFKA_INVALID_REQUEST, TM_STR("Duplicate topic name."));
-		else
-			topic_create(r, &in->topics.items[i], a);
+	for (int pass = 0; pass < 2; pass++) {
+		/* Topics that are named twice are refused, behind the others. */
+		for (int32_t i = 0; i < in->topics.count; i++) {
+			int times;
+			bool first;
+			TIMES_NAMED(in->topics, i, times, first);
+			if (!first || (times > 1) != pass)
+				continue;
+			new_topic_answer *a = &out->topics.items[out->topics.count++];
+			a->name = in->topics.items[i].name;
+			a->configs.count = 0;
+			if (times > 1)
+				refuse(a, KAFKA_INVALID_REQUEST, TM_STR("Duplicate topic name."));
+			else
+				topic_create(r, &in->topics.items[i], a);
+		}
 	}
 	kafka_reply(r);
 }

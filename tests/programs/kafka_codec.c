@@ -162,7 +162,7 @@ static json_t *convert(json_t *in, struct tm_arena *arena)
 		tm_kafka_json(s, version, message, &text);
 		tm_kafka_encode(s, version, flexible, message, &out, NULL, NULL);
 		json_error_t e;
-		json_t *j = json_loadb(text.at, text.len, 0, &e);
+		json_t *j = json_loadb(text.at, text.len, JSON_ALLOW_NUL, &e);
 		json_t *records = json_array();
 		records_of(s, message, records);
 		result = j ? json_pack("{s:o,s:o,s:i,s:o}", "json", j, "again", hexed(tm_buf_str(&out)), "rest", (int)tm_cursor_left(&c), "records", records)
@@ -186,7 +186,7 @@ int main(void)
 	tm_arena_init(&arena);
 	for (ssize_t n; (n = getline(&line, &cap, stdin)) > 0;) {
 		json_error_t e;
-		json_t *in = json_loadb(line, (size_t)n, 0, &e);
+		json_t *in = json_loadb(line, (size_t)n, JSON_ALLOW_NUL, &e);
 		json_t *out = in ? convert(in, &arena) : json_pack("{s:s}", "error", e.text);
 		json_dumpf(out, stdout, JSON_COMPACT);
 		putchar('\n');
