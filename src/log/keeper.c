@@ -4,7 +4,8 @@
 #include <time.h>
 #include "log/log_int.h"
 
-enum { TICK_MS = 250, HOUSE_MS = 5000, IDLE_FILES_MS = 60000, SNAPSHOT_BYTES = 16 * 1024 * 1024, PRODUCER_IDLE_MS = 86400000 };
+/* Retention is looked at as often as Kafka does (log.retention.check.interval.ms): records with old times stay readable that long. */
+enum { TICK_MS = 250, HOUSE_MS = 5000, RETENTION_CHECK_MS = 300000, IDLE_FILES_MS = 60000, SNAPSHOT_BYTES = 16 * 1024 * 1024, PRODUCER_IDLE_MS = 86400000 };
 
 static struct tm_metric removed = TM_COUNTER("tidemill_log_segments_removed_total", "Segments removed by retention.");
 
@@ -47,7 +48,7 @@ static void close_idle(struct tm_partition *p, int64_t now_ns)
 	}
 }
 
-static void keep_partition(struct tm_partition *p, bool force_compaction)
+static void keep_partition(struct tm_partition *p, bool retain, bool force_compaction)
 {
 	struct tm_log *log = p->log;
 	struct tm_err err = {0};
@@ -58,7 +59,8 @@ static void keep_partition(struct tm_partition *p, bool force_compaction)
 		return;
 	}
 	int64_t start = p->start;
-	tm_partition_retain(p, now_ms);
+	if (retain)
+		tm_partition_retain(p, now_ms);
 	tm_producers_expire(&p->producers, now_ms - PRODUCER_IDLE_MS);
 	if (p->producers.count && p->snapshot_bytes >= SNAPSHOT_BYTES && tm_partition_snapshot(p, &err) != TM_OK)
 		tm_say_err("log", &err);
@@ -87,7 +89,7 @@ static void flush_late(struct tm_partition *p, int64_t now_ms)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void each_partition(struct tm_log *log, bool house, bool force_compaction)
+static void each_partition(struct tm_log *log, bool house, bool retain, bool force_compaction)
 {
 	struct tm_topic **topics;
 	size_t n = tm_log_topics(log, &topics);
@@ -98,25 +100,27 @@ static void each_partition(struct tm_log *log, bool house, bool force_compaction
 			if (tm_topic_settings(topics[i])->opted_out)
 				flush_late(p, now_ms);
 			if (house)
-				keep_partition(p, force_compaction);
+				keep_partition(p, retain, force_compaction);
 		}
 		tm_topic_unref(topics[i]);
 	}
 	free(topics);
 }
 
-void tm_log_keep_house(struct tm_log *log, bool force_compaction)
+static void keep_house(struct tm_log *log, bool retain, bool force_compaction)
 {
 	struct tm_err err = {0};
-	each_partition(log, true, force_compaction);
+	each_partition(log, true, retain, force_compaction);
 	if (tm_marks_sync(log, &err) != TM_OK)
 		tm_say_err("log", &err);
 }
 
+void tm_log_keep_house(struct tm_log *log, bool force_compaction) { keep_house(log, true, force_compaction); }
+
 static void *run(void *arg)
 {
 	struct tm_log *log = arg;
-	int64_t last_house_ns = tm_mono_ns(log->env);
+	int64_t last_house_ns = tm_mono_ns(log->env), last_retention_ns = last_house_ns;
 	pthread_mutex_lock(&log->keeper_lock);
 	while (!log->keeper_stop) {
 		struct timespec until;
@@ -130,10 +134,13 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&log->keeper_lock);
 		int64_t now_ns = tm_mono_ns(log->env);
 		if (now_ns - last_house_ns >= (int64_t)HOUSE_MS * 1000000) {
+			bool retain = now_ns - last_retention_ns >= (int64_t)RETENTION_CHECK_MS * 1000000;
 			last_house_ns = now_ns;
-			tm_log_keep_house(log, false);
+			if (retain)
+				last_retention_ns = now_ns;
+			keep_house(log, retain, false);
 		} else {
-			each_partition(log, false, false);
+			each_partition(log, false, false, false);
 		}
 		pthread_mutex_lock(&log->keeper_lock);
 	}

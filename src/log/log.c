@@ -147,7 +147,7 @@ static tm_rc load_producer_ids(struct tm_log *log, struct tm_err *err)
 		rc = TM_CORRUPT;
 	tm_buf_done(&text);
 	if (rc == TM_NOT_FOUND)
-		return TM_OK;
+		rc = TM_OK;
 	if (rc == TM_CORRUPT) {
 		/* The clock in microseconds is far above any id given so far, so none is given twice. */
 		next = tm_now_ms(log->env) * 1000;
