@@ -1,6 +1,7 @@
 /* A librdkafka client against a Kafka door: kafka_bench [ADDRESS] [MILLIONS]
  * Without an address it starts a door of its own, in this process, in a fresh directory (given by TMPDIR or /tmp).
- * Prints one line per figure: produce acks=all, consume, one at a time (p50, p99), produce -> consume at 10,000/s. */
+ * Prints a line of JSON per figure: produce acks=all, consume, one at a time, produce -> consume at 10,000/s; beside them the
+ * floors: the same client against librdkafka's own mock broker (in its process, nothing stored), fdatasync alone. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,17 @@
 enum { VALUE_BYTES = 100, ONE_BY_ONE = 3000, PACED = 50000, PACE_PER_S = 10000 };
 static const char *address;
 static char topic[64];
+static pid_t door; /* 0 = not ours to measure */
+
+/* CPU time of the door, 0 where it is another's. */
+static double door_cpu_s(void)
+{
+	clockid_t id;
+	struct timespec ts;
+	if (!door || clock_getcpuclockid(door, &id) != 0 || clock_gettime(id, &ts) != 0)
+		return 0;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
 
 static int64_t now_ns(void)
 {
@@ -40,7 +52,10 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 static rd_kafka_t *client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
 	char err[256];
-	set(conf, "bootstrap.servers", address);
+	if (address)
+		set(conf, "bootstrap.servers", address);
+	else
+		set(conf, "test.mock.num.brokers", "1");
 	rd_kafka_t *k = rd_kafka_new(type, conf, err, sizeof err);
 	if (!k) {
 		fprintf(stderr, "%s\n", err);
@@ -59,7 +74,7 @@ static void on_delivery(rd_kafka_t *k, const rd_kafka_message_t *m, void *opaque
 		delivered++;
 }
 
-static void produce_all(int64_t n)
+static void produce_all(const char *name, int64_t n)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	set(conf, "acks", "all");
@@ -74,7 +89,7 @@ static void produce_all(int64_t n)
 	memset(value, 'v', sizeof value);
 	delivered = failed = 0;
 	int64_t start = now_ns();
-	double cpu = cpu_s();
+	double cpu = cpu_s(), door_cpu = door_cpu_s();
 	for (int64_t i = 0; i < n;) {
 		memcpy(value, &i, sizeof i);
 		if (rd_kafka_produce(t, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, value, sizeof value, NULL, 0, NULL) == 0)
@@ -87,8 +102,8 @@ static void produce_all(int64_t n)
 	while (rd_kafka_outq_len(k) > 0)
 		rd_kafka_poll(k, 10);
 	double s = (double)(now_ns() - start) / 1e9;
-	printf("kafka produce acks=all fsynced: %.2f M records/s (%lld delivered, %lld failed, %.2f s, %.2f cpu-s)\n", (double)n / s / 1e6,
-	       (long long)delivered, (long long)failed, s, cpu_s() - cpu);
+	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"failed\": %lld, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n", name, (double)n / s,
+	       (long long)failed, (cpu_s() - cpu) / (double)n * 1e6, (door_cpu_s() - door_cpu) / (double)n * 1e6);
 	rd_kafka_topic_destroy(t);
 	rd_kafka_destroy(k);
 }
@@ -111,7 +126,7 @@ static void consume_all(int64_t n)
 	rd_kafka_queue_t *q = rd_kafka_queue_get_consumer(k);
 	static rd_kafka_message_t *batch[10000];
 	int64_t seen = 0, start = 0;
-	double cpu = cpu_s();
+	double cpu = cpu_s(), door_cpu = door_cpu_s();
 	while (seen < n) {
 		ssize_t got = rd_kafka_consume_batch_queue(q, 1000, batch, 10000);
 		if (got > 0 && !start)
@@ -122,7 +137,8 @@ static void consume_all(int64_t n)
 		}
 	}
 	double s = (double)(now_ns() - start) / 1e9;
-	printf("kafka consume: %.2f M records/s (%.2f s, %.2f cpu-s)\n", (double)n / s / 1e6, s, cpu_s() - cpu);
+	printf("{\"bench\": \"consume\", \"records_per_s\": %.0f, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n", (double)n / s, (cpu_s() - cpu) / (double)n * 1e6,
+	       (door_cpu_s() - door_cpu) / (double)n * 1e6);
 	rd_kafka_queue_destroy(q);
 	rd_kafka_topic_partition_list_destroy(parts);
 	rd_kafka_consumer_close(k);
@@ -138,7 +154,7 @@ static int by_value(const void *a, const void *b)
 static void latencies_print(const char *what, int64_t *ns, size_t n)
 {
 	qsort(ns, n, sizeof *ns, by_value);
-	printf("%s: p50 %.3f ms, p99 %.3f ms, p99.9 %.3f ms, most %.3f ms\n", what, (double)ns[n / 2] / 1e6, (double)ns[n * 99 / 100] / 1e6,
+	printf("{\"bench\": \"%s\", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"most_ms\": %.3f}\n", what, (double)ns[n / 2] / 1e6, (double)ns[n * 99 / 100] / 1e6,
 	       (double)ns[n * 999 / 1000] / 1e6, (double)ns[n - 1] / 1e6);
 }
 
@@ -161,7 +177,7 @@ static void produce_one_by_one(void)
 		if (i >= 0)
 			ns[i] = now_ns() - start;
 	}
-	latencies_print("kafka one at a time, fsynced", ns, ONE_BY_ONE);
+	latencies_print("one_at_a_time_fsynced", ns, ONE_BY_ONE);
 	rd_kafka_topic_destroy(t);
 	rd_kafka_destroy(k);
 }
@@ -172,7 +188,7 @@ static void disk_alone(const char *dir)
 	char path[512];
 	static int64_t ns[1000];
 	char value[200] = {0};
-	snprintf(path, sizeof path, "%s/fdatasync", dir);
+	snprintf(path, sizeof path, "%.480s/fdatasync", dir);
 	FILE *f = fopen(path, "wb");
 	if (!f)
 		return;
@@ -183,7 +199,7 @@ static void disk_alone(const char *dir)
 		ns[i] = now_ns() - start;
 	}
 	fclose(f);
-	latencies_print("fdatasync of 200 bytes appended", ns, 1000);
+	latencies_print("floor_fdatasync", ns, 1000);
 }
 
 struct paced {
@@ -250,9 +266,9 @@ static void produce_to_consume(void)
 	rd_kafka_flush(k, 10000);
 	pthread_join(thread, NULL);
 	if (p.count < PACED)
-		printf("only %zu of %d records came\n", p.count, PACED);
+		fprintf(stderr, "only %zu of %d records came\n", p.count, PACED);
 	else
-		latencies_print("kafka produce -> consume at 10,000/s, fsynced", p.ns, p.count);
+		latencies_print("produce_to_consume_10000_per_s", p.ns, p.count);
 	free(p.ns);
 	rd_kafka_topic_partition_list_destroy(parts);
 	rd_kafka_consumer_close(p.k);
@@ -294,7 +310,7 @@ int main(int argc, char **argv)
 				_exit(1);
 			struct rusage u;
 			getrusage(RUSAGE_SELF, &u);
-			printf("kafka door: %.2f cpu-s in all, %ld MB at most\n", cpu_s(), u.ru_maxrss / 1024);
+			printf("{\"bench\": \"door\", \"most_MB\": %ld}\n", u.ru_maxrss / 1024);
 			fflush(stdout);
 			tm_kafka_server_stop(server);
 			tm_log_close(log);
@@ -309,7 +325,13 @@ int main(int argc, char **argv)
 		address = own;
 		snprintf(topic, sizeof topic, "bench");
 		int64_t n = (int64_t)(millions * 1e6);
-		produce_all(n);
+		door = child;
+		produce_all("produce_acks_all_fsynced", n);
+		address = NULL;
+		door = 0;
+		produce_all("floor_mock_broker", n);
+		address = own;
+		door = child;
 		consume_all(n);
 		produce_one_by_one();
 		disk_alone(dir);
@@ -320,7 +342,7 @@ int main(int argc, char **argv)
 	} else {
 		snprintf(topic, sizeof topic, "bench-%lld", (long long)now_ns());
 		int64_t n = (int64_t)(millions * 1e6);
-		produce_all(n);
+		produce_all("produce_acks_all", n);
 		consume_all(n);
 		produce_one_by_one();
 		produce_to_consume();
