@@ -201,6 +201,8 @@ tm_rc tm_codec_unpack(enum tm_codec codec, struct tm_str in, size_t limit_bytes,
 	}
 	if (codec > TM_CODEC_ZSTD)
 		return tm_fail(err, TM_CORRUPT, "unknown compression type id: %d", (int)codec);
+	if (in.len == 0)
+		return damaged(tm_codec_name(codec), "there is nothing of it", err);
 	if (in.len > UINT_MAX)
 		return tm_fail(err, TM_LIMIT, "a compressed batch of %zu bytes", in.len);
 	struct out o;
