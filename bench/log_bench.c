@@ -273,6 +273,7 @@ int main(int argc, char **argv)
 	produce(log, "no_fsync_batches_of_100", false, 100, 8, 1);
 	produce(log, "fsync_batches_of_1000_window_8", true, 1000, 8, 1);
 	produce(log, "fsync_batches_of_1000_window_64", true, 1000, 64, 1);
+	produce(log, "fsync_batches_of_8000_window_5", true, 8000, 5, 1);
 	produce(log, "fsync_batches_of_100_window_64", true, 100, 64, 1);
 	produce(log, "fsync_batches_of_100_12_partitions", true, 100, 64, 12);
 	double floor_us = fdatasync_floor(dir), ours = one_at_a_time(log), again = fdatasync_floor(dir);

@@ -38,7 +38,7 @@ static inline void tm_be16_set(char *p, int16_t v) { uint16_t s = __builtin_bswa
 
 /* Reads a head of TM_BATCH_HEAD bytes without any check; `bytes` is what the length field says. `records` stays empty. */
 void tm_batch_head(const char *head, struct tm_batch_info *ret);
-static inline int64_t tm_batch_last_offset(const struct tm_batch_info *b) { return b->base_offset + b->last_offset_delta; }
+static inline int64_t tm_batch_last_offset(const struct tm_batch_info *b) { return (int64_t)((uint64_t)b->base_offset + (uint64_t)(int64_t)b->last_offset_delta); }
 
 /* What Produce checks in each record without copying any: the records are there as counted, and their largest timestamp. */
 struct tm_batch_check {

@@ -77,7 +77,7 @@ static void put_head(char *h, const struct tm_batch_compose *c, size_t bytes, si
 static void put_records(struct tm_buf *out, const struct tm_batch_compose *head, const struct tm_record *records, size_t count, bool by_index)
 {
 	for (size_t i = 0; i < count; i++)
-		put_record(out, &records[i], by_index ? (int64_t)i : records[i].offset - head->base_offset, head->base_timestamp_ms);
+		put_record(out, &records[i], by_index ? (int64_t)i : (int64_t)((uint64_t)records[i].offset - (uint64_t)head->base_offset), head->base_timestamp_ms);
 }
 
 /* by_index: offsets are base_offset + index, whatever the records say. */

@@ -24,7 +24,7 @@ static bool base_of(const char *name, const char *suffix, int64_t *ret)
 {
 	struct tm_str s = tm_str_of(name);
 	size_t n = strlen(suffix);
-	return s.len == 20 + n && strcmp(name + 20, suffix) == 0 && tm_str_to_i64(tm_str_n(name, 20), ret) && *ret >= 0;
+	return s.len == 20 + n && strcmp(name + 20, suffix) == 0 && tm_str_to_i64(tm_str_n(name, 20), ret) && *ret >= 0 && *ret <= INT64_MAX - UINT32_MAX;
 }
 
 static tm_rc list_segments(struct tm_partition *p, struct tm_err *err)
