@@ -51,6 +51,9 @@ void tm_dag_close(struct tm_dag *dag);
 tm_rc tm_dag_file_set(struct tm_dag *dag, const char *file, struct tm_str definition_json, struct tm_err *err) TM_CHECKED;
 tm_rc tm_dag_file_remove(struct tm_dag *dag, const char *file, struct tm_err *err) TM_CHECKED;
 
+/* Whether a DAG's definition (one of "dags") would be taken; no engine needed. */
+tm_rc tm_dag_try_definition(const json_t *dag_definition, const char *file, struct tm_err *err) TM_CHECKED;
+
 /* ---- commands ---- */
 struct tm_dag_trigger {
 	const char *run_id;       /* NULL = manual__<now> */
@@ -138,7 +141,6 @@ struct tm_dag_executor {
 	void *ctx;
 	void (*start)(void *ctx, const struct tm_dag_work *work);
 	void (*kill)(void *ctx, int64_t work_id, bool hard); /* SIGTERM, or SIGKILL to the whole process group */
-	/* Ends a process group left over by an earlier engine on the same data; called while opening. NULL = none. */
 };
 /* Loop only. Until an executor is set, tasks other than shell and empty ones wait. */
 void tm_dag_executor_set(struct tm_dag *dag, const struct tm_dag_executor *executor);

@@ -425,3 +425,10 @@ tm_rc tm_timetable_manual(const struct tm_timetable *t, int64_t run_after, struc
 	*ret = (struct tm_dag_interval){run_after, start, end, run_after};
 	return TM_OK;
 }
+
+bool tm_timetable_step(const struct tm_timetable *t, int64_t us, int step, int64_t *ret)
+{
+	if (t->kind == ONCE || t->kind == CONTINUOUS || t->kind == NEVER || t->kind == EVENTS || t->kind == MULTIPLE_CRON)
+		return false;
+	return step_time(t, 0, us, step, ret, NULL) == TM_OK;
+}

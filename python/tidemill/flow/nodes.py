@@ -1,0 +1,1583 @@
+"""DAGs, task groups, operators and the edges between them, as a DAG file builds them while it is loaded."""
+import contextvars
+import copy
+import datetime as dt
+import functools
+import inspect
+import logging
+import os
+import re
+import sys
+
+from tidemill.flow import clock, schedule as schedules, settings
+from tidemill.flow.errors import (AirflowDagCycleException, AirflowException, DuplicateTaskIdFound, FailFastDagInvalidTriggerRule, NotMapped, TaskAlreadyInTaskGroup,
+                                  TaskNotFound)
+
+registered = []  # DAGs made by `with DAG(...)` or @dag while a file is loaded
+made = []  # every DAG made
+
+DEFAULT_RETRY_DELAY = dt.timedelta(seconds=300)
+
+
+class Missing:
+    """Not given; different from None."""
+
+    def __repr__(self):
+        return "NOTSET"
+
+    def __bool__(self):
+        return False
+
+
+NOTSET = Missing()
+
+
+class _Name(str):
+    """An enum member that is a text: `TriggerRule.ALL_DONE == "all_done"`."""
+
+    @property
+    def value(self):
+        return str(self)
+
+    @property
+    def name(self):
+        return self._name
+
+    def __str__(self):
+        return str.__str__(self)
+
+    def __reduce__(self):
+        return (str, (str.__str__(self),))
+
+
+def _names(class_name, qualified, **members):
+    """A class with text members. In Airflow 3 some of them print as Class.MEMBER."""
+    cls = type(class_name, (_Name,), {})
+    for key, value in members.items():
+        member = cls(value)
+        member._name = key
+        setattr(cls, key, member)
+    values = {v: getattr(cls, k) for k, v in members.items()}
+
+    def new(c, value, *_):
+        return str.__new__(c, value)
+
+    cls.__new__ = staticmethod(new)
+    cls.all_values = classmethod(lambda c: set(values))
+    cls.is_valid = classmethod(lambda c, v: v in values)
+    cls.all_triggers = cls.all_weight_rules = classmethod(lambda c: set(values))
+    cls.members = values
+    if qualified:
+        cls.__str__ = lambda self: f"{class_name}.{self._name}" if settings.version >= 3 and hasattr(self, "_name") else str.__str__(self)
+        cls.__format__ = lambda self, spec: format(str(self), spec)
+    return cls
+
+
+TriggerRule = _names("TriggerRule", True, ALL_SUCCESS="all_success", ALL_FAILED="all_failed", ALL_DONE="all_done", ALL_DONE_MIN_ONE_SUCCESS="all_done_min_one_success",
+                     ALL_DONE_SETUP_SUCCESS="all_done_setup_success", ONE_SUCCESS="one_success", ONE_FAILED="one_failed", ONE_DONE="one_done", NONE_FAILED="none_failed",
+                     NONE_SKIPPED="none_skipped", ALWAYS="always", NONE_FAILED_MIN_ONE_SUCCESS="none_failed_min_one_success", ALL_SKIPPED="all_skipped",
+                     DUMMY="dummy", NONE_FAILED_OR_SKIPPED="none_failed_or_skipped")
+WeightRule = _names("WeightRule", False, DOWNSTREAM="downstream", UPSTREAM="upstream", ABSOLUTE="absolute")
+TaskInstanceState = _names("TaskInstanceState", True, REMOVED="removed", SCHEDULED="scheduled", QUEUED="queued", RUNNING="running", SUCCESS="success", RESTARTING="restarting",
+                           FAILED="failed", UP_FOR_RETRY="up_for_retry", UP_FOR_RESCHEDULE="up_for_reschedule", UPSTREAM_FAILED="upstream_failed", SKIPPED="skipped", DEFERRED="deferred")
+DagRunState = _names("DagRunState", True, QUEUED="queued", RUNNING="running", SUCCESS="success", FAILED="failed")
+DagRunType = _names("DagRunType", True, BACKFILL_JOB="backfill", SCHEDULED="scheduled", MANUAL="manual", ASSET_TRIGGERED="asset_triggered", DATASET_TRIGGERED="dataset_triggered")
+
+
+class State:
+    SUCCESS, RUNNING, FAILED = TaskInstanceState.SUCCESS, TaskInstanceState.RUNNING, TaskInstanceState.FAILED
+    NONE, REMOVED, SCHEDULED, QUEUED = None, TaskInstanceState.REMOVED, TaskInstanceState.SCHEDULED, TaskInstanceState.QUEUED
+    RESTARTING, UP_FOR_RETRY, UP_FOR_RESCHEDULE = TaskInstanceState.RESTARTING, TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.UP_FOR_RESCHEDULE
+    UPSTREAM_FAILED, SKIPPED, DEFERRED, SHUTDOWN = TaskInstanceState.UPSTREAM_FAILED, TaskInstanceState.SKIPPED, TaskInstanceState.DEFERRED, "shutdown"
+    finished = frozenset([SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED, REMOVED])
+    unfinished = frozenset([NONE, SCHEDULED, QUEUED, RUNNING, RESTARTING, UP_FOR_RETRY, UP_FOR_RESCHEDULE, DEFERRED])
+    failed_states = frozenset([FAILED, UPSTREAM_FAILED])
+    success_states = frozenset([SUCCESS, SKIPPED])
+    task_states = tuple(TaskInstanceState.members.values())
+    dag_states = tuple(DagRunState.members.values())
+
+
+KEY = re.compile(r"^[\w\-.]+$")
+
+
+def validate_key(key, max_length=250):
+    if not isinstance(key, str):
+        raise TypeError(f"The key has to be a string and is {type(key)}:{key}")
+    if len(key) > max_length:
+        raise AirflowException(f"The key: {key} has to be less than {max_length} characters")
+    if not KEY.match(key):
+        raise AirflowException(f"The key {key!r} has to be made of alphanumeric characters, dashes, dots, and underscores exclusively")
+
+
+# ---- edges ----
+class EdgeModifier:
+    def __init__(self, label=None):
+        self.label = label
+        self._up, self._down = [], []
+
+    def set_upstream(self, other, edge_modifier=None):
+        self._up += _list(other)
+        self._join()
+
+    def set_downstream(self, other, edge_modifier=None):
+        self._down += _list(other)
+        self._join()
+
+    def _join(self):
+        for u in self._up:
+            for d in self._down:
+                u.set_downstream(d, edge_modifier=self)
+
+    def __rshift__(self, other):
+        self.set_downstream(other)
+        return other
+
+    def __lshift__(self, other):
+        self.set_upstream(other)
+        return other
+
+    def __rrshift__(self, other):
+        self.set_upstream(other)
+        return self
+
+    def __rlshift__(self, other):
+        self.set_downstream(other)
+        return self
+
+    def add_edge_info(self, dag, upstream_id, downstream_id):
+        dag.edge_info.setdefault(upstream_id, {})[downstream_id] = {"label": self.label}
+
+
+def Label(label):
+    return EdgeModifier(label=label)
+
+
+def _list(other):
+    return list(other) if isinstance(other, (list, tuple, set)) else [other]
+
+
+class DependencyMixin:
+    def __rshift__(self, other):
+        self.set_downstream(other)
+        return other
+
+    def __lshift__(self, other):
+        self.set_upstream(other)
+        return other
+
+    def __rrshift__(self, other):
+        self.__lshift__(other)
+        return self
+
+    def __rlshift__(self, other):
+        self.__rshift__(other)
+        return self
+
+    def as_setup(self):
+        raise AirflowException("this cannot be a setup")
+
+    def as_teardown(self, **_):
+        raise AirflowException("this cannot be a teardown")
+
+
+class DAGNode(DependencyMixin):
+    dag = None
+    task_group = None
+    start_date = end_date = None
+
+    @property
+    def dag_id(self):
+        return self.dag.dag_id if self.dag else "_in_memory_dag_"
+
+    @property
+    def label(self):
+        group = self.task_group
+        if group and group.node_id and group.prefix_group_id and self.node_id.startswith(group.node_id + "."):
+            return self.node_id[len(group.node_id) + 1:]
+        return self.node_id
+
+    def has_dag(self):
+        return self.dag is not None
+
+    def set_upstream(self, other, edge_modifier=None):
+        self._set_relatives(other, True, edge_modifier)
+
+    def set_downstream(self, other, edge_modifier=None):
+        self._set_relatives(other, False, edge_modifier)
+
+    def _set_relatives(self, other, upstream, edge_modifier=None):
+        items = _list(other)
+        tasks = []
+        for item in items:
+            if isinstance(item, EdgeModifier):
+                (item.set_downstream if upstream else item.set_upstream)(self)
+                continue
+            if not isinstance(item, DependencyMixin):
+                raise AirflowException(f"Relationships can only be set between Operators; received {type(item).__name__}")
+            item.update_relative(self, not upstream, edge_modifier)
+            tasks += item.leaves if upstream else item.roots
+        dag = self.dag or next((t.dag for t in tasks if t.dag), None)
+        if dag is not None and not self.dag:
+            self.dag = dag
+        for t in tasks:
+            if isinstance(t, Operator):
+                if dag is not None and t.dag is None:
+                    t.dag = dag
+                if t.dag is not self.dag and t.dag and self.dag:
+                    raise AirflowException(f"Tried to set relationships between tasks in more than one DAG: {self.dag}, {t.dag}")
+            a, b = (t, self) if upstream else (self, t)
+            if edge_modifier is not None and self.dag is not None:
+                edge_modifier.add_edge_info(self.dag, a.node_id, b.node_id)
+            a.downstream_task_ids.add(b.node_id)
+            b.upstream_task_ids.add(a.node_id)
+
+    @property
+    def downstream_list(self):
+        return [self.dag.get_task(i) for i in self.downstream_task_ids] if self.dag else []
+
+    @property
+    def upstream_list(self):
+        return [self.dag.get_task(i) for i in self.upstream_task_ids] if self.dag else []
+
+    def get_direct_relative_ids(self, upstream=False):
+        return self.upstream_task_ids if upstream else self.downstream_task_ids
+
+    def get_direct_relatives(self, upstream=False):
+        return self.upstream_list if upstream else self.downstream_list
+
+
+# ---- the stacks of `with` ----
+class _Stack:
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):
+        self.items.append(item)
+
+    def pop(self):
+        return self.items.pop()
+
+    def get_current(self):
+        return self.items[-1] if self.items else None
+
+
+dag_stack, group_stack = _Stack(), _Stack()
+
+
+class DagContext:
+    push_context_managed_dag = staticmethod(dag_stack.push)
+    pop_context_managed_dag = staticmethod(dag_stack.pop)
+    get_current_dag = get_current = staticmethod(dag_stack.get_current)
+    current_autoregister_module_name = None
+
+
+class TaskGroupContext:
+    @staticmethod
+    def get_current_task_group(dag):
+        current = group_stack.get_current()
+        if current is not None and (dag is None or current.dag is dag):
+            return current
+        dag = dag or dag_stack.get_current()
+        return dag.task_group if dag is not None else None
+
+
+class SetupTeardownContext:
+    """`with setup_task >> …` : what is made inside runs between the setup and its teardown."""
+    stack = []
+
+    @classmethod
+    def enter(cls, tasks):
+        cls.stack.append((tasks, []))
+
+    @classmethod
+    def leave(cls):
+        tasks, inside = cls.stack.pop()
+        teardowns = [t for t in tasks if t.is_teardown]
+        setups = [t for t in tasks if t.is_setup]
+        for t in teardowns:
+            setups += [u for u in t.upstream_list if u.is_setup and u not in setups]
+        ids = {t.task_id for t in inside}
+        inside = [t for t in inside if t not in setups and t not in teardowns]
+        for t in inside:
+            if not (t.upstream_task_ids & ids):
+                for s in setups:
+                    s.set_downstream(t)
+            if not (t.downstream_task_ids & ids):
+                for d in teardowns:
+                    t.set_downstream(d)
+        if cls.stack:
+            cls.stack[-1][1].extend(inside)
+
+    @classmethod
+    def note(cls, task):
+        if cls.stack:
+            cls.stack[-1][1].append(task)
+
+
+# ---- groups ----
+class TaskGroup(DAGNode):
+    is_mapped = False
+
+    def __init__(self, group_id=None, prefix_group_id=True, parent_group=None, dag=None, default_args=None, tooltip="", ui_color="CornflowerBlue", ui_fgcolor="#000",
+                 add_suffix_on_collision=False, group_display_name="", doc_md=None, **_):
+        self.children, self.used_group_ids = {}, set()
+        self.prefix_group_id, self.tooltip, self.ui_color, self.ui_fgcolor = prefix_group_id, tooltip, ui_color, ui_fgcolor
+        self.default_args = copy.copy(default_args or {})
+        self.group_display_name, self.doc_md = group_display_name, doc_md
+        self.upstream_group_ids, self.downstream_group_ids = set(), set()
+        self.upstream_task_ids, self.downstream_task_ids = set(), set()
+        self._group_id = group_id
+        self.parent_group = None
+        if group_id is None:
+            self.dag, self.used_group_ids = dag, set()
+            return
+        if not isinstance(group_id, str) or not group_id:
+            raise ValueError("group_id must be str")
+        validate_key(group_id)
+        dag = dag or (parent_group.dag if parent_group else None) or dag_stack.get_current()
+        if dag is None:
+            raise RuntimeError("TaskGroup can only be used inside a dag")
+        self.dag = dag
+        self.parent_group = parent_group or TaskGroupContext.get_current_task_group(dag)
+        self.default_args = {**self.parent_group.default_args, **self.default_args}
+        self.used_group_ids = self.parent_group.used_group_ids
+        if self.group_id in self.used_group_ids:
+            if not add_suffix_on_collision:
+                raise DuplicateTaskIdFound(f"group_id '{self.group_id}' has already been added to the DAG")
+            base = re.split(r"__\d+$", group_id)[0]
+            n = 1
+            while self.parent_group.child_id(f"{base}__{n}") in self.used_group_ids:
+                n += 1
+            self._group_id = f"{base}__{n}"
+        self.used_group_ids.add(self.group_id)
+        self.used_group_ids.add(self.upstream_join_id)
+        self.used_group_ids.add(self.downstream_join_id)
+        self.parent_group.add(self)
+
+    @classmethod
+    def create_root(cls, dag):
+        return cls(None, dag=dag)
+
+    @property
+    def task_group(self):
+        return self.parent_group
+
+    @property
+    def is_root(self):
+        return self._group_id is None
+
+    @property
+    def group_id(self):
+        if self.parent_group and self.parent_group.prefix_group_id and self.parent_group._group_id:
+            return self.parent_group.child_id(self._group_id)
+        return self._group_id
+
+    @property
+    def node_id(self):
+        return self.group_id
+
+    @property
+    def label(self):
+        return self._group_id
+
+    def child_id(self, label):
+        return f"{self.group_id}.{label}" if self.prefix_group_id and self.group_id else label
+
+    @property
+    def upstream_join_id(self):
+        return f"{self.group_id}.upstream_join_id"
+
+    @property
+    def downstream_join_id(self):
+        return f"{self.group_id}.downstream_join_id"
+
+    def add(self, node):
+        key = node.node_id
+        if key in self.children:
+            raise DuplicateTaskIdFound(f"{'Task' if isinstance(node, Operator) else 'TaskGroup'} id '{key}' has already been added to the DAG")
+        self.children[key] = node
+
+    def __iter__(self):
+        for child in self.children.values():
+            if isinstance(child, TaskGroup):
+                yield from child
+            else:
+                yield child
+
+    def iter_tasks(self):
+        return iter(self)
+
+    def has_task(self, task):
+        return any(t is task or t.node_id == getattr(task, "node_id", task) for t in self)
+
+    def get_child_by_label(self, label):
+        return self.children[self.child_id(label)]
+
+    def get_task_group_dict(self):
+        out = {self.group_id: self}
+        for c in self.children.values():
+            if isinstance(c, TaskGroup):
+                out.update(c.get_task_group_dict())
+        return out
+
+    @property
+    def roots(self):
+        return list(self.get_roots())
+
+    @property
+    def leaves(self):
+        return list(self.get_leaves())
+
+    def get_roots(self):
+        ids = {t.node_id for t in self}
+        for t in self:
+            if not (t.upstream_task_ids & ids):
+                yield t
+
+    def get_leaves(self):
+        ids = {t.node_id for t in self}
+        seen = set()
+
+        def before(task):
+            for u in task.upstream_list:
+                if u.node_id not in ids:
+                    continue
+                if u.is_teardown:
+                    yield from before(u)
+                elif u.node_id not in seen and not any(d.node_id in ids and not d.is_teardown for d in u.downstream_list) and not u.is_setup:
+                    seen.add(u.node_id)
+                    yield u
+
+        for t in self:
+            if t.downstream_task_ids & ids:
+                continue
+            if t.is_teardown:
+                yield from before(t)
+            elif t.node_id not in seen:
+                seen.add(t.node_id)
+                yield t
+
+    def update_relative(self, other, upstream=True, edge_modifier=None):
+        """`other` was set up- or downstream of this group."""
+        mine, theirs = ("upstream", "downstream") if upstream else ("downstream", "upstream")
+        if isinstance(other, TaskGroup):
+            getattr(self, mine + "_group_ids").add(other.group_id)
+            getattr(other, theirs + "_group_ids").add(self.group_id)
+        else:
+            for task in (other.roots if upstream is False else other.leaves) if hasattr(other, "roots") else [other]:
+                getattr(self, mine + "_task_ids").add(task.node_id)
+        if edge_modifier is not None and self.dag is not None:
+            a, b = (other, self) if upstream else (self, other)
+            if isinstance(other, Operator):
+                a_id = a.node_id if isinstance(a, Operator) else a.downstream_join_id
+                b_id = b.node_id if isinstance(b, Operator) else b.upstream_join_id
+                edge_modifier.add_edge_info(self.dag, a_id, b_id)
+
+    def _set_relatives(self, other, upstream, edge_modifier=None):
+        for item in _list(other):
+            if isinstance(item, EdgeModifier):
+                (item.set_downstream if upstream else item.set_upstream)(self)
+                continue
+            if not isinstance(item, DependencyMixin):
+                raise AirflowException(f"Relationships can only be set between Operators; received {type(item).__name__}")
+            self.update_relative(item, upstream, edge_modifier)
+        for task in self.get_roots() if upstream else self.get_leaves():
+            (task.set_upstream if upstream else task.set_downstream)([i for i in _list(other) if not isinstance(i, EdgeModifier)])
+
+    def __enter__(self):
+        group_stack.push(self)
+        return self
+
+    def __exit__(self, *_):
+        group_stack.pop()
+
+    def as_setup(self):
+        for t in self:
+            t.as_setup()
+        return self
+
+    def as_teardown(self, **kw):
+        for t in self:
+            t.as_teardown(**kw)
+        return self
+
+    def topological_sort(self):
+        unsorted, out = dict(self.children), []
+        while unsorted:
+            moved = False
+            for node in list(unsorted.values()):
+                for up in node.upstream_list:
+                    at = up
+                    while at is not None and at.node_id not in unsorted:
+                        at = at.task_group
+                    if at is not None and at is not node and at.node_id in unsorted and not (isinstance(node, TaskGroup) and up in list(node)):
+                        break
+                    if at is not None and at is not up:
+                        break
+                else:
+                    moved = True
+                    del unsorted[node.node_id]
+                    out.append(node)
+            if not moved:
+                raise AirflowDagCycleException(f"A cyclic dependency occurred in dag: {self.dag.dag_id}")
+        return out
+
+
+class MappedTaskGroup(TaskGroup):
+    is_mapped = True
+
+    def __init__(self, *, expand_input, **kw):
+        super().__init__(**kw)
+        self.expand_input = expand_input
+        for op in expand_input.references():
+            op.update_relative(self, False)
+            self.update_relative(op, True)
+
+    def __exit__(self, *args):
+        for op in self.expand_input.references():
+            op.set_downstream(self)
+        super().__exit__(*args)
+
+
+# ---- operators ----
+def _parameters(func):
+    cached = func.__dict__.get("_tm_parameters")
+    if cached is None:
+        sig = list(inspect.signature(func).parameters.values())[1:]
+        names = [p.name for p in sig if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        required = {p.name for p in sig if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} - {"task_id"}
+        cached = func._tm_parameters = (names, required)
+    return cached
+
+
+def _default_args(kwargs):
+    dag = kwargs.get("dag") or dag_stack.get_current()
+    group = kwargs.get("task_group") or TaskGroupContext.get_current_task_group(dag)
+    defaults = dict(dag.default_args) if dag is not None else {}
+    if group is not None:
+        defaults.update(group.default_args)
+    defaults.update(kwargs.get("default_args") or {})
+    return dag, group, defaults
+
+
+def _with_defaults(func):
+    """Wraps an operator's __init__: keyword arguments only, default_args of DAG and group fill what was not given."""
+
+    @functools.wraps(func)
+    def init(self, *args, **kwargs):
+        if args:
+            raise AirflowException("Use keyword arguments when initializing operators")
+        outermost = not self.__dict__.get("_tm_in_init")
+        self._tm_in_init = True
+        names, required = _parameters(func)
+        dag, group, defaults = _default_args(kwargs)
+        for name in names:
+            if name not in kwargs and name in defaults:
+                kwargs[name] = defaults[name]
+        missing = sorted(required - kwargs.keys())
+        if missing:
+            raise TypeError("missing keyword argument " + repr(missing[0]) if len(missing) == 1 else "missing keyword arguments " + ", ".join(map(repr, missing)))
+        if outermost:
+            self._tm_init_kwargs = dict(kwargs)
+            if "default_args" not in names and "default_args" in kwargs:
+                pass
+        func(self, **kwargs)
+        if outermost:
+            self._tm_in_init = False
+            self._tm_find_references()
+
+    init._tm_wrapped = True
+    return init
+
+
+class OperatorMeta(type):
+    def __new__(mcs, name, bases, namespace, **kw):
+        cls = super().__new__(mcs, name, bases, namespace, **kw)
+        init = namespace.get("__init__")
+        if init is not None and not getattr(init, "_tm_wrapped", False):
+            cls.__init__ = _with_defaults(getattr(init, "_tm_plain", init))
+        return cls
+
+
+def apply_defaults(func):
+    """Airflow 1.10's decorator; the metaclass does it."""
+    return func
+
+
+class Operator(DAGNode):
+    """What ordinary and mapped operators have in common."""
+    is_setup = is_teardown = on_failure_fail_dagrun = False
+    is_mapped = False
+    supports_lineage = False
+
+    @property
+    def node_id(self):
+        return self.task_id
+
+    @property
+    def roots(self):
+        return [self]
+
+    @property
+    def leaves(self):
+        return [self]
+
+    @property
+    def downstream_task_ids(self):
+        return self._downstream
+
+    @property
+    def upstream_task_ids(self):
+        return self._upstream
+
+    def update_relative(self, other, upstream=True, edge_modifier=None):
+        pass
+
+    @property
+    def output(self):
+        return PlainXComArg(self)
+
+    def as_setup(self):
+        self.is_setup = True
+        return self
+
+    def as_teardown(self, *, setups=NOTSET, on_failure_fail_dagrun=NOTSET):
+        self.is_teardown = True
+        self.trigger_rule = TriggerRule.ALL_DONE_SETUP_SUCCESS
+        if on_failure_fail_dagrun is not NOTSET:
+            self.on_failure_fail_dagrun = on_failure_fail_dagrun
+        if setups is not NOTSET and setups is not None:
+            for s in _list(setups):
+                op = s.operator if isinstance(s, XComArg) else s
+                op.is_setup = True
+                op.set_downstream(self)
+        return self
+
+    def __enter__(self):
+        if not self.is_setup and not self.is_teardown:
+            raise AirflowException("Only setup/teardown tasks can be used as context managers.")
+        SetupTeardownContext.enter([self])
+        return SetupTeardownContext
+
+    def __exit__(self, *_):
+        SetupTeardownContext.leave()
+
+    def get_flat_relative_ids(self, upstream=False):
+        out, todo = set(), [self]
+        while todo:
+            for i in todo.pop().get_direct_relative_ids(upstream):
+                if i not in out:
+                    out.add(i)
+                    todo.append(self.dag.get_task(i))
+        return out
+
+    def get_flat_relatives(self, upstream=False):
+        return [self.dag.get_task(i) for i in self.get_flat_relative_ids(upstream)]
+
+    @property
+    def priority_weight_total(self):
+        rule = self.weight_rule
+        if hasattr(rule, "get_weight"):
+            return self.priority_weight
+        if rule == "absolute":
+            return self.priority_weight
+        return self.priority_weight + sum(self.dag.get_task(i).priority_weight for i in self.get_flat_relative_ids(rule == "upstream")) if self.dag else self.priority_weight
+
+    def iter_mapped_task_groups(self):
+        group = self.task_group
+        while group is not None:
+            if isinstance(group, MappedTaskGroup):
+                yield group
+            group = group.parent_group
+
+    def get_closest_mapped_task_group(self):
+        return next(self.iter_mapped_task_groups(), None)
+
+    def get_needs_expansion(self):
+        return self.is_mapped or self.get_closest_mapped_task_group() is not None
+
+    def _place(self, dag, group):
+        """Puts a new operator into its DAG and group."""
+        if group is None:
+            group = TaskGroupContext.get_current_task_group(dag)
+        if group is not None:
+            self.task_id = group.child_id(self.task_id)
+        if dag is not None:
+            dag.add_task(self, group)
+        else:
+            self.task_group = None
+
+
+ARGUMENTS_OF_OLD = {"provide_context", "task_concurrency", "xcom_push", "resources"}
+
+
+class BaseOperator(Operator, metaclass=OperatorMeta):
+    template_fields = ()
+    template_ext = ()
+    template_fields_renderers = {}
+    ui_color, ui_fgcolor = "#fff", "#000"
+    pool = "default_pool"
+    operator_extra_links = ()
+    shallow_copy_attrs = ()
+    mapped_arguments_validated_by_init = False
+    deps = frozenset()
+    inherits_from_empty_operator = False
+    inherits_from_skipmixin = False
+    subdag = None
+    start_trigger_args, start_from_trigger = None, False
+
+    def __init__(self, task_id, owner="airflow", email=None, email_on_retry=True, email_on_failure=True, retries=0, retry_delay=DEFAULT_RETRY_DELAY,
+                 retry_exponential_backoff=False, max_retry_delay=None, start_date=None, end_date=None, depends_on_past=False, ignore_first_depends_on_past=True,
+                 wait_for_past_depends_before_skipping=False, wait_for_downstream=False, dag=None, params=None, default_args=None, priority_weight=1, weight_rule="downstream",
+                 queue="default", pool=None, pool_slots=1, sla=None, execution_timeout=None, on_execute_callback=None, on_failure_callback=None, on_success_callback=None,
+                 on_retry_callback=None, on_skipped_callback=None, pre_execute=None, post_execute=None, trigger_rule="all_success", resources=None, run_as_user=None,
+                 task_concurrency=None, map_index_template=None, max_active_tis_per_dag=None, max_active_tis_per_dagrun=None, executor=None, executor_config=None, do_xcom_push=True,
+                 multiple_outputs=False, inlets=None, outlets=None, task_group=None, doc=None, doc_md=None, doc_json=None, doc_yaml=None, doc_rst=None, task_display_name=None,
+                 logger_name=None, allow_nested_operators=True, render_template_as_native_obj=None, retry_policy=None, is_setup=False, is_teardown=False, wait_for=None, **kwargs):
+        for name in list(kwargs):
+            if name.startswith("_tm_") or name in ARGUMENTS_OF_OLD:
+                kwargs.pop(name)
+        if kwargs:
+            settings.warnings.append({"error": f"Invalid arguments were passed to {type(self).__name__} (task_id: {task_id}): {', '.join(sorted(kwargs))}; ignored", "warning": True})
+        validate_key(task_id)
+        self.task_id, self.owner, self.email = task_id, owner, email
+        self.email_on_retry, self.email_on_failure = email_on_retry, email_on_failure
+        self.retries = int(retries or 0)
+        self.retry_delay = retry_delay if isinstance(retry_delay, dt.timedelta) else dt.timedelta(seconds=retry_delay)
+        self.retry_exponential_backoff = retry_exponential_backoff
+        self.max_retry_delay = max_retry_delay if max_retry_delay is None or isinstance(max_retry_delay, dt.timedelta) else dt.timedelta(seconds=max_retry_delay)
+        self.start_date = clock.coerce_datetime(start_date, dag.timezone if dag is not None else None) if start_date else None
+        self.end_date = clock.coerce_datetime(end_date, dag.timezone if dag is not None else None) if end_date else None
+        self.depends_on_past, self.wait_for_downstream = depends_on_past or wait_for_downstream, wait_for_downstream
+        self.ignore_first_depends_on_past = ignore_first_depends_on_past
+        self.wait_for_past_depends_before_skipping = wait_for_past_depends_before_skipping
+        self.priority_weight, self.weight_rule, self.queue = priority_weight, weight_rule, queue
+        self.pool, self.pool_slots = pool or "default_pool", pool_slots
+        if pool_slots < 1:
+            raise ValueError(f"pool slots for {task_id} cannot be less than 1")
+        self.sla = sla
+        if execution_timeout is not None and not isinstance(execution_timeout, dt.timedelta):
+            raise ValueError(f"execution_timeout must be timedelta object but passed as type: {type(execution_timeout)}")
+        self.execution_timeout = execution_timeout
+        self.on_execute_callback, self.on_failure_callback, self.on_success_callback = on_execute_callback, on_failure_callback, on_success_callback
+        self.on_retry_callback, self.on_skipped_callback = on_retry_callback, on_skipped_callback
+        self._pre_execute_hook, self._post_execute_hook = pre_execute, post_execute
+        self.trigger_rule = TriggerRule.members.get(str.__str__(trigger_rule), None) if isinstance(trigger_rule, str) else None
+        if self.trigger_rule is None:
+            raise AirflowException(f"The trigger_rule must be one of {sorted(TriggerRule.all_triggers())}, '{dag.dag_id if dag is not None else ''}.{task_id}'; received '{trigger_rule}'.")
+        self.run_as_user, self.executor, self.executor_config = run_as_user, executor, executor_config or {}
+        self.max_active_tis_per_dag, self.max_active_tis_per_dagrun = max_active_tis_per_dag if max_active_tis_per_dag is not None else task_concurrency, max_active_tis_per_dagrun
+        self.map_index_template = map_index_template
+        self.do_xcom_push, self.multiple_outputs = do_xcom_push, multiple_outputs
+        self.inlets = _list(inlets) if inlets is not None else []
+        self.outlets = _list(outlets) if outlets is not None else []
+        self.doc, self.doc_md, self.doc_json, self.doc_yaml, self.doc_rst = doc, doc_md, doc_json, doc_yaml, doc_rst
+        self.task_display_name_given = task_display_name
+        self.retry_policy = retry_policy
+        self.is_setup, self.is_teardown = is_setup, is_teardown
+        self.params = _params(params)
+        self._upstream, self._downstream = set(), set()
+        dag, group, _ = _default_args({"dag": dag, "task_group": task_group})
+        self._place(dag, group)
+        if dag is not None and dag.params and not isinstance(self.params, dict):
+            pass
+        SetupTeardownContext.note(self)
+
+    def _tm_find_references(self):
+        """Upstream edges from outputs of other tasks given as arguments."""
+        for field in self.template_fields:
+            if hasattr(self, field):
+                XComArg.apply_upstream_relationship(self, getattr(self, field))
+
+    @property
+    def task_type(self):
+        return type(self).__name__
+
+    @property
+    def operator_name(self):
+        return getattr(self, "custom_operator_name", None) or self.task_type
+
+    @property
+    def operator_class(self):
+        return type(self)
+
+    @property
+    def task_display_name(self):
+        return self.task_display_name_given or self.task_id
+
+    @property
+    def log(self):
+        return logging.getLogger("airflow.task.operators")
+
+    def __repr__(self):
+        return f"<Task({self.task_type}): {self.task_id}>"
+
+    def __eq__(self, other):
+        return self is other or (type(self) is type(other) and self.task_id == other.task_id and self.dag is other.dag)
+
+    def __hash__(self):
+        return hash((type(self).__name__, self.__dict__.get("task_id")))
+
+    def __deepcopy__(self, memo):
+        new = copy.copy(self)
+        memo[id(self)] = new
+        return new
+
+    def get_dag(self):
+        return self.dag
+
+    def pre_execute(self, context):
+        if self._pre_execute_hook is not None:
+            self._pre_execute_hook(context)
+
+    def execute(self, context):
+        raise NotImplementedError()
+
+    def post_execute(self, context, result=None):
+        if self._post_execute_hook is not None:
+            self._post_execute_hook(context, result)
+
+    def on_kill(self):
+        pass
+
+    def dry_run(self):
+        pass
+
+    def prepare_for_execution(self):
+        return self
+
+    def render_template_fields(self, context, jinja_env=None):
+        from tidemill.flow import templating
+        templating.render_fields(self, context, jinja_env)
+
+    def render_template(self, content, context, jinja_env=None, seen_oids=None):
+        from tidemill.flow import templating
+        return templating.render(content, context, jinja_env or templating.environment(self.dag, self), self)
+
+    def get_template_env(self, dag=None):
+        from tidemill.flow import templating
+        return templating.environment(dag or self.dag, self)
+
+    def resolve_template_files(self):
+        pass
+
+    def prepare_template(self):
+        pass
+
+    def defer(self, *, trigger, method_name, kwargs=None, timeout=None):
+        from tidemill.flow.errors import TaskDeferred
+        raise TaskDeferred(trigger=trigger, method_name=method_name, kwargs=kwargs, timeout=timeout)
+
+    def resume_execution(self, next_method, next_kwargs, context):
+        return getattr(self, next_method)(context, **(next_kwargs or {}))
+
+    def run(self, *_, **__):
+        raise AirflowException("tasks are run by the scheduler: trigger the DAG")
+
+    @staticmethod
+    def xcom_push(context, key, value, execution_date=None):
+        context["ti"].xcom_push(key=key, value=value)
+
+    @staticmethod
+    def xcom_pull(context, task_ids=None, dag_id=None, key="return_value", include_prior_dates=False, **_):
+        return context["ti"].xcom_pull(task_ids=task_ids, dag_id=dag_id, key=key, include_prior_dates=include_prior_dates)
+
+    @classmethod
+    def partial(cls, **kwargs):
+        return OperatorPartial(cls, kwargs)
+
+    def add_inlets(self, inlets):
+        self.inlets += list(inlets)
+
+    def add_outlets(self, outlets):
+        self.outlets += list(outlets)
+
+
+# `from airflow.models.baseoperator import BaseOperatorMeta`
+BaseOperatorMeta = OperatorMeta
+
+
+def _params(given):
+    from tidemill.flow.stores import ParamsDict
+    return given if isinstance(given, ParamsDict) else ParamsDict(given or {})
+
+
+class OperatorPartial:
+    """`Op.partial(…)`, waiting for expand."""
+
+    def __init__(self, operator_class, kwargs):
+        self.operator_class, self.kwargs = operator_class, kwargs
+
+    def expand(self, **mapped):
+        if not mapped:
+            raise TypeError("no arguments to expand against")
+        for k, v in mapped.items():
+            if not isinstance(v, (list, tuple, dict, XComArg)) and not hasattr(v, "references"):
+                raise ValueError(f"expand() got an unexpected type {type(v).__name__!r} for keyword argument {k!r}")
+        return MappedOperator(self.operator_class, self.kwargs, ExpandInput(mapped))
+
+    def expand_kwargs(self, kwargs, *, strict=True):
+        return MappedOperator(self.operator_class, self.kwargs, ExpandKwargs(kwargs))
+
+
+class ExpandInput:
+    """Arguments of expand: every combination of the values."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def references(self):
+        for v in self.value.values():
+            if isinstance(v, XComArg):
+                yield from v.operators()
+            elif isinstance(v, (list, tuple, dict)):
+                yield from (op for op, _ in XComArg.iter_references(v))
+
+    def length(self):
+        return {"product": [_length(v) for v in self.value.values()], "depends": sorted({op.task_id for op in self.references() if op.task_id})}
+
+    def resolve(self, context, index):
+        from tidemill.flow import mapping
+        return mapping.combination(self.value, context, index)
+
+
+class ExpandKwargs(ExpandInput):
+    def references(self):
+        if isinstance(self.value, XComArg):
+            yield from self.value.operators()
+        else:
+            for v in self.value:
+                yield from (op for op, _ in XComArg.iter_references(v))
+
+    def length(self):
+        return {**_length(self.value), "depends": sorted({op.task_id for op in self.references()})}
+
+    def resolve(self, context, index):
+        from tidemill.flow import mapping
+        return mapping.row(self.value, context, index)
+
+
+def _length(v):
+    if isinstance(v, XComArg):
+        return v.length()
+    if hasattr(v, "resolve") and not isinstance(v, (list, tuple, dict)):
+        return {"length": 0}
+    return {"length": len(v)}
+
+
+class MappedOperator(Operator):
+    is_mapped = True
+    params = {}
+
+    def __init__(self, operator_class, kwargs, expand_input, op_kwargs_expand=None):
+        self.operator_class, self.partial_kwargs, self.expand_input, self.op_kwargs_expand = operator_class, dict(kwargs), expand_input, op_kwargs_expand
+        dag, group, defaults = _default_args(kwargs)
+        values = {}
+        for cls in operator_class.__mro__:
+            init = cls.__dict__.get("__init__")
+            if init is None or not isinstance(cls, OperatorMeta):
+                continue
+            for name in _parameters(inspect.unwrap(init))[0]:
+                if name in defaults:
+                    values.setdefault(name, defaults[name])
+        values.update({k: v for k, v in kwargs.items() if k not in ("dag", "task_group", "default_args")})
+        self.partial_kwargs = {k: v for k, v in values.items()}
+        # One throw-away operator answers for the attributes that all instances share.
+        self._sample = _Sample(operator_class, values)
+        self.task_id = values["task_id"]
+        self._upstream, self._downstream = set(), set()
+        self.start_date, self.end_date = self._sample.start_date, self._sample.end_date
+        self.trigger_rule = self._sample.trigger_rule
+        self.is_setup = self.is_teardown = False
+        self._place(dag, group)
+        SetupTeardownContext.note(self)
+        for op in expand_input.references():
+            op.set_downstream(self)
+        for k, v in self.partial_kwargs.items():
+            if k in operator_class.template_fields:
+                XComArg.apply_upstream_relationship(self, v)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "_sample":
+            raise AttributeError(name)
+        return getattr(self._sample, name)
+
+    def __repr__(self):
+        return f"<Mapped({self.task_type}): {self.task_id}>"
+
+    @property
+    def task_type(self):
+        return self.operator_class.__name__
+
+    def unmap(self, resolved, dag):
+        """The operator of one row: an object of the real class that knows its place but adds no edges."""
+        kwargs = {**self.partial_kwargs, **resolved}
+        for key in ("op_kwargs", "params"):
+            if isinstance(self.partial_kwargs.get(key), dict) and isinstance(resolved.get(key), dict):
+                kwargs[key] = {**self.partial_kwargs[key], **resolved[key]}
+        kwargs["task_id"] = self.partial_kwargs["task_id"]
+        dag_stack.push(None)
+        try:
+            kwargs.pop("dag", None)
+            kwargs.pop("task_group", None)
+            op = self.operator_class(**kwargs)
+        finally:
+            dag_stack.pop()
+        op.task_id, op.task_group = self.task_id, self.task_group
+        op._upstream, op._downstream = self._upstream, self._downstream
+        op.__dict__["dag"] = dag
+        return op
+
+
+class _Sample:
+    """Attributes of an operator class with some of its arguments, without its __init__ (the mapped ones are not known)."""
+
+    def __init__(self, cls, values):
+        self._cls, self._values = cls, values
+        self.start_date = clock.coerce_datetime(values.get("start_date"))
+        self.end_date = clock.coerce_datetime(values.get("end_date"))
+        rule = values.get("trigger_rule", "all_success")
+        self.trigger_rule = TriggerRule.members[str.__str__(rule)]
+        self.retries = int(values.get("retries") or 0)
+        delay = values.get("retry_delay", DEFAULT_RETRY_DELAY)
+        self.retry_delay = delay if isinstance(delay, dt.timedelta) else dt.timedelta(seconds=delay)
+        self.inlets, self.outlets = _list(values.get("inlets") or []), _list(values.get("outlets") or [])
+        self.pool = values.get("pool") or "default_pool"
+        self.depends_on_past = values.get("depends_on_past", False) or values.get("wait_for_downstream", False)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in self._values:
+            return self._values[name]
+        if hasattr(self._cls, name):
+            return getattr(self._cls, name)
+        parameter = inspect.signature(inspect.unwrap(BaseOperator.__init__)).parameters.get(name)
+        if parameter is not None:
+            return parameter.default
+        raise AttributeError(f"{self._cls.__name__} object has no attribute {name!r}")
+
+
+# ---- outputs of tasks ----
+class XComArg(DependencyMixin):
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(PlainXComArg if cls is XComArg else cls)
+
+    @staticmethod
+    def iter_references(value):
+        if isinstance(value, XComArg):
+            yield from value.iter_own()
+        elif isinstance(value, (str, bytes, int, float)) or value is None:
+            return
+        elif isinstance(value, dict):
+            for k, v in value.items():
+                yield from XComArg.iter_references(k)
+                yield from XComArg.iter_references(v)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            for v in value:
+                yield from XComArg.iter_references(v)
+        elif hasattr(value, "template_fields") and not isinstance(value, type) and not isinstance(value, Operator):
+            for f in value.template_fields:
+                yield from XComArg.iter_references(getattr(value, f, None))
+
+    @staticmethod
+    def apply_upstream_relationship(op, value):
+        for other, _ in XComArg.iter_references(value):
+            op.set_upstream(other)
+
+    def iter_own(self):
+        for op in self.operators():
+            yield op, "return_value"
+
+    @property
+    def roots(self):
+        return [op for op in self.operators()]
+
+    @property
+    def leaves(self):
+        return [op for op in self.operators()]
+
+    def set_upstream(self, other, edge_modifier=None):
+        for op in self.operators():
+            op.set_upstream(other, edge_modifier)
+
+    def set_downstream(self, other, edge_modifier=None):
+        for op in self.operators():
+            op.set_downstream(other, edge_modifier)
+
+    def update_relative(self, other, upstream=True, edge_modifier=None):
+        pass
+
+    def as_setup(self):
+        for op in self.operators():
+            op.as_setup()
+        return self
+
+    def as_teardown(self, **kw):
+        for op in self.operators():
+            op.as_teardown(**kw)
+        return self
+
+    def map(self, f):
+        return MapXComArg(self, [f])
+
+    def zip(self, *others, fillvalue=NOTSET):
+        return ZipXComArg([self, *others], fillvalue)
+
+    def concat(self, *others):
+        return ConcatXComArg([self, *others])
+
+    def __enter__(self):
+        for op in self.operators():
+            if not op.is_setup and not op.is_teardown:
+                raise AirflowException("Only setup/teardown tasks can be used as context managers.")
+        SetupTeardownContext.enter(list(self.operators()))
+        return SetupTeardownContext
+
+    def __exit__(self, *_):
+        SetupTeardownContext.leave()
+
+
+class PlainXComArg(XComArg):
+    def __init__(self, operator, key="return_value"):
+        self.operator, self.key = operator, key
+
+    def operators(self):
+        yield self.operator
+
+    def __eq__(self, other):
+        return isinstance(other, PlainXComArg) and self.operator == other.operator and self.key == other.key
+
+    def __hash__(self):
+        return hash((self.operator, self.key))
+
+    def __getitem__(self, item):
+        if not isinstance(item, str):
+            raise ValueError(f"XComArg only supports str lookup, received {type(item).__name__}")
+        return PlainXComArg(self.operator, item)
+
+    def __iter__(self):
+        raise TypeError("'XComArg' object is not iterable")
+
+    @property
+    def is_setup(self):
+        return self.operator.is_setup
+
+    @is_setup.setter
+    def is_setup(self, v):
+        self.operator.is_setup = v
+
+    @property
+    def is_teardown(self):
+        return self.operator.is_teardown
+
+    @is_teardown.setter
+    def is_teardown(self, v):
+        self.operator.is_teardown = v
+
+    @property
+    def on_failure_fail_dagrun(self):
+        return self.operator.on_failure_fail_dagrun
+
+    @on_failure_fail_dagrun.setter
+    def on_failure_fail_dagrun(self, v):
+        self.operator.on_failure_fail_dagrun = v
+
+    @property
+    def task_id(self):
+        return self.operator.task_id
+
+    def __str__(self):
+        parts = [f"task_ids='{self.operator.task_id}'", f"dag_id='{self.operator.dag_id}'"]
+        if self.key != "return_value":
+            parts.append(f"key='{self.key}'")
+        else:
+            parts.append("key='return_value'")
+        return "{{ task_instance.xcom_pull(" + ", ".join(parts) + ") }}"
+
+    def __repr__(self):
+        return f"XComArg({self.operator!r}{'' if self.key == 'return_value' else f', {self.key!r}'})"
+
+    def length(self):
+        return {"xcom": self.operator.task_id, "key": self.key}
+
+    def resolve(self, context, session=None, include_xcom=True):
+        from tidemill.flow import mapping
+        return mapping.pull(self.operator, self.key, context)
+
+
+class MapXComArg(XComArg):
+    def __init__(self, arg, functions):
+        self.arg, self.functions = arg, functions
+        for f in functions:
+            if hasattr(f, "function") and hasattr(f, "expand"):
+                raise ValueError("map() argument must be a plain function, not a @task operator")
+
+    def operators(self):
+        return self.arg.operators()
+
+    def map(self, f):
+        return MapXComArg(self.arg, [*self.functions, f])
+
+    def length(self):
+        return self.arg.length()
+
+    def resolve(self, context, **_):
+        from tidemill.flow.errors import AirflowSkipException  # noqa: F401
+        out = []
+        for v in _iterate(self.arg.resolve(context)):
+            for f in self.functions:
+                v = f(v)
+            out.append(v)
+        return out
+
+
+class ZipXComArg(XComArg):
+    def __init__(self, args, fillvalue=NOTSET):
+        self.args, self.fillvalue = args, fillvalue
+
+    def operators(self):
+        for a in self.args:
+            yield from a.operators()
+
+    def length(self):
+        return {"zip" if self.fillvalue is NOTSET else "zip_longest": [a.length() for a in self.args]}
+
+    def resolve(self, context, **_):
+        import itertools
+        values = [list(_iterate(a.resolve(context))) for a in self.args]
+        return list(zip(*values)) if self.fillvalue is NOTSET else list(itertools.zip_longest(*values, fillvalue=self.fillvalue))
+
+
+class ConcatXComArg(XComArg):
+    def __init__(self, args):
+        self.args = args
+
+    def operators(self):
+        for a in self.args:
+            yield from a.operators()
+
+    def concat(self, *others):
+        return ConcatXComArg([*self.args, *others])
+
+    def length(self):
+        return {"concat": [a.length() for a in self.args]}
+
+    def resolve(self, context, **_):
+        return [v for a in self.args for v in _iterate(a.resolve(context))]
+
+
+def _iterate(value):
+    return value.items() if isinstance(value, dict) else value
+
+
+# ---- DAG ----
+DAG_ARGUMENTS_IGNORED = {"sla_miss_callback", "default_view", "orientation", "access_control", "auto_register", "owner_links", "deadline", "disable_bundle_versioning",
+                         "jinja_environment_kwargs", "allowed_run_types", "rerun_with_latest_version", "full_filepath", "subdag", "multitenancy", "fail_fast", "fail_stop"}
+
+
+class DAG:
+    def __init__(self, dag_id, description=None, schedule=NOTSET, schedule_interval=NOTSET, timetable=None, start_date=None, end_date=None, template_searchpath=None,
+                 template_undefined=None, user_defined_macros=None, user_defined_filters=None, default_args=None, concurrency=None, max_active_tasks=None, max_active_runs=None,
+                 max_consecutive_failed_dag_runs=0, dagrun_timeout=None, catchup=None, on_success_callback=None, on_failure_callback=None, doc_md=None, params=None,
+                 is_paused_upon_creation=None, render_template_as_native_obj=False, tags=None, dag_display_name=None, **extra):
+        unknown = sorted(set(extra) - DAG_ARGUMENTS_IGNORED)
+        if unknown:
+            raise TypeError(f"DAG.__init__() got an unexpected keyword argument {unknown[0]!r}")
+        validate_key(dag_id)
+        self.dag_id, self.description = dag_id, description
+        self.default_args = copy.copy(default_args or {})
+        self.task_dict, self.edge_info = {}, {}
+        frame = sys._getframe(1)
+        while frame is not None and os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == os.path.dirname(os.path.abspath(__file__)):
+            frame = frame.f_back
+        self.fileloc = frame.f_code.co_filename if frame else ""
+        self.line = frame.f_lineno if frame else 0
+        self.timezone = self._zone_of(start_date, end_date)
+        self.params = _params(params)
+        self.default_params_given = self.default_args.get("params")
+        if self.default_params_given:
+            self.params.update(self.default_params_given)
+        start_date = start_date if start_date is not None else None
+        self.start_date = clock.coerce_datetime(start_date, self.timezone)
+        self.end_date = clock.coerce_datetime(end_date, self.timezone)
+        for key in ("start_date", "end_date"):
+            value = self.default_args.get(key)
+            if isinstance(value, str):
+                value = clock.parse(value, tz=self.timezone)
+            if value is not None:
+                self.default_args[key] = clock.coerce_datetime(value, self.timezone)
+        self._schedule(schedule, schedule_interval, timetable)
+        self.catchup = catchup if catchup is not None else settings.version < 3
+        self.max_active_tasks = max_active_tasks or concurrency or 16
+        self.max_active_runs = max_active_runs if max_active_runs is not None else 16
+        if self.timetable.active_runs_limit is not None:
+            if max_active_runs is not None and max_active_runs > self.timetable.active_runs_limit:
+                raise ValueError(f"Invalid max_active_runs: {type(self.timetable).__name__} requires max_active_runs <= {self.timetable.active_runs_limit}")
+            self.max_active_runs = min(self.max_active_runs, self.timetable.active_runs_limit)
+        self.max_consecutive_failed_dag_runs = max_consecutive_failed_dag_runs
+        if dagrun_timeout is not None and not isinstance(dagrun_timeout, dt.timedelta):
+            dagrun_timeout = dt.timedelta(seconds=dagrun_timeout)
+        self.dagrun_timeout = dagrun_timeout
+        self.on_success_callback, self.on_failure_callback = on_success_callback, on_failure_callback
+        self.doc_md, self.is_paused_upon_creation = doc_md, is_paused_upon_creation
+        self.template_searchpath = [template_searchpath] if isinstance(template_searchpath, str) else template_searchpath
+        self.template_undefined = template_undefined
+        self.user_defined_macros, self.user_defined_filters = user_defined_macros, user_defined_filters
+        self.jinja_environment_kwargs = extra.get("jinja_environment_kwargs")
+        self.render_template_as_native_obj = render_template_as_native_obj
+        self.fail_fast = bool(extra.get("fail_fast", extra.get("fail_stop", False)))
+        self.auto_register = extra.get("auto_register", True)
+        self.tags = set(tags or ()) if settings.version >= 3 else list(tags or ())
+        for tag in self.tags:
+            if len(tag) > 100:
+                raise AirflowException("tag cannot be longer than 100 characters")
+        self.dag_display_name = dag_display_name or dag_id
+        self.task_group = TaskGroup.create_root(self)
+        self.has_on_success_callback, self.has_on_failure_callback = on_success_callback is not None, on_failure_callback is not None
+        made.append(self)
+
+    def _zone_of(self, start_date, end_date):
+        for value in (start_date, self.default_args.get("start_date"), end_date, self.default_args.get("end_date")):
+            if isinstance(value, str):
+                value = clock.parse(value)
+            if isinstance(value, dt.datetime):
+                if value.tzinfo is not None:
+                    return clock.timezone(clock.zone_name(value.tzinfo)) if clock.zone_name(value.tzinfo) else value.tzinfo
+                return clock.UTC
+        return clock.UTC
+
+    def _schedule(self, schedule, schedule_interval, timetable):
+        given = [v for v in (schedule, schedule_interval, timetable) if v is not NOTSET and not (v is timetable and v is None)]
+        if len(given) > 1:
+            raise ValueError("At most one allowed for args 'schedule_interval', 'timetable', and 'schedule'.")
+        value = given[0] if given else (dt.timedelta(days=1) if settings.version < 3 else None)
+        self.schedule = value
+        self.timetable = schedules.make(value, self.timezone)
+        self.schedule_interval_given = value
+
+    @property
+    def schedule_interval(self):
+        if settings.version >= 3:
+            raise AttributeError("schedule_interval")
+        return self.schedule_interval_given if not isinstance(self.schedule_interval_given, schedules.Timetable) else self.timetable.summary
+
+    concurrency = property(lambda self: self.max_active_tasks)
+    fail_stop = property(lambda self: self.fail_fast)
+    folder = property(lambda self: os.path.dirname(self.fileloc))
+    filepath = property(lambda self: self.fileloc)
+    relative_fileloc = property(lambda self: os.path.relpath(self.fileloc, settings.dags_dir))
+    is_subdag = False
+    is_paused = property(lambda self: False)
+
+    def __repr__(self):
+        return f"<DAG: {self.dag_id}>"
+
+    def __hash__(self):
+        return hash(self.dag_id)
+
+    def __eq__(self, other):
+        return self is other
+
+    def __lt__(self, other):
+        return self.dag_id < other.dag_id
+
+    def __enter__(self):
+        dag_stack.push(self)
+        group_stack.push(self.task_group)
+        if self.auto_register and self not in registered:
+            registered.append(self)
+        return self
+
+    def __exit__(self, *_):
+        group_stack.pop()
+        dag_stack.pop()
+
+    @property
+    def tasks(self):
+        return list(self.task_dict.values())
+
+    @property
+    def task_ids(self):
+        return list(self.task_dict)
+
+    @property
+    def owner(self):
+        return ", ".join({t.owner for t in self.tasks})
+
+    @property
+    def task_group_dict(self):
+        return self.task_group.get_task_group_dict()
+
+    @property
+    def roots(self):
+        return [t for t in self.tasks if not t.upstream_task_ids]
+
+    @property
+    def leaves(self):
+        return [t for t in self.tasks if not t.downstream_task_ids]
+
+    @property
+    def latest_execution_date(self):
+        return None
+
+    def has_task(self, task_id):
+        return task_id in self.task_dict
+
+    def get_task(self, task_id, include_subdags=False):
+        if task_id not in self.task_dict:
+            raise TaskNotFound(f"Task {task_id} not found")
+        return self.task_dict[task_id]
+
+    def add_task(self, task, group=None):
+        existing = self.task_dict.get(task.task_id)
+        if existing is not None and existing is not task:
+            raise DuplicateTaskIdFound(f"Task id '{task.task_id}' has already been added to the DAG")
+        task.__dict__["dag"] = self
+        task.task_group = group if group is not None and group.dag is self else self.task_group
+        if task.start_date is None:
+            task.start_date = self.start_date
+        if task.end_date is None:
+            task.end_date = self.end_date
+        self.task_dict[task.task_id] = task
+        task.task_group.add(task)
+        task.task_group.used_group_ids.add(task.task_id)
+        if self.fail_fast and task.trigger_rule != TriggerRule.ALL_SUCCESS and not task.is_teardown and task.trigger_rule != TriggerRule.ALL_DONE_SETUP_SUCCESS:
+            raise FailFastDagInvalidTriggerRule("A 'fail_fast' DAG can only have 'all_success' trigger rule")
+
+    def add_tasks(self, tasks):
+        for t in tasks:
+            self.add_task(t)
+
+    def set_dependency(self, upstream_task_id, downstream_task_id):
+        self.get_task(upstream_task_id).set_downstream(self.get_task(downstream_task_id))
+
+    def get_edge_info(self, upstream, downstream):
+        return self.edge_info.get(upstream, {}).get(downstream, {})
+
+    def set_edge_info(self, upstream, downstream, info):
+        self.edge_info.setdefault(upstream, {})[downstream] = info
+
+    def topological_sort(self, include_subdag_tasks=False):
+        def nested(group):
+            for node in group.topological_sort():
+                if isinstance(node, TaskGroup):
+                    yield from nested(node)
+                else:
+                    yield node
+        return tuple(nested(self.task_group))
+
+    def partial_subset(self, *_, **__):
+        return self
+
+    def resolve_template_files(self):
+        pass
+
+    def get_template_env(self, force_sandboxed=False):
+        from tidemill.flow import templating
+        return templating.environment(self, None)
+
+    def get_doc_md(self, doc_md):
+        return doc_md
+
+    def validate(self):
+        pass
+
+    def cli(self, *_, **__):
+        pass
+
+    def clear(self, *_, **__):
+        pass
+
+    def run(self, *_, **__):
+        pass
+
+    def test(self, *_, **__):
+        """`if __name__ == "__main__": dag.test()`: not reached when a DAG file is loaded."""
+
+    def get_dagrun(self, execution_date=None, run_id=None, session=None):
+        from tidemill.flow import runtime
+        return runtime.find_run(self.dag_id, run_id=run_id, logical_date=execution_date)
+
+    def get_run_dates(self, *_, **__):
+        return []
+
+
+def dag_decorator(dag_id=None, *args, **kwargs):
+    """@dag: the function builds the DAG's tasks; calling it makes the DAG."""
+    names = ["dag_id", "description", "schedule"]
+    given_id = dag_id if not callable(dag_id) else None
+
+    def wrap(f):
+        import inspect as _inspect
+
+        @functools.wraps(f)
+        def factory(*f_args, **f_kwargs):
+            bound = _inspect.signature(f).bind(*f_args, **f_kwargs)
+            bound.apply_defaults()
+            options = {**dict(zip(names[1:], args)), **kwargs}
+            if options.get("doc_md") is None and f.__doc__:
+                options["doc_md"] = f.__doc__
+            dag = DAG(given_id or f.__name__, **options)
+            dag.fileloc = f.__code__.co_filename
+            dag.line = f.__code__.co_firstlineno
+            with dag:
+                values = {}
+                for name, value in bound.arguments.items():
+                    dag.params.setdefault_raw(name, value)
+                    from tidemill.flow.stores import DagParam
+                    values[name] = DagParam(dag, name, value)
+                f(**values)
+            return dag
+
+        return factory
+
+    return wrap(dag_id) if callable(dag_id) else wrap
+
+
+# ---- helpers ----
+def chain(*tasks):
+    """a, [b, c], [d, e], f: lists of one length are joined pairwise, else everything with everything."""
+    for up, down in zip(tasks, tasks[1:]):
+        if isinstance(up, DependencyMixin) or isinstance(up, EdgeModifier):
+            up.set_downstream(down)
+            continue
+        if isinstance(down, DependencyMixin) or isinstance(down, EdgeModifier):
+            down.set_upstream(up)
+            continue
+        if not isinstance(up, (list, tuple)) or not isinstance(down, (list, tuple)):
+            raise TypeError(f"Chain not supported between instances of {type(up)} and {type(down)}")
+        if len(up) != len(down):
+            raise AirflowException(f"Chain not supported for different length Iterable. Got {len(up)} and {len(down)}.")
+        for u, d in zip(up, down):
+            u.set_downstream(d)
+
+
+def cross_downstream(from_tasks, to_tasks):
+    for t in from_tasks:
+        t.set_downstream(to_tasks)
+
+
+def chain_linear(*elements):
+    if not elements:
+        raise ValueError("No tasks provided; nothing to do.")
+    before = None
+    for e in elements:
+        now = _list(e)
+        if before is not None:
+            for b in before:
+                b.set_downstream(now)
+        before = now
+    if len(elements) < 2:
+        raise ValueError("No dependencies were set. Did you forget to expand with `*`?")
+
+
+current_context = contextvars.ContextVar("current_context", default=None)
+
+
+def get_current_context():
+    context = current_context.get()
+    if context is None:
+        raise RuntimeError("Current context was requested but no context was found! Are you running within an Airflow task?") if settings.version >= 3 else AirflowException(
+            "Current context was requested but no context was found! Are you running within an airflow task?")
+    return context
