@@ -52,6 +52,7 @@ struct tm_expr {
 	struct tm_column literal;       /* LITERAL: constant, one entry */
 	const struct tm_kernel *kernel; /* CALL */
 	const void *bound;              /* CALL: what the kernel prepared at bind time; immutable, plan's lifetime */
+	const char *function;           /* CALL: its name in the catalogue ("+", "from_json"), for the planner's rewrites; NULL = none (casts) */
 	size_t arg_count;               /* CALL: arguments. LAMBDA: 1, the body */
 	struct tm_expr **args;
 	size_t variable_count;          /* LAMBDA */

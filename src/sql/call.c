@@ -1,0 +1,375 @@
+/* Calls: binding functions of the catalogue, lambdas, window functions. */
+#include "sql/sql_int.h"
+
+/* ---- binding ---- */
+struct binding { struct sx_env *env; const struct ast_expr *at; };
+
+static tm_rc bind_lambda(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *types, const bool *nullable, size_t n, struct tm_err *err)
+{
+	struct binding *b = bind->analyser;
+	struct sx *sx = b->env->sx;
+	const struct ast_expr *ast = b->at->args.items[arg];
+	(void)err;
+	if (ast->kind != AST_LAMBDA || ast->names.count != n)
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH", "42K0D", "Invalid lambda function call. A higher order function expects %zu arguments, but got %zu.", ast->names.count, n);
+	struct sx_env env = *b->env;
+	struct tm_expr *e = sx_expr(sx, TM_EXPR_LAMBDA, NULL, false), *body;
+	size_t *ids = TM_NEW_N(sx->arena, size_t, n + 1);
+	struct tm_buf text = {0};
+	for (size_t i = 0; i < n; i++) {
+		struct sx_lambda *l = TM_NEW(sx->arena, struct sx_lambda);
+		*l = (struct sx_lambda){.name = ast->names.items[i], .id = sx->lambda_count++, .type = types[i], .nullable = nullable[i], .next = env.lambdas};
+		env.lambdas = l;
+		ids[i] = l->id;
+	}
+	TM_TRY(sx_resolve(&env, ast->args.items[0], &body));
+	b->env->used_outer = b->env->used_outer || env.used_outer;
+	e->type = body->type;
+	e->nullable = body->nullable;
+	e->arg_count = 1;
+	e->args = TM_NEW(sx->arena, struct tm_expr *);
+	e->args[0] = body;
+	e->variable_count = n;
+	e->variables = ids;
+	tm_buf_printf(&text, "lambdafunction(%.*s", TM_STR_ARG(body->text));
+	for (size_t i = 0; i < n; i++)
+		tm_buf_cstr_put(&text, ", namedlambdavariable()");
+	tm_buf_char(&text, ')');
+	e->text = tm_arena_str(sx->arena, tm_buf_str(&text));
+	tm_buf_done(&text);
+	e->line = ast->line;
+	e->column_no = ast->column;
+	bind->args[arg].type = body->type;
+	bind->args[arg].nullable = body->nullable;
+	bind->args[arg].expr = e;
+	return TM_OK;
+}
+
+static tm_rc check_count(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, size_t n)
+{
+	if ((int)n >= fn->min_args && (fn->max_args < 0 || (int)n <= fn->max_args))
+		return TM_OK;
+	struct tm_str expected = sx_text(sx, "%d", fn->min_args);
+	if (fn->max_args < 0)
+		expected = sx_text(sx, "> %d", fn->min_args - 1);
+	else if (fn->max_args != fn->min_args) {
+		struct tm_buf list = {0};
+		for (int i = fn->min_args; i <= fn->max_args; i++)
+			tm_buf_printf(&list, "%s%d", i > fn->min_args ? ", " : "[", i);
+		tm_buf_char(&list, ']');
+		expected = tm_arena_str(sx->arena, tm_buf_str(&list));
+		tm_buf_done(&list);
+	}
+	return sx_fail(sx, at->line, at->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `%s` requires %.*s parameters but the actual number is %zu.", fn->name, TM_STR_ARG(expected), n);
+}
+
+static struct tm_str call_text(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n)
+{
+	if (at->flag && n == 2 && strcmp(fn->name, "extract") == 0)
+		return sx_text(sx, "extract(%.*s FROM %.*s)", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
+	if (at->flag && n == 2)
+		return sx_text(sx, "TRIM(%s %.*s FROM %.*s)", fn->name[0] == 'l' ? "LEADING" : fn->name[0] == 'r' ? "TRAILING" : "BOTH", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
+	if (at->kind == AST_CALL && at->distinct)
+		return sx_text(sx, "%s(DISTINCT %.*s)", fn->name, TM_STR_ARG(sx_text_list(sx, args, n)));
+	return sx_text_call(sx, fn->name, args, n);
+}
+
+static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struct tm_fn_bind *b, struct tm_expr **args, struct tm_str text, struct tm_expr **ret)
+{
+	struct sx *sx = env->sx;
+	if (env->in_aggregate)
+		return sx_fail(sx, at->line, at->column, "NESTED_AGGREGATE_FUNCTION", "42607", "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.");
+	struct tm_agg *agg = TM_NEW(sx->arena, struct tm_agg);
+	struct tm_expr *e = sx_expr(sx, (enum tm_expr_kind)SX_AGG, b->type, b->nullable);
+	*agg = (struct tm_agg){.kernel = b->agg, .bound = b->bound, .type = b->type, .nullable = b->nullable, .distinct = at->kind == AST_CALL && at->distinct, .arg_count = b->arg_count, .args = args, .text = text,
+			       .line = at->line, .column_no = at->column};
+	if (at->filter) {
+		TM_TRY(sx_resolve_boolean(env, at->filter, &agg->filter));
+		text = sx_text(sx, "%.*s FILTER (WHERE %.*s)", TM_STR_ARG(text), TM_STR_ARG(agg->filter->text));
+		agg->text = text;
+	}
+	e->bound = agg;
+	e->args = args;
+	e->arg_count = b->arg_count;
+	e->text = text;
+	e->line = at->line;
+	e->column_no = at->column;
+	*ret = e;
+	return TM_OK;
+}
+
+tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n, struct tm_expr **ret)
+{
+	struct sx *sx = env->sx;
+	TM_TRY(check_count(sx, fn, at, n));
+	struct binding binding = {env, at};
+	struct tm_fn_bind b = {.arena = sx->arena, .session = sx->session, .fn = fn, .name = at->names.count ? at->names.items[at->names.count - 1] : tm_str_of(fn->name), .arg_count = n,
+			       .distinct = at->kind == AST_CALL && at->distinct, .ignore_nulls = at->ignore_nulls, .bind_lambda = bind_lambda, .analyser = &binding};
+	b.args = TM_NEW_N(sx->arena, struct tm_fn_arg, n + 1);
+	b.cast = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (!args[i]) {
+			b.args[i].lambda = true;
+			b.args[i].lambda_arity = at->args.items[i]->names.count;
+			continue;
+		}
+		b.args[i] = (struct tm_fn_arg){.type = args[i]->type, .nullable = args[i]->nullable, .expr = args[i], .literal = sx_value(sx, args[i])};
+	}
+	TM_TRY(sx_at(sx, at->line, at->column, fn->bind(&b, sx->err)));
+	struct tm_expr **bound = TM_NEW_N(sx->arena, struct tm_expr *, n + 1), *r;
+	for (size_t i = 0; i < n; i++)
+		bound[i] = args[i] ? args[i] : b.args[i].expr;
+	struct tm_str text = call_text(sx, fn, at, bound, n);
+	if (b.replacement) {
+		r = sx_copy(sx, b.replacement);
+		r->text = text;
+		r->line = at->line;
+		r->column_no = at->column;
+		*ret = r;
+		return TM_OK;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (b.cast[i] && bound[i]->kind != TM_EXPR_LAMBDA)
+			TM_TRY(sx_cast(sx, bound[i], b.cast[i], &bound[i]));
+	if (b.agg)
+		return aggregate_expr(env, at, &b, bound, text, ret);
+	if (!b.kernel)
+		return sx_fail(sx, at->line, at->column, "UNSUPPORTED_FEATURE.ROUTINE", "0A000", "The function `%s` cannot be used here.", fn->name);
+	r = sx_call_expr(sx, b.kernel, fn->name, b.type, b.nullable, bound, n);
+	r->bound = b.bound;
+	r->text = text;
+	r->line = at->line;
+	r->column_no = at->column;
+	*ret = r;
+	return TM_OK;
+}
+
+static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
+{
+	struct tm_buf name = {0};
+	for (size_t i = 0; i < e->names.count; i++)
+		tm_buf_printf(&name, "%s`%.*s`", i ? "." : "", TM_STR_ARG(e->names.items[i]));
+	tm_rc rc = sx_fail(sx, e->line, e->column, "UNRESOLVED_ROUTINE", "42883", "Cannot resolve routine %.*s on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].", TM_STR_ARG(tm_buf_str(&name)));
+	tm_buf_done(&name);
+	return rc;
+}
+
+tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
+{
+	struct sx *sx = env->sx;
+	char lower[128];
+	struct tm_str name = e->names.items[e->names.count - 1];
+	if (e->over)
+		return sx_resolve_window(env, e, ret);
+	if (e->names.count > 1 && !tm_str_iis(e->names.items[0], "system") && !tm_str_iis(e->names.items[0], "builtin") && !tm_str_iis(e->names.items[0], "session"))
+		return unresolved(sx, e);
+	if (name.len >= sizeof lower)
+		return unresolved(sx, e);
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = name.at[i] >= 'A' && name.at[i] <= 'Z' ? (char)(name.at[i] | 32) : name.at[i];
+	name = tm_arena_str(sx->arena, tm_str_n(lower, name.len));
+	*ret = NULL;
+	TM_TRY(sx_special(env, e, name, ret));
+	if (*ret)
+		return TM_OK;
+	const struct tm_fn *fn = tm_fn_find(name);
+	if (!fn)
+		return unresolved(sx, e);
+	bool aggregate = fn->kind == TM_FN_AGGREGATE, was = env->in_aggregate;
+	size_t n = e->args.count + e->within.count;
+	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
+	env->in_aggregate = was || aggregate;
+	tm_rc rc = TM_OK;
+	for (size_t i = 0; i < e->args.count && rc == TM_OK; i++) {
+		const struct ast_expr *arg = e->args.items[i];
+		if (arg->kind == AST_STAR && !arg->names.count && strcmp(fn->name, "count") == 0)
+			args[i] = sx_literal_int(sx, 1);
+		else if (arg->kind != AST_LAMBDA)
+			rc = sx_resolve(env, arg, &args[i]);
+	}
+	env->in_aggregate = was;
+	TM_TRY(rc);
+	if (e->within.count)
+		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_FEATURE.WITHIN_GROUP", "0A000", "WITHIN GROUP (ORDER BY …) is not supported for `%s`.", fn->name);
+	return sx_bind(env, fn, e, args, e->args.count, ret);
+}
+
+/* ---- window functions ---- */
+static const struct { const char *name; int kind; const struct tm_type *type; int min, max; } window_functions[] = {
+	{"row_number", TM_WF_ROW_NUMBER, &tm_type_int, 0, 0}, {"rank", TM_WF_RANK, &tm_type_int, 0, 0}, {"dense_rank", TM_WF_DENSE_RANK, &tm_type_int, 0, 0},
+	{"percent_rank", TM_WF_PERCENT_RANK, &tm_type_double, 0, 0}, {"cume_dist", TM_WF_CUME_DIST, &tm_type_double, 0, 0}, {"ntile", TM_WF_NTILE, &tm_type_int, 0, 1},
+	{"lag", TM_WF_LAG, NULL, 1, 3}, {"lead", TM_WF_LEAD, NULL, 1, 3}, {"first_value", TM_WF_FIRST_VALUE, NULL, 1, 2}, {"first", TM_WF_FIRST_VALUE, NULL, 1, 2},
+	{"any_value", TM_WF_FIRST_VALUE, NULL, 1, 2}, {"last_value", TM_WF_LAST_VALUE, NULL, 1, 2}, {"last", TM_WF_LAST_VALUE, NULL, 1, 2}, {"nth_value", TM_WF_NTH_VALUE, NULL, 2, 3},
+};
+
+static tm_rc find_window(struct sx_env *env, const struct ast_window *w, const struct ast_window **ret)
+{
+	for (size_t i = 0; env->body && i < env->body->windows.count; i++)
+		if (tm_str_ieq(env->body->windows.items[i].name, w->base)) {
+			*ret = env->body->windows.items[i].spec;
+			return TM_OK;
+		}
+	return sx_fail(env->sx, w->line, w->column, "MISSING_WINDOW_SPECIFICATION", "42P20", "Window specification is not defined in the WINDOW clause for `%.*s`.", TM_STR_ARG(w->base));
+}
+
+static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct sx_window *ret)
+{
+	struct sx *sx = env->sx;
+	const struct ast_window *base = w, *order = w;
+	if (w->base.at)
+		TM_TRY(find_window(env, w, &base));
+	if (!w->order.count)
+		order = base;
+	const struct ast_window *frame = w->frame ? w : base;
+	ret->partition_count = base->partition.count;
+	ret->partition = TM_NEW_N(sx->arena, struct tm_expr *, base->partition.count + 1);
+	for (size_t i = 0; i < base->partition.count; i++)
+		TM_TRY(sx_resolve(env, base->partition.items[i], &ret->partition[i]));
+	ret->order_count = order->order.count;
+	ret->order = TM_NEW_N(sx->arena, struct tm_sort_key, order->order.count + 1);
+	for (size_t i = 0; i < order->order.count; i++) {
+		ret->order[i] = (struct tm_sort_key){.descending = order->order.items[i].descending, .nulls_last = order->order.items[i].nulls_last};
+		TM_TRY(sx_resolve(env, order->order.items[i].expr, &ret->order[i].expr));
+	}
+	struct tm_window_fn *fn = &ret->fn;
+	if (!frame->frame) {
+		fn->rows_frame = !ret->order_count;
+		fn->from = TM_FRAME_UNBOUNDED_PRECEDING;
+		fn->to = ret->order_count ? TM_FRAME_CURRENT_ROW : TM_FRAME_UNBOUNDED_FOLLOWING;
+		return TM_OK;
+	}
+	fn->rows_frame = frame->rows;
+	fn->from = (enum tm_frame_bound)frame->from;
+	fn->to = (enum tm_frame_bound)frame->to;
+	if (frame->from_offset)
+		TM_TRY(sx_resolve(env, frame->from_offset, &fn->from_offset));
+	if (frame->to_offset)
+		TM_TRY(sx_resolve(env, frame->to_offset, &fn->to_offset));
+	struct tm_expr **offsets[2] = {&fn->from_offset, &fn->to_offset};
+	for (int i = 0; i < 2; i++) {
+		if (!*offsets[i])
+			continue;
+		const struct tm_type *want = fn->rows_frame ? &tm_type_int : NULL;
+		if (!want && ret->order_count == 1 && tm_type_numeric(ret->order[0].expr->type))
+			want = ret->order[0].expr->type;
+		if (want)
+			TM_TRY(sx_cast(sx, *offsets[i], want, offsets[i]));
+	}
+	if (!fn->rows_frame && (fn->from_offset || fn->to_offset) && ret->order_count != 1)
+		return sx_fail(sx, w->line, w->column, "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", "42K09", "A range window frame with value boundaries cannot be used in a window specification with multiple order by expressions.");
+	return TM_OK;
+}
+
+static struct tm_str frame_text(struct sx *sx, enum tm_frame_bound bound, const struct tm_expr *offset)
+{
+	switch (bound) {
+	case TM_FRAME_UNBOUNDED_PRECEDING: return TM_STR("UNBOUNDED PRECEDING");
+	case TM_FRAME_UNBOUNDED_FOLLOWING: return TM_STR("UNBOUNDED FOLLOWING");
+	case TM_FRAME_CURRENT_ROW: return TM_STR("CURRENT ROW");
+	default: return sx_text(sx, "%.*s %s", TM_STR_ARG(offset->text), bound == TM_FRAME_PRECEDING ? "PRECEDING" : "FOLLOWING");
+	}
+}
+
+static struct tm_str window_text(struct sx *sx, struct tm_str call, const struct sx_window *w)
+{
+	struct tm_buf b = {0};
+	tm_buf_printf(&b, "%.*s OVER (", TM_STR_ARG(call));
+	if (w->partition_count)
+		tm_buf_printf(&b, "PARTITION BY %.*s ", TM_STR_ARG(sx_text_list(sx, w->partition, w->partition_count)));
+	for (size_t i = 0; i < w->order_count; i++)
+		tm_buf_printf(&b, "%s%.*s %s NULLS %s%s", i ? ", " : "ORDER BY ", TM_STR_ARG(w->order[i].expr->text), w->order[i].descending ? "DESC" : "ASC", w->order[i].nulls_last ? "LAST" : "FIRST", i + 1 == w->order_count ? " " : "");
+	tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE", TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)), TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
+	struct tm_str s = tm_arena_str(sx->arena, tm_buf_str(&b));
+	tm_buf_done(&b);
+	return s;
+}
+
+static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, size_t which, struct sx_window *w, struct tm_expr **args, struct tm_str *ret_text, bool *ret_nullable)
+{
+	struct sx *sx = env->sx;
+	struct tm_window_fn *fn = &w->fn;
+	fn->kind = window_functions[which].kind;
+	fn->type = window_functions[which].type ? window_functions[which].type : args[0]->type;
+	fn->ignore_nulls = e->ignore_nulls;
+	fn->arg_count = e->args.count;
+	*ret_nullable = !window_functions[which].type;
+	*ret_text = sx_text_call(sx, window_functions[which].name, args, fn->arg_count);
+	bool offset = fn->kind == TM_WF_LAG || fn->kind == TM_WF_LEAD;
+	if (fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE) {
+		fn->rows_frame = true;
+		fn->from = TM_FRAME_UNBOUNDED_PRECEDING;
+		fn->to = TM_FRAME_CURRENT_ROW;
+		fn->from_offset = fn->to_offset = NULL;
+	}
+	if ((fn->kind == TM_WF_FIRST_VALUE || fn->kind == TM_WF_LAST_VALUE) && fn->arg_count == 2) {
+		const struct tm_column *v = sx_value(sx, args[1]);
+		fn->ignore_nulls = v && !tm_is_null(v, 0) && args[1]->type->kind == TM_T_BOOLEAN && v->boolean[0];
+		fn->arg_count = 1;
+	}
+	if (offset || fn->kind == TM_WF_NTH_VALUE || fn->kind == TM_WF_NTILE) {
+		if (fn->kind == TM_WF_NTILE && !fn->arg_count) {
+			args[0] = sx_literal_int(sx, 1);
+			fn->arg_count = 1;
+		}
+		size_t number = fn->kind == TM_WF_NTILE ? 0 : 1;
+		if (fn->arg_count > number)
+			TM_TRY(sx_cast(sx, args[number], &tm_type_int, &args[number]));
+		if (offset && fn->arg_count == 3)
+			TM_TRY(sx_cast(sx, args[2], args[0]->type, &args[2]));
+	}
+	if (!w->order_count && fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE)
+		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1037", "", "Window function %.*s requires window to be ordered, please add ORDER BY clause. For example SELECT %.*s(value_expr) OVER (PARTITION BY window_partition ORDER BY window_ordering) from table.",
+			       TM_STR_ARG(*ret_text), TM_STR_ARG(*ret_text));
+	return TM_OK;
+}
+
+tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
+{
+	struct sx *sx = env->sx;
+	struct sx_window *w = TM_NEW(sx->arena, struct sx_window);
+	struct tm_str name = e->names.items[e->names.count - 1], text = {0};
+	size_t which = 0, count = sizeof window_functions / sizeof *window_functions;
+	bool nullable = true;
+	while (which < count && !tm_str_iis(name, window_functions[which].name))
+		which++;
+	TM_TRY(resolve_spec(env, e->over, w));
+	struct tm_expr *r;
+	if (which < count && !e->distinct) {
+		struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, e->args.count + 2);
+		if ((int)e->args.count < window_functions[which].min || (int)e->args.count > window_functions[which].max)
+			return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `%s` requires %d parameters but the actual number is %zu.", window_functions[which].name, window_functions[which].min, e->args.count);
+		for (size_t i = 0; i < e->args.count; i++)
+			TM_TRY(sx_resolve(env, e->args.items[i], &args[i]));
+		TM_TRY(bind_window_function(env, e, which, w, args, &text, &nullable));
+		w->fn.args = args;
+		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, w->fn.type, nullable);
+		r->args = args;
+		r->arg_count = w->fn.arg_count;
+	} else {
+		struct ast_expr plain = *e;
+		plain.over = NULL;
+		struct tm_expr *agg;
+		TM_TRY(sx_resolve_call(env, &plain, &agg));
+		if (sx_kind(agg) != SX_AGG)
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_EXPR_FOR_WINDOW", "42P20", "Expression \"%.*s\" not supported within a window function.", TM_STR_ARG(agg->text));
+		struct tm_agg *copy = TM_NEW(sx->arena, struct tm_agg);
+		*copy = *(const struct tm_agg *)agg->bound;
+		w->fn.kind = TM_WF_AGGREGATE;
+		w->fn.agg = copy;
+		w->fn.args = agg->args;
+		w->fn.arg_count = agg->arg_count;
+		w->fn.type = agg->type;
+		text = agg->text;
+		if (copy->distinct)
+			return sx_fail(sx, e->line, e->column, "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", "0A000", "Distinct window functions are not supported: \"%.*s\".", TM_STR_ARG(window_text(sx, text, w)));
+		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, agg->type, agg->nullable);
+		r->args = agg->args;
+		r->arg_count = agg->arg_count;
+	}
+	r->bound = w;
+	r->text = window_text(sx, text, w);
+	r->line = e->line;
+	r->column_no = e->column;
+	*ret = r;
+	return TM_OK;
+}
