@@ -161,7 +161,7 @@ struct ast_stmt {
 };
 
 /* Parses one statement that starts at text.at + *offset; line numbers count from text.at. On return *offset stands behind it
- * and its semicolon. */
+ * and its semicolon; *ret is NULL where there was nothing but blanks and comments. */
 tm_rc tm_sql_parse(struct tm_arena *arena, struct tm_str text, size_t *offset, struct ast_stmt **ret, struct tm_err *err) TM_CHECKED;
 /* An expression alone: options, tests. */
 tm_rc tm_sql_parse_expr(struct tm_arena *arena, struct tm_str text, struct ast_expr **ret, struct tm_err *err) TM_CHECKED;

@@ -257,6 +257,10 @@ tm_rc tm_sql_parse(struct tm_arena *arena, struct tm_str text, size_t *offset, s
 {
 	struct parser p = {.arena = arena, .text = text, .err = err};
 	TM_TRY(tm_sql_lex(arena, text, offset, &p.tokens, err));
+	if (at_end(&p)) {
+		*ret = NULL;
+		return TM_OK;
+	}
 	return parse_statement(&p, ret);
 }
 

@@ -204,6 +204,11 @@ extern const struct tm_kernel sx_kernel_and, sx_kernel_or, sx_kernel_not, sx_ker
 struct sx_window_bound { struct sx_time_window window; int64_t back; };
 extern const struct tm_agg_kernel sx_agg_single;
 
+/* ---- statement.c, pipeline.c ---- */
+tm_rc sx_statement(struct sx *sx, const struct ast_stmt *s, struct tm_str text, struct tm_op **ret) TM_CHECKED; /* what is no query; *ret: its answer */
+tm_rc sx_plan(struct sx *sx, const struct ast_query *q, struct tm_op **ret) TM_CHECKED;       /* analysed and optimised */
+struct sx sx_begin(struct tm_sql *sql, struct tm_arena *arena, struct tm_err *err);
+
 /* ---- catalogue (sql.c) ---- */
 struct sx_view { struct tm_str name; struct ast_query *query; struct ast_names columns; struct tm_relation *relation; const struct sx_cte *ctes; };
 struct tm_sql {
@@ -214,4 +219,8 @@ struct tm_sql {
 	struct { struct tm_option *items; size_t count, cap; } settings;
 };
 struct sx_view *tm_sql_view(struct tm_sql *sql, struct tm_str name);
+tm_rc tm_sql_define(struct tm_sql *sql, const struct sx_view *view, bool replace, struct tm_err *err) TM_CHECKED;
+/* A source's relation from CREATE TEMPORARY VIEW … USING …, in the catalogue's arena; its columns are asked for at first use. */
+tm_rc tm_sql_source(struct tm_sql *sql, const struct ast_stmt *s, struct tm_relation **ret, struct tm_err *err) TM_CHECKED;
+struct tm_str tm_sql_setting(const struct tm_sql *sql, const char *name); /* at NULL = not set */
 #endif

@@ -17,6 +17,8 @@ struct tm_stream_world {
 /* The columns a relation of this format and these options has (for kafka fixed, for cassandra the table's, for files the
  * given schema or inferred). Fills relation->schema; refuses unknown formats and missing options by name. */
 tm_rc tm_source_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err) TM_CHECKED;
+/* Is there a table keyspace.name (format cassandra) or a topic name (format kafka)? Quick; for names in FROM. */
+bool tm_source_exists(const struct tm_stream_world *world, struct tm_str format, struct tm_str keyspace, struct tm_str name);
 /* ---- format memory (tests, the vectors) ---- relation->memory is a struct tm_batch * that is read anew by every run; for a stream it
  * is this feed: each step that is released is one micro-batch's worth (all feeds of a query are released together). */
 struct tm_memory_step {

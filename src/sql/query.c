@@ -1,0 +1,313 @@
+/* Queries around blocks: WITH, set operations, ORDER BY over their result, LIMIT, PIVOT. */
+#include "sql/sql_int.h"
+
+static tm_rc body(struct sx_env *env, const struct ast_body *b, const struct ast_query *tail, struct sx_rel *ret);
+
+/* ---- set operations ---- */
+static tm_rc coerce(struct sx *sx, struct sx_rel *rel, const struct tm_type **types)
+{
+	size_t n = rel->columns.count;
+	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
+	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, n + 1);
+	bool changed = rel->op->schema.count != n;
+	for (size_t i = 0; i < n; i++) {
+		const struct sx_column *c = &rel->columns.items[i];
+		struct tm_expr *e = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
+		TM_TRY(sx_cast(sx, e, types[i], &exprs[i]));
+		names[i] = c->name;
+		changed = changed || exprs[i]->kind != TM_EXPR_COLUMN || exprs[i]->column != i;
+	}
+	if (changed)
+		rel->op = sx_op_project(sx, rel->op, exprs, names, n);
+	return TM_OK;
+}
+
+static tm_rc by_name(struct sx *sx, const struct ast_body *b, const struct sx_rel *left, struct sx_rel *right)
+{
+	struct sx_columns ordered = {0};
+	for (size_t i = 0; i < left->columns.count; i++) {
+		const struct sx_column *found = NULL;
+		for (size_t k = 0; k < right->columns.count; k++)
+			if (tm_str_ieq(right->columns.items[k].name, left->columns.items[i].name))
+				found = &right->columns.items[k];
+		if (!found)
+			return sx_fail(sx, b->line, b->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703", "A column, variable, or function parameter with name `%.*s` cannot be resolved among the right side of UNION BY NAME.", TM_STR_ARG(left->columns.items[i].name));
+		TM_PUSH_IN(sx->arena, &ordered, *found);
+	}
+	right->columns = ordered;
+	return TM_OK;
+}
+
+static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *ret)
+{
+	static const char *const names[] = {[AST_UNION] = "UNION", [AST_INTERSECT] = "INTERSECT", [AST_EXCEPT] = "EXCEPT"};
+	struct sx *sx = env->sx;
+	struct sx_env inner = *env;
+	struct sx_rel left = {0}, right = {0};
+	inner.correlations = NULL;
+	TM_TRY(body(&inner, b->left, NULL, &left));
+	TM_TRY(body(&inner, b->right, NULL, &right));
+	if (left.columns.count != right.columns.count)
+		return sx_fail(sx, b->line, b->column, "NUM_COLUMNS_MISMATCH", "42826", "%s can only be performed on inputs with the same number of columns, but the first input has %zu columns and the second input has %zu columns.", names[b->setop], left.columns.count,
+			       right.columns.count);
+	if (b->by_name)
+		TM_TRY(by_name(sx, b, &left, &right));
+	size_t n = left.columns.count;
+	const struct tm_type **types = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		types[i] = tm_type_common(sx->arena, left.columns.items[i].type, right.columns.items[i].type, sx->session->ansi);
+		if (!types[i])
+			return sx_fail(sx, b->line, b->column, "INCOMPATIBLE_COLUMN_TYPE", "42825", "%s can only be performed on tables with compatible column types. The %zu column of the second table is \"%s\" type which is not compatible with \"%s\" at the same column of the first table.",
+				       names[b->setop], i + 1, sx_type_sql(sx, right.columns.items[i].type), sx_type_sql(sx, left.columns.items[i].type));
+		if (types[i]->kind == TM_T_MAP && !(b->setop == AST_UNION && b->all))
+			return sx_fail(sx, b->line, b->column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000", "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of column `%.*s` is \"%s\".",
+				       TM_STR_ARG(left.columns.items[i].name), sx_type_sql(sx, types[i]));
+	}
+	TM_TRY(coerce(sx, &left, types));
+	TM_TRY(coerce(sx, &right, types));
+	struct tm_op *op = sx_op(sx, b->setop == AST_UNION ? TM_OP_UNION : TM_OP_SET, left.op, right.op);
+	op->line = b->line;
+	op->column_no = b->column;
+	if (b->setop != AST_UNION) {
+		op->set.kind = b->setop == AST_INTERSECT ? TM_SET_INTERSECT : TM_SET_EXCEPT;
+		op->set.all = b->all;
+	}
+	*ret = (struct sx_rel){.op = op};
+	for (size_t i = 0; i < n; i++) {
+		bool nullable = left.columns.items[i].nullable || (b->setop == AST_UNION && right.columns.items[i].nullable);
+		sx_schema_add(sx, op, left.columns.items[i].name, types[i], nullable);
+		TM_PUSH_IN(sx->arena, &ret->columns, (struct sx_column){.name = left.columns.items[i].name, .type = types[i], .nullable = nullable, .index = i});
+	}
+	if (b->setop == AST_UNION && !b->all)
+		return sx_distinct(sx, ret, b->line, b->column);
+	return TM_OK;
+}
+
+static tm_rc body(struct sx_env *env, const struct ast_body *b, const struct ast_query *tail, struct sx_rel *ret)
+{
+	*ret = (struct sx_rel){0};
+	switch (b->kind) {
+	case AST_SELECT: return sx_body(env, b, tail, ret);
+	case AST_SETOP: return setop(env, b, ret);
+	case AST_QUERY: return sx_query(env, b->query, ret);
+	case AST_TABLE: return sx_relation(env, b->from, ret);
+	}
+	return tm_fail(env->sx->err, TM_INTERNAL, "a query body of kind %d", (int)b->kind);
+}
+
+/* ---- ORDER BY over a result, LIMIT ---- */
+tm_rc sx_order_limit(struct sx_env *env, const struct ast_query *q, struct sx_rel *io)
+{
+	struct sx *sx = env->sx;
+	struct sx_env inner = {.sx = sx, .columns = &io->columns, .ctes = env->ctes};
+	size_t n = q->order_all ? io->columns.count : q->order.count, width = io->op->schema.count;
+	if (!n)
+		return TM_OK;
+	struct tm_op *op = sx_op(sx, TM_OP_SORT, io->op, NULL);
+	sx_schema_copy(sx, op, io->op);
+	op->sort.key_count = n;
+	op->sort.keys = TM_NEW_N(sx->arena, struct tm_sort_key, n);
+	for (size_t i = 0; i < n; i++) {
+		struct tm_sort_key *k = &op->sort.keys[i];
+		const struct ast_expr *ast = q->order_all ? NULL : q->order.items[i].expr;
+		int64_t v = (int64_t)i + 1;
+		if (!ast || (ast->kind == AST_LITERAL && ast->literal == AST_LIT_INTEGER && tm_str_to_i64(ast->text, &v))) {
+			if (v < 1 || (size_t)v > io->columns.count)
+				return sx_fail(sx, ast ? ast->line : q->line, ast ? ast->column : q->column, "ORDER_BY_POS_OUT_OF_RANGE", "42805", "ORDER BY position %lld is not in select list (valid range is [1, %zu]).", (long long)v, io->columns.count);
+			const struct sx_column *c = &io->columns.items[v - 1];
+			k->expr = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
+		} else {
+			TM_TRY(sx_resolve(&inner, ast, &k->expr));
+		}
+		if (!tm_type_orderable(k->expr->type) && k->expr->type->kind != TM_T_NULL)
+			return sx_fail(sx, q->line, q->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".", TM_STR_ARG(k->expr->text),
+				       sx_type_sql(sx, k->expr->type));
+		k->descending = q->order_all ? q->order_all_desc : q->order.items[i].descending;
+		k->nulls_last = q->order_all ? q->order_all_nulls_last : q->order.items[i].nulls_last;
+	}
+	(void)width;
+	io->op = op;
+	return TM_OK;
+}
+
+static tm_rc limit_value(struct sx_env *env, const struct ast_expr *ast, const char *name, int64_t *ret)
+{
+	struct sx *sx = env->sx;
+	struct sx_env plain = {.sx = sx};
+	struct tm_expr *e;
+	TM_TRY(sx_resolve(&plain, ast, &e));
+	const struct tm_column *v = sx_value(sx, e);
+	if (!v)
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must evaluate to a constant value.", TM_STR_ARG(e->text), name);
+	if (!tm_type_integral(e->type))
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must be integer type, but got \"%s\".", TM_STR_ARG(e->text), name, sx_type_sql(sx, e->type));
+	if (tm_is_null(v, 0))
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NULL", "42K0E", "The limit like expression \"%.*s\" is invalid. The evaluated %s expression must not be null.", TM_STR_ARG(e->text), name);
+	TM_TRY(sx_cast(sx, e, &tm_type_bigint, &e));
+	v = sx_value(sx, e);
+	*ret = v ? v->i64[0] : 0;
+	if (*ret < 0)
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must be equal to or greater than 0, but got %lld.", TM_STR_ARG(e->text), name,
+			       (long long)*ret);
+	return TM_OK;
+}
+
+tm_rc sx_limit(struct sx_env *env, const struct ast_query *q, struct sx_rel *io)
+{
+	struct sx *sx = env->sx;
+	if (!q->limit && !q->offset)
+		return TM_OK;
+	struct tm_op *op = sx_op(sx, TM_OP_LIMIT, io->op, NULL);
+	sx_schema_copy(sx, op, io->op);
+	op->limit.count = -1;
+	if (q->limit)
+		TM_TRY(limit_value(env, q->limit, "limit", &op->limit.count));
+	if (q->offset)
+		TM_TRY(limit_value(env, q->offset, "offset", &op->limit.offset));
+	io->op = op;
+	return TM_OK;
+}
+
+tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret)
+{
+	struct sx *sx = env->sx;
+	struct sx_env inner = *env;
+	for (size_t i = 0; i < q->ctes.count; i++) {
+		struct sx_cte *c = TM_NEW(sx->arena, struct sx_cte);
+		*c = (struct sx_cte){.name = q->ctes.items[i].name, .columns = q->ctes.items[i].columns, .query = q->ctes.items[i].query, .next = inner.ctes};
+		for (size_t k = 0; k < i; k++)
+			if (tm_str_ieq(q->ctes.items[k].name, c->name))
+				return sx_fail(sx, q->line, q->column, "DUPLICATED_CTE_NAMES", "42000", "CTE definition can't have duplicate names: `%.*s`.", TM_STR_ARG(c->name));
+		inner.ctes = c;
+	}
+	bool select = q->body->kind == AST_SELECT;
+	TM_TRY(body(&inner, q->body, select && (q->order.count || q->order_all) ? q : NULL, ret));
+	env->used_outer = env->used_outer || inner.used_outer;
+	if (!select)
+		TM_TRY(sx_order_limit(&inner, q, ret));
+	return sx_limit(&inner, q, ret);
+}
+
+/* ---- PIVOT, UNPIVOT ---- */
+static bool reads_column(const struct tm_expr *e, void *ctx) { return e->kind == TM_EXPR_COLUMN && e->column == *(size_t *)ctx; }
+
+/* Grouping by all columns that PIVOT does not name; one aggregate per value, filtered by it. */
+static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io)
+{
+	struct sx *sx = env->sx;
+	struct sx_env inner = *env;
+	struct tm_op *in = io->op, *op = sx_op(sx, TM_OP_AGGREGATE, in, NULL);
+	struct sx_rel out = {0};
+	size_t n = v->aggregates.count, columns = v->columns.count;
+	struct tm_expr **aggs = TM_NEW_N(sx->arena, struct tm_expr *, n), **keys = TM_NEW_N(sx->arena, struct tm_expr *, columns);
+	inner.columns = &io->columns;
+	for (size_t i = 0; i < n; i++) {
+		TM_TRY(sx_resolve(&inner, v->aggregates.items[i], &aggs[i]));
+		if (sx_kind(aggs[i]) != SX_AGG)
+			return sx_fail(sx, v->line, v->column, "UNSUPPORTED_FEATURE.PIVOT_EXPRESSION", "0A000", "PIVOT takes aggregate functions, not \"%.*s\".", TM_STR_ARG(aggs[i]->text));
+	}
+	for (size_t i = 0; i < columns; i++)
+		TM_TRY(sx_resolve(&inner, v->columns.items[i], &keys[i]));
+	op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
+	op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, v->values.count * n + 1);
+	op->aggregate.event_time_key = -1;
+	for (size_t i = 0; i < io->columns.count; i++) {
+		const struct sx_column *c = &io->columns.items[i];
+		size_t index = c->index;
+		bool used = c->hidden || c->expr;
+		for (size_t k = 0; k < n; k++)
+			used = used || sx_any(aggs[k], reads_column, &index);
+		for (size_t k = 0; k < columns; k++)
+			used = used || sx_any(keys[k], reads_column, &index);
+		if (used)
+			continue;
+		op->aggregate.keys[op->aggregate.key_count++] = sx_op_column(sx, in, index);
+		sx_schema_add(sx, op, c->name, c->type, c->nullable);
+	}
+	op->aggregate.global = op->aggregate.key_count == 0;
+	for (size_t i = 0; i < v->values.count; i++) {
+		const struct ast_expr *value = v->values.items[i].expr;
+		struct tm_expr *condition = NULL, *first = NULL;
+		for (size_t k = 0; k < columns; k++) {
+			struct tm_expr *one, *pair[2], *both[2];
+			TM_TRY(sx_resolve(&inner, columns > 1 ? value->args.items[k] : value, &one));
+			first = first ? first : one;
+			pair[0] = keys[k];
+			pair[1] = one;
+			TM_TRY(sx_call(&inner, "<=>", pair, 2, v->line, v->column, &pair[0]));
+			both[0] = condition;
+			both[1] = pair[0];
+			condition = condition ? sx_and(sx, both, 2) : pair[0];
+		}
+		for (size_t k = 0; k < n; k++) {
+			struct tm_agg *agg = TM_NEW(sx->arena, struct tm_agg);
+			*agg = *(const struct tm_agg *)aggs[k]->bound;
+			struct tm_expr *both[2] = {agg->filter, condition};
+			agg->filter = agg->filter ? sx_and(sx, both, 2) : condition;
+			op->aggregate.aggs[op->aggregate.agg_count++] = agg;
+			const struct ast_expr *ast = v->aggregates.items[k];
+			struct tm_str base = v->values.items[i].alias.at ? v->values.items[i].alias : first->text;
+			struct tm_str name = n == 1 ? base : sx_text(sx, "%.*s_%.*s", TM_STR_ARG(base), TM_STR_ARG(ast->kind == AST_ALIAS ? ast->names.items[0] : aggs[k]->text));
+			sx_schema_add(sx, op, name, agg->type, true);
+		}
+	}
+	out.op = op;
+	for (size_t i = 0; i < op->schema.count; i++)
+		TM_PUSH_IN(sx->arena, &out.columns, (struct sx_column){.name = op->schema.fields[i].name, .type = op->schema.fields[i].type, .nullable = op->schema.fields[i].nullable, .index = i});
+	*io = out;
+	return TM_OK;
+}
+
+static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io)
+{
+	struct sx *sx = env->sx;
+	struct sx_env inner = *env;
+	size_t n = v->columns.count, kept = 0;
+	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n), **keep = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
+	struct tm_str *labels = TM_NEW_N(sx->arena, struct tm_str, n);
+	const struct tm_type *type;
+	inner.columns = &io->columns;
+	for (size_t i = 0; i < n; i++) {
+		const struct ast_expr *ast = v->columns.items[i];
+		TM_TRY(sx_resolve(&inner, ast, &values[i]));
+		labels[i] = ast->kind == AST_ALIAS ? ast->names.items[0] : values[i]->text;
+	}
+	TM_TRY(sx_common_type(sx, values, n, &type));
+	if (!type)
+		return sx_fail(sx, v->line, v->column, "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", "42K09", "Unpivot value columns must share a least common type.");
+	for (size_t i = 0; i < io->columns.count; i++) {
+		const struct sx_column *c = &io->columns.items[i];
+		size_t index = c->index;
+		bool used = c->hidden;
+		for (size_t k = 0; k < n; k++)
+			used = used || sx_any(values[k], reads_column, &index);
+		if (!used)
+			keep[kept++] = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
+	}
+	struct tm_op *op = sx_op(sx, TM_OP_EXPAND, io->op, NULL);
+	struct sx_rel out = {0};
+	for (size_t i = 0; i < kept; i++)
+		sx_schema_add(sx, op, keep[i]->text, keep[i]->type, keep[i]->nullable);
+	sx_schema_add(sx, op, v->name_name, &tm_type_string, false);
+	sx_schema_add(sx, op, v->value_name, type, true);
+	op->expand_guarded.count = n;
+	op->expand_guarded.projections = TM_NEW_N(sx->arena, struct tm_expr **, n);
+	op->expand_guarded.guards = TM_NEW_N(sx->arena, struct tm_expr *, n);
+	for (size_t k = 0; k < n; k++) {
+		struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, kept + 2);
+		for (size_t i = 0; i < kept; i++)
+			exprs[i] = keep[i];
+		exprs[kept] = sx_literal_str(sx, labels[k]);
+		TM_TRY(sx_cast(sx, values[k], type, &exprs[kept + 1]));
+		if (!v->include_nulls)
+			op->expand_guarded.guards[k] = sx_is_null(sx, values[k], true);
+		op->expand_guarded.projections[k] = exprs;
+	}
+	out.op = op;
+	for (size_t i = 0; i < op->schema.count; i++)
+		TM_PUSH_IN(sx->arena, &out.columns, (struct sx_column){.name = op->schema.fields[i].name, .type = op->schema.fields[i].type, .nullable = op->schema.fields[i].nullable, .index = i});
+	*io = out;
+	return TM_OK;
+}
+
+tm_rc sx_pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io) { return v->unpivot ? unpivot(env, v, io) : pivot(env, v, io); }
