@@ -119,7 +119,7 @@ const struct tm_cql_type *tm_type_set(const struct tm_cql_type *item, bool froze
 	return intern(&(struct tm_cql_type){.kind = TM_CQL_SET, .frozen = frozen, .arg_count = 1, .args = &item});
 }
 
-const struct tm_cql_type *tm_type_map(const struct tm_cql_type *key, const struct tm_cql_type *value, bool frozen)
+const struct tm_cql_type *tm_table_type_map(const struct tm_cql_type *key, const struct tm_cql_type *value, bool frozen)
 {
 	const struct tm_cql_type *args[2] = {key, value};
 	return intern(&(struct tm_cql_type){.kind = TM_CQL_MAP, .frozen = frozen, .arg_count = 2, .args = args});
@@ -264,7 +264,7 @@ void tm_type_name_text(struct tm_str name, struct tm_buf *out)
 	tm_buf_char(out, '"');
 }
 
-void tm_type_text(const struct tm_cql_type *t, struct tm_buf *out)
+void tm_table_type_text(const struct tm_cql_type *t, struct tm_buf *out)
 {
 	bool wrap = t->frozen && t->kind != TM_CQL_VECTOR;
 	if (wrap)
@@ -282,7 +282,7 @@ void tm_type_text(const struct tm_cql_type *t, struct tm_buf *out)
 		for (size_t i = 0; i < t->arg_count; i++) {
 			if (i)
 				tm_buf_cstr_put(out, ", ");
-			tm_type_text(t->args[i], out);
+			tm_table_type_text(t->args[i], out);
 		}
 		if (t->kind == TM_CQL_VECTOR)
 			tm_buf_printf(out, ", %zu", t->dimension);

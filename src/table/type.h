@@ -12,7 +12,7 @@ const char *tm_type_native_name(enum tm_cql_kind kind);
 /* NULL when the process holds too many types already. */
 const struct tm_cql_type *tm_type_list(const struct tm_cql_type *item, bool frozen);
 const struct tm_cql_type *tm_type_set(const struct tm_cql_type *item, bool frozen);
-const struct tm_cql_type *tm_type_map(const struct tm_cql_type *key, const struct tm_cql_type *value, bool frozen);
+const struct tm_cql_type *tm_table_type_map(const struct tm_cql_type *key, const struct tm_cql_type *value, bool frozen);
 const struct tm_cql_type *tm_type_tuple(const struct tm_cql_type *const *items, size_t count);
 const struct tm_cql_type *tm_type_vector(const struct tm_cql_type *item, size_t dimension);
 const struct tm_cql_type *tm_type_udt(struct tm_str keyspace, struct tm_str name, const struct tm_str *field_names,
@@ -34,7 +34,7 @@ bool tm_type_mentions_udt(const struct tm_cql_type *type, struct tm_str keyspace
 /* The type with every mention of the UDT of that name put in its new form. */
 const struct tm_cql_type *tm_type_with_udt(const struct tm_cql_type *type, const struct tm_cql_type *udt);
 /* As CQL writes it: frozen<list<int>>, vector<float, 3>, a UDT by its name. */
-void tm_type_text(const struct tm_cql_type *type, struct tm_buf *out);
+void tm_table_type_text(const struct tm_cql_type *type, struct tm_buf *out);
 /* A name, in double quotes where CQL needs them. */
 void tm_type_name_text(struct tm_str name, struct tm_buf *out);
 /* Value length where it is fixed, else 0. */

@@ -1,0 +1,2 @@
+"""spark/batch-4.3"""
+from spark_batch import run  # noqa: F401
