@@ -432,7 +432,8 @@ static enum outcome raw(struct run *r, struct tm_str *ret, int depth)
 	if (!tm_json_skip(&r->scan, depth))
 		return BROKEN;
 	*ret = (struct tm_str){start, (size_t)(r->scan.at - start)};
-	return GOOD;
+	const struct tm_json_options *o = &r->decoder->options;
+	return !o->normalise || o->normalise(o->ctx, r->arena, *ret, ret) ? GOOD : BROKEN;
 }
 
 static enum outcome scalar(struct run *r, const struct node *n, void *out, int depth)

@@ -11,6 +11,8 @@ struct tm_json_options {
 	bool (*parse_date)(const void *ctx, struct tm_str text, int32_t *ret);
 	bool (*parse_timestamp)(const void *ctx, struct tm_str text, int64_t *ret);      /* TIMESTAMP, in the session time zone */
 	bool (*parse_timestamp_ntz)(const void *ctx, struct tm_str text, int64_t *ret);
+	/* What a STRING field gets of a value that is no string; NULL = the text as it stands. */
+	bool (*normalise)(const void *ctx, struct tm_arena *arena, struct tm_str raw, struct tm_str *ret);
 	const void *ctx;
 	bool allow_unquoted_names, allow_single_quotes_off, allow_leading_zeros, allow_backslash_any, allow_control_chars;
 	bool allow_nan_off;              /* allowNonNumericNumbers=false */
