@@ -3,7 +3,7 @@
 #include "stream/state.h"
 #include <stdlib.h>
 
-static const struct tm_source_class *const classes[] = {&tm_source_memory, &tm_source_kafka, &tm_source_table};
+static const struct tm_source_class *const classes[] = {&tm_source_memory, &tm_source_kafka, &tm_source_table, &tm_source_file, &tm_source_rate};
 
 const char *const tm_source_formats[] = {"kafka", "cassandra", "json", "csv", "text", "rate", "rate-micro-batch", "memory", NULL};
 
