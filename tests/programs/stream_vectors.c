@@ -453,7 +453,7 @@ static json_t *time_text(int64_t ms)
 {
 	if (ms == INT64_MIN)
 		return json_null();
-	char text[64];
+	char text[128];
 	int64_t day = ms / 86400000 - (ms % 86400000 < 0), rest = ms - day * 86400000;
 	int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t doe = z - era * 146097, yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, y = yoe + era * 400, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
@@ -756,6 +756,5 @@ int main(int argc, char **argv)
 	}
 	free(line);
 	tm_store_close(store);
-	tm_dir_remove(dir, NULL) == TM_OK ? (void)0 : (void)0;
-	return 0;
+	return tm_dir_remove(dir, &err) ? 1 : 0;
 }
