@@ -488,7 +488,6 @@ static void add_batch(struct run *r, size_t step, bool uncommitted)
 			json_object_set_new(b, "attempt", json_integer(2));
 	}
 	json_array_append_new(r->batches, b);
-	json_array_clear(r->rows);
 	json_decref(r->rows);
 	r->rows = json_array();
 	tm_arena_done(&arena);
