@@ -20,6 +20,7 @@ struct tm_env_ops {
 	int (*rename)(const struct tm_env *, const char *from, const char *to);
 	int (*unlink)(const struct tm_env *, const char *path);
 	ssize_t (*pwritev)(const struct tm_env *, int fd, struct iovec *parts, int count, off_t at); /* as pwrite, may change parts; NULL = none */
+	void (*begin_sync)(const struct tm_env *, int fd); /* lets the disk begin; fdatasync is to follow; NULL = none */
 };
 struct tm_env {
 	const struct tm_env_ops *ops;

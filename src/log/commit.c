@@ -90,6 +90,8 @@ static void sync_all(struct tm_log *log, struct job_list *jobs)
 			run_job(log, &jobs->items[0]);
 		return;
 	}
+	for (size_t i = 0; i < jobs->count && log->env->ops->begin_sync; i++)
+		log->env->ops->begin_sync(log->env, jobs->items[i].segment->fd);
 	size_t want = jobs->count - 1 < sizeof c->helpers / sizeof *c->helpers ? jobs->count - 1 : sizeof c->helpers / sizeof *c->helpers;
 	while (c->helper_count < want && tm_thread_start(&c->helpers[c->helper_count], "log-sync", helper, log, NULL) == TM_OK)
 		c->helper_count++;

@@ -285,6 +285,24 @@ static bool index_right(const struct tm_env *env, struct tm_segment *s, struct i
 	return e.position < s->size && tm_segment_head(env, s, e.position, &b, NULL) == TM_OK && tm_batch_last_offset(&b) == e.offset;
 }
 
+/* After a crash the indexes may already speak of batches behind the last durable one, where s->size ends for now: those
+ * entries go, and come again when the batches are found sound. */
+static bool drop_entries_behind(const struct tm_env *env, struct tm_segment *s)
+{
+	struct index_entry e = {s->base_offset, 0};
+	struct time_entry t;
+	uint32_t had = s->index_entries;
+	while (s->index_entries && index_read(env, s, s->index_entries - 1, &e) && e.position >= s->size)
+		s->index_entries--;
+	if (s->index_entries == had)
+		return true;
+	int64_t last = s->index_entries ? e.offset : s->base_offset - 1;
+	while (s->time_entries && time_read(env, s, s->time_entries - 1, &t) && t.offset > last)
+		s->time_entries--;
+	return env->ops->truncate(env, s->index_fd, (off_t)s->index_entries * INDEX_ENTRY) == 0 &&
+	       env->ops->truncate(env, s->time_fd, (off_t)s->time_entries * TIME_ENTRY) == 0;
+}
+
 /* What the last entries say, then the heads behind them. False when an entry cannot be right. */
 static bool load_entries(const struct tm_env *env, struct tm_segment *s)
 {
@@ -297,6 +315,8 @@ static bool load_entries(const struct tm_env *env, struct tm_segment *s)
 		return false;
 	s->index_entries = entries_of(s->index_fd, INDEX_ENTRY);
 	s->time_entries = entries_of(s->time_fd, TIME_ENTRY);
+	if (!drop_entries_behind(env, s))
+		return false;
 	if (s->index_entries && (!index_read(env, s, s->index_entries - 1, &last) || !index_right(env, s, last)))
 		return false;
 	if (s->time_entries && !time_read(env, s, s->time_entries - 1, &time))

@@ -228,7 +228,7 @@ static int f_sync(const struct tm_env *e, int fd) { return hit(true) ? -fault.er
 static int f_truncate(const struct tm_env *e, int fd, off_t size) { return hit(false) ? -fault.error : REAL->truncate(e, fd, size); }
 static int f_rename(const struct tm_env *e, const char *from, const char *to) { return hit(false) ? -fault.error : REAL->rename(e, from, to); }
 static int f_unlink(const struct tm_env *e, const char *path) { return hit(false) ? -fault.error : REAL->unlink(e, path); }
-static const struct tm_env_ops fault_ops = {f_now, f_mono, f_random, f_open, f_pwrite, f_pread, f_sync, f_truncate, f_rename, f_unlink, f_pwritev};
+static const struct tm_env_ops fault_ops = {f_now, f_mono, f_random, f_open, f_pwrite, f_pread, f_sync, f_truncate, f_rename, f_unlink, f_pwritev, NULL};
 static const struct tm_env fault_env = {&fault_ops, NULL};
 
 /* The disk is full for a while: producers are told, nothing acknowledged is lost, and it goes on when there is room. */
