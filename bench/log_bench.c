@@ -1,4 +1,4 @@
-/* How fast the log is, beside its floors. usage: log_bench [DIR] [seconds per measurement]
+/* How fast the log is, beside its floors. usage: log_bench [DIR] [seconds per measurement] [only this produce measurement]
  * Records of 100 bytes (value), batches as a client makes them. Floors: memcpy of the same bytes, write of them, fdatasync. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,6 +11,7 @@
 #include "log/record.h"
 
 static double seconds = 1.0;
+static const char *only;
 static double now(void) { return (double)tm_mono_ns(tm_env_real()) / 1e9; }
 static double cpu(void)
 {
@@ -70,6 +71,8 @@ static void landed(void *ctx)
 /* Keeps up to `window` appends under way, as clients with several connections do. */
 static void produce(struct tm_log *log, const char *name, bool sync, int records, int window, int partitions)
 {
+	if (only && strcmp(only, name) != 0)
+		return;
 	struct tm_topic *t = topic(log, name, partitions, sync);
 	struct tm_buf batch = make_batch(records);
 	struct flight f = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
@@ -267,6 +270,8 @@ int main(int argc, char **argv)
 	char path[4096];
 	if (argc > 2)
 		seconds = atof(argv[2]);
+	if (argc > 3)
+		only = argv[3];
 	snprintf(path, sizeof path, "%s/log", dir);
 	if (tm_log_open(path, NULL, &log, &err) != TM_OK)
 		die(&err);
@@ -278,6 +283,10 @@ int main(int argc, char **argv)
 	produce(log, "fsync_batches_of_8000_window_5", true, 8000, 5, 1);
 	produce(log, "fsync_batches_of_100_window_64", true, 100, 64, 1);
 	produce(log, "fsync_batches_of_100_12_partitions", true, 100, 64, 12);
+	if (only) {
+		tm_log_close(log);
+		return tm_dir_remove(dir, &err) != TM_OK;
+	}
 	double floor_us = fdatasync_floor(dir), ours = one_at_a_time(log), again = fdatasync_floor(dir);
 	printf("%-34s %.2f times the floor\n", "append of one record, fsynced", ours / ((floor_us + again) / 2));
 	fetch(log, "no_fsync_batches_of_1000", false);
