@@ -345,7 +345,7 @@ static bool top_level(struct tm_str text, bool object, int32_t *ret_count, struc
 	}
 	for (;;) {
 		if (object) {
-			if (!json_string(&r, keys) || json_peek(&r) != ':')
+			if (!json_read_string(&r, keys) || json_peek(&r) != ':')
 				return false;
 			fn_index_add(ev, ends, (uint32_t)keys->len);
 			r.at++;
@@ -450,7 +450,7 @@ static bool infer(struct tm_arena *arena, struct json_reader *r, int depth, cons
 			const struct tm_type *e;
 			if (c == '{') {
 				struct tm_buf key = {0};
-				bool ok = json_string(r, &key) && json_peek(r) == ':';
+				bool ok = json_read_string(r, &key) && json_peek(r) == ':';
 				name = tm_arena_str(arena, tm_buf_str(&key));
 				tm_buf_done(&key);
 				if (!ok)

@@ -49,7 +49,7 @@ static bool hex4(struct json_reader *r, uint32_t *ret)
 	return true;
 }
 
-bool json_string(struct json_reader *r, struct tm_buf *out)
+bool json_read_string(struct json_reader *r, struct tm_buf *out)
 {
 	char quote = json_peek(r);
 	if (quote != '"' && (quote != '\'' || r->strict))
@@ -158,7 +158,7 @@ static bool sorted_object(struct json_reader *r, struct tm_buf *out, int depth)
 		for (bool more = true; more && ok;) {
 			TM_PUSH(&list, (struct member){0});
 			struct member *m = &list.items[list.count - 1];
-			ok = json_string(r, &m->key) && json_peek(r) == ':' && r->at++ && json_value(r, &m->value, depth - 1);
+			ok = json_read_string(r, &m->key) && json_peek(r) == ':' && r->at++ && json_value(r, &m->value, depth - 1);
 			char c = ok ? json_peek(r) : 0;
 			ok = ok && (c == ',' || c == '}');
 			more = c == ',';
@@ -196,7 +196,7 @@ static bool members(struct json_reader *r, struct tm_buf *out, int depth, bool o
 		for (;;) {
 			if (object) {
 				struct tm_buf key = {0};
-				bool ok = json_string(r, &key) && json_peek(r) == ':';
+				bool ok = json_read_string(r, &key) && json_peek(r) == ':';
 				if (ok && out) {
 					json_quote(tm_buf_str(&key), out);
 					tm_buf_char(out, ':');
@@ -234,7 +234,7 @@ bool json_value(struct json_reader *r, struct tm_buf *out, int depth)
 		return members(r, out, depth, false);
 	if (c == '"' || c == '\'') {
 		struct tm_buf text = {0};
-		bool ok = json_string(r, &text);
+		bool ok = json_read_string(r, &text);
 		if (ok && out)
 			json_quote(tm_buf_str(&text), out);
 		tm_buf_done(&text);
@@ -329,7 +329,7 @@ static bool walk(struct json_reader *r, const struct json_path *p, size_t step, 
 		bool hit = s->kind == JSON_ALL || (s->kind == JSON_INDEX && i == s->index);
 		if (c == '{') {
 			struct tm_buf key = {0};
-			bool ok = json_string(r, &key) && json_peek(r) == ':';
+			bool ok = json_read_string(r, &key) && json_peek(r) == ':';
 			hit = ok && !done && tm_str_eq(tm_buf_str(&key), s->key);
 			tm_buf_done(&key);
 			if (!ok)
@@ -359,7 +359,7 @@ bool json_get(struct tm_str text, const struct json_path *path, struct tm_buf *o
 	bool ok = walk(&r, path, 0, (int)TM_LIMIT_JSON_NESTING, &m) && m.count && !(m.count == 1 && m.is_null);
 	if (ok && m.count == 1 && m.is_string && !all) {
 		struct json_reader one = json_reader_of(m.raw);
-		ok = json_string(&one, out);
+		ok = json_read_string(&one, out);
 	} else if (ok) {
 		bool list = all && (m.count > 1 || path->items[path->count - 1].kind == JSON_ALL);
 		if (list)

@@ -15,7 +15,7 @@ bool json_whole(struct json_reader *r, struct tm_buf *out); /* and nothing behin
 /* The next token's first character, 0 at the end. */
 char json_peek(struct json_reader *r);
 /* A string or a field's name, unescaped into out. */
-bool json_string(struct json_reader *r, struct tm_buf *out);
+bool json_read_string(struct json_reader *r, struct tm_buf *out);
 void json_quote(struct tm_str s, struct tm_buf *out);
 
 enum json_step_kind { JSON_KEY, JSON_INDEX, JSON_ALL };

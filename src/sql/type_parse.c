@@ -261,7 +261,7 @@ static tm_rc type(struct parser *p, const struct tm_type **ret)
 }
 
 /* ---- JSON ---- only what Spark writes: strings, and objects with "type" */
-static tm_rc json_string(struct parser *p, struct tm_str *ret)
+static tm_rc json_read_string(struct parser *p, struct tm_str *ret)
 {
 	struct tm_buf b = {0};
 	TM_TRY(expect(p, '"'));
@@ -282,7 +282,7 @@ static tm_rc json_skip(struct parser *p)
 		char c = peek(p);
 		if (c == '"') {
 			struct tm_str s;
-			TM_TRY(json_string(p, &s));
+			TM_TRY(json_read_string(p, &s));
 			continue;
 		}
 		if (c == 0)
@@ -308,10 +308,10 @@ static tm_rc json_fields(struct parser *p, const struct tm_type **ret)
 			bool nullable = true;
 			TM_TRY(expect(p, '{'));
 			do {
-				TM_TRY(json_string(p, &key));
+				TM_TRY(json_read_string(p, &key));
 				TM_TRY(expect(p, ':'));
 				if (tm_str_is(key, "name")) {
-					TM_TRY(json_string(p, &n));
+					TM_TRY(json_read_string(p, &n));
 				} else if (tm_str_is(key, "type")) {
 					TM_TRY(json_type(p, &t));
 				} else if (tm_str_is(key, "nullable")) {
@@ -337,7 +337,7 @@ static tm_rc json_type(struct parser *p, const struct tm_type **ret)
 {
 	if (peek(p) == '"') {
 		struct tm_str s;
-		TM_TRY(json_string(p, &s));
+		TM_TRY(json_read_string(p, &s));
 		struct parser inner = {.arena = p->arena, .text = s, .depth = p->depth, .err = p->err};
 		TM_TRY(type(&inner, ret));
 		return peek(&inner) ? wrong(&inner) : TM_OK;
@@ -349,10 +349,10 @@ static tm_rc json_type(struct parser *p, const struct tm_type **ret)
 	bool nulls = true;
 	TM_TRY(expect(p, '{'));
 	do {
-		TM_TRY(json_string(p, &key));
+		TM_TRY(json_read_string(p, &key));
 		TM_TRY(expect(p, ':'));
 		if (tm_str_is(key, "type"))
-			TM_TRY(json_string(p, &kind));
+			TM_TRY(json_read_string(p, &kind));
 		else if (tm_str_is(key, "elementType"))
 			TM_TRY(json_type(p, &element));
 		else if (tm_str_is(key, "keyType"))
