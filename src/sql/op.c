@@ -91,6 +91,34 @@ struct tm_op *sx_op_one_row(struct sx *sx)
 	return op;
 }
 
+static void *copied(struct sx *sx, const void *items, size_t n, size_t size)
+{
+	void *r = tm_arena_zalloc(sx->arena, (n + 1) * size);
+	if (n)
+		memcpy(r, items, n * size);
+	return r;
+}
+
+struct tm_op *sx_op_clone(struct sx *sx, const struct tm_op *op)
+{
+	struct tm_op *r = copied(sx, op, 1, sizeof *op);
+	r->inputs = copied(sx, op->inputs, 2, sizeof *op->inputs);
+	for (size_t i = 0; i < op->input_count; i++)
+		r->inputs[i] = sx_op_clone(sx, op->inputs[i]);
+	r->schema = (struct tm_schema){0};
+	sx_schema_copy(sx, r, op);
+	switch (op->kind) {
+	case TM_OP_PROJECT: r->project.exprs = copied(sx, op->project.exprs, op->schema.count, sizeof *op->project.exprs); break;
+	case TM_OP_AGGREGATE:
+		r->aggregate.keys = copied(sx, op->aggregate.keys, op->aggregate.key_count, sizeof *op->aggregate.keys);
+		r->aggregate.aggs = copied(sx, op->aggregate.aggs, op->aggregate.agg_count, sizeof *op->aggregate.aggs);
+		break;
+	case TM_OP_WINDOW: r->window.functions = copied(sx, op->window.functions, op->window.function_count, sizeof *op->window.functions); break;
+	default: break;
+	}
+	return r;
+}
+
 static int64_t expr_delay(const struct tm_op *input, const struct tm_expr *e)
 {
 	if (e->kind == TM_EXPR_COLUMN)

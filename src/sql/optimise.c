@@ -94,6 +94,8 @@ static tm_rc finish(struct sx *sx, struct tm_op *op, size_t *io_id)
 tm_rc sx_optimise(struct sx *sx, struct tm_op **io_root)
 {
 	size_t id = 0;
+	*io_root = sx_push_filters(sx, *io_root);
+	TM_TRY(sx_prune(sx, io_root));
 	return finish(sx, *io_root, &id);
 }
 

@@ -192,7 +192,10 @@ tm_rc sx_lower_time_windows(struct sx *sx, struct tm_op **io_op, struct sx_colum
 tm_rc sx_filter(struct sx_env *env, const struct ast_expr *e, struct tm_op **io_op) TM_CHECKED; /* WHERE with its subqueries */
 tm_rc sx_generate(struct sx *sx, struct tm_op **io_op, struct tm_expr *generator, size_t *ret_first) TM_CHECKED;
 
-/* ---- optimise.c ---- */
+/* ---- optimise.c, push.c, prune.c ---- */
+struct tm_op *sx_push_filters(struct sx *sx, struct tm_op *root);
+tm_rc sx_prune(struct sx *sx, struct tm_op **io_root) TM_CHECKED;
+struct tm_op *sx_op_clone(struct sx *sx, const struct tm_op *op);      /* the whole tree: rewriting one does not touch the other */
 tm_rc sx_optimise(struct sx *sx, struct tm_op **io_root) TM_CHECKED;
 uint64_t sx_plan_hash(const struct tm_op *root);
 void sx_explain(struct sx *sx, const struct tm_op *root, struct tm_buf *out);

@@ -234,8 +234,8 @@ static tm_rc lower_in(struct sx *sx, struct tm_op **io_op, const struct tm_expr 
 	struct tm_expr *matched = sx_is_null(sx, sx_op_column(sx, op, base + values + keys), true);
 	size_t next = op->schema.count;
 	/* How many rows there are for this key, and how many without nulls. */
-	struct tm_op *counts = aggregate(sx, s->op, key_indexes(sx, values, keys), keys);
-	struct tm_expr *complete = sx_op_column(sx, s->op, 0);
+	struct tm_op *rows = sx_op_clone(sx, s->op), *counts = aggregate(sx, rows, key_indexes(sx, values, keys), keys);
+	struct tm_expr *complete = sx_op_column(sx, rows, 0);
 	for (size_t i = 1; i < values; i++)
 		complete = sx_if(sx, sx_is_null(sx, sx_op_column(sx, s->op, i), false), sx_literal_null(sx, complete->type), complete);
 	TM_TRY(add_count(sx, counts, sx_literal_int(sx, 1)));

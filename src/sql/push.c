@@ -1,0 +1,167 @@
+/* Filters go down, as Spark's optimiser moves them: through projections that only rename, watermarks (unless the condition reads
+ * the event time: what is filtered away below does not move the watermark), joins, unions, aggregates' keys. Conditions over both
+ * sides of a join become its keys. */
+#include "sql/sql_int.h"
+
+struct conditions { struct tm_expr **items; size_t count, cap; };
+
+/* Cheap enough to be computed once more below. */
+static bool cheap(const struct tm_expr *e)
+{
+	if (e->kind == TM_EXPR_COLUMN || e->kind == TM_EXPR_LITERAL)
+		return true;
+	return e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field && cheap(e->args[0]);
+}
+
+struct substitute { struct sx *sx; struct tm_expr **by; };
+static struct tm_expr *substitute(void *ctx, struct tm_expr *e)
+{
+	struct substitute *s = ctx;
+	if (e->kind != TM_EXPR_COLUMN)
+		return NULL;
+	struct tm_expr *r = sx_copy(s->sx, s->by[e->column]);
+	r->text = e->text;
+	return r;
+}
+struct range_check { size_t from, to; bool (*ok)(const struct tm_op *op, size_t column); const struct tm_op *op; };
+static bool outside(const struct tm_expr *e, void *ctx)
+{
+	const struct range_check *r = ctx;
+	return e->kind == TM_EXPR_COLUMN && (e->column < r->from || e->column >= r->to || (r->ok && !r->ok(r->op, e->column)));
+}
+static bool within(const struct tm_expr *e, size_t from, size_t to) { return !sx_any(e, outside, &(struct range_check){.from = from, .to = to}); }
+static bool all_columns(const struct tm_expr *e, const struct tm_op *op, bool (*ok)(const struct tm_op *op, size_t column))
+{
+	return !sx_any(e, outside, &(struct range_check){.from = 0, .to = SIZE_MAX, .ok = ok, .op = op});
+}
+static bool cheap_column(const struct tm_op *op, size_t column) { return cheap(op->project.exprs[column]); }
+static bool not_event_time(const struct tm_op *op, size_t column) { return column != op->watermark.column; }
+static bool is_key(const struct tm_op *op, size_t column)
+{
+	return column < op->aggregate.key_count && !(op->aggregate.session_gap_us && (int)column == op->aggregate.event_time_key) && !sx_volatile(op->aggregate.keys[column]);
+}
+
+static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *conditions);
+
+static struct tm_op *on_top(struct sx *sx, struct tm_op *op, struct conditions *c)
+{
+	return c->count ? sx_op_filter(sx, op, sx_and(sx, c->items, c->count)) : op;
+}
+
+/* Sends what passes `ok` down, rewritten by `by` (NULL = as it is); the rest stays. */
+static void split(struct sx *sx, struct tm_op *op, struct conditions *c, bool (*ok)(const struct tm_op *op, size_t column), struct tm_expr **by, struct conditions *down, struct conditions *stay)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct tm_expr *e = c->items[i];
+		if (sx_volatile(e) || !all_columns(e, op, ok)) {
+			TM_PUSH_IN(sx->arena, stay, e);
+			continue;
+		}
+		struct substitute s = {sx, by};
+		TM_PUSH_IN(sx->arena, down, by ? sx_rewrite(sx, e, substitute, NULL, &s) : e);
+	}
+}
+
+struct shift { struct sx *sx; size_t by; };
+static struct tm_expr *shift(void *ctx, struct tm_expr *e)
+{
+	struct shift *s = ctx;
+	if (e->kind != TM_EXPR_COLUMN)
+		return NULL;
+	struct tm_expr *r = sx_copy(s->sx, e);
+	r->column -= s->by;
+	return r;
+}
+
+static struct tm_op *push_join(struct sx *sx, struct tm_op *op, struct conditions *c)
+{
+	size_t left = op->inputs[0]->schema.count;
+	enum tm_join_kind k = op->join.kind;
+	bool inner = k == TM_JOIN_INNER || k == TM_JOIN_CROSS, only_left = k == TM_JOIN_SEMI || k == TM_JOIN_ANTI;
+	struct conditions to_left = {0}, to_right = {0}, both = {0}, stay = {0};
+	for (size_t i = 0; i < c->count; i++) {
+		struct tm_expr *e = c->items[i];
+		struct shift s = {sx, left};
+		if (sx_volatile(e))
+			TM_PUSH_IN(sx->arena, &stay, e);
+		else if (within(e, 0, left) && (inner || only_left || k == TM_JOIN_LEFT))
+			TM_PUSH_IN(sx->arena, &to_left, e);
+		else if (within(e, left, SIZE_MAX) && (inner || k == TM_JOIN_RIGHT))
+			TM_PUSH_IN(sx->arena, &to_right, sx_rewrite(sx, e, shift, NULL, &s));
+		else if (inner)
+			TM_PUSH_IN(sx->arena, &both, e);
+		else
+			TM_PUSH_IN(sx->arena, &stay, e);
+	}
+	if (both.count) {
+		if (sx_join_on(sx, op, sx_and(sx, both.items, both.count)) == TM_OK)
+			op->join.kind = TM_JOIN_INNER;
+	}
+	op->inputs[0] = push(sx, op->inputs[0], &to_left);
+	op->inputs[1] = push(sx, op->inputs[1], &to_right);
+	return on_top(sx, op, &stay);
+}
+
+static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *c)
+{
+	struct conditions down = {0}, stay = {0};
+	switch (op->kind) {
+	case TM_OP_FILTER: {
+		size_t n = 0;
+		struct tm_expr **own = NULL;
+		sx_conjuncts(sx, op->filter.condition, &own, &n);
+		for (size_t i = 0; i < n; i++)
+			TM_PUSH_IN(sx->arena, &down, own[i]);
+		for (size_t i = 0; i < c->count; i++)
+			TM_PUSH_IN(sx->arena, &down, c->items[i]);
+		return push(sx, op->inputs[0], &down);
+	}
+	case TM_OP_PROJECT: split(sx, op, c, cheap_column, op->project.exprs, &down, &stay); break;
+	case TM_OP_WATERMARK: split(sx, op, c, not_event_time, NULL, &down, &stay); break;
+	case TM_OP_AGGREGATE:
+		if (op->aggregate.global)
+			stay = *c;
+		else
+			split(sx, op, c, is_key, op->aggregate.keys, &down, &stay);
+		break;
+	case TM_OP_JOIN: return push_join(sx, op, c);
+	case TM_OP_SORT: down = *c; break;
+	case TM_OP_DEDUPLICATE:
+		if (op->deduplicate.column_count == op->schema.count && !op->deduplicate.within_watermark)
+			down = *c;
+		else
+			stay = *c;
+		break;
+	case TM_OP_UNION:
+		for (size_t i = 0; i < op->input_count; i++) {
+			struct conditions each = {0};
+			for (size_t k = 0; k < c->count; k++)
+				TM_PUSH_IN(sx->arena, &each, c->items[k]);
+			op->inputs[i] = push(sx, op->inputs[i], &each);
+		}
+		return op;
+	case TM_OP_GENERATE: {
+		size_t n = op->inputs[0]->schema.count;
+		for (size_t i = 0; i < c->count; i++)
+			if (!sx_volatile(c->items[i]) && within(c->items[i], 0, n))
+				TM_PUSH_IN(sx->arena, &down, c->items[i]);
+			else
+				TM_PUSH_IN(sx->arena, &stay, c->items[i]);
+		break;
+	}
+	default:
+		for (size_t i = 0; i < op->input_count; i++) {
+			struct conditions none = {0};
+			op->inputs[i] = push(sx, op->inputs[i], &none);
+		}
+		return on_top(sx, op, c);
+	}
+	op->inputs[0] = push(sx, op->inputs[0], &down);
+	return on_top(sx, op, &stay);
+}
+
+struct tm_op *sx_push_filters(struct sx *sx, struct tm_op *root)
+{
+	struct conditions none = {0};
+	return push(sx, root, &none);
+}
