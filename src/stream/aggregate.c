@@ -313,12 +313,14 @@ static tm_rc aggregate_restore(struct tm_node *node, struct tm_str key, struct t
 	return TM_OK;
 }
 
+static void aggregate_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values) { tm_aggs_describe(node, keys, values); }
+
 static bool aggregate_wants(struct tm_node *node, int64_t evict_us)
 {
 	(void)evict_us;
 	return node->run->stream->mode != TM_MODE_COMPLETE;
 }
 
-static const struct tm_state_class state = {.commit = aggregate_commit, .restore = aggregate_restore, .wants_no_data = aggregate_wants};
+static const struct tm_state_class state = {.commit = aggregate_commit, .restore = aggregate_restore, .describe = aggregate_describe, .wants_no_data = aggregate_wants};
 const struct tm_node_class tm_aggregate_class = {.label = "Aggregate", .size = sizeof(struct aggregate), .open = aggregate_open, .begin = aggregate_begin,
 						 .next = aggregate_next, .close = aggregate_close, .state = &state};

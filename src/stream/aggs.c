@@ -195,3 +195,23 @@ bool tm_aggs_decode(const struct tm_aggs *a, struct tm_cursor *in, void *states)
 	}
 	return true;
 }
+
+void tm_aggs_describe(const struct tm_node *node, struct tm_buf *keys, struct tm_buf *values)
+{
+	const struct tm_op *op = node->op;
+	for (size_t i = 0; i < op->aggregate.key_count; i++) {
+		tm_type_text(op->aggregate.keys[i]->type, keys);
+		tm_buf_char(keys, ';');
+	}
+	for (size_t i = 0; i < op->aggregate.agg_count; i++) {
+		const struct tm_agg *agg = op->aggregate.aggs[i];
+		tm_buf_printf(values, "%s(", agg->kernel->name);
+		for (size_t k = 0; k < agg->arg_count; k++) {
+			tm_type_text(agg->args[k]->type, values);
+			tm_buf_char(values, ',');
+		}
+		tm_buf_cstr_put(values, ") ");
+		tm_type_text(agg->type, values);
+		tm_buf_char(values, ';');
+	}
+}

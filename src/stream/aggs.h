@@ -23,4 +23,6 @@ tm_rc tm_aggs_merge(const struct tm_aggs *a, struct tm_eval *ev, void *into, con
 tm_rc tm_aggs_results(const struct tm_aggs *a, struct tm_eval *ev, void *const *states, size_t n, struct tm_column *ret) TM_CHECKED;
 void tm_aggs_encode(const struct tm_aggs *a, const void *states, struct tm_buf *out);
 bool tm_aggs_decode(const struct tm_aggs *a, struct tm_cursor *in, void *states); /* states started before */
+/* What the state of an AGGREGATE operator is made of, as text. */
+void tm_aggs_describe(const struct tm_node *node, struct tm_buf *keys, struct tm_buf *values);
 #endif

@@ -117,7 +117,7 @@ static tm_rc check_stream_join(const struct tm_op *op, enum tm_output_mode mode,
 		return no(err, "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
 	char text[400];
 	if (op->join.kind != TM_JOIN_CROSS && op->join.kind != TM_JOIN_INNER) {
-		if (mode != TM_MODE_APPEND) {
+		if (mode != TM_MODE_APPEND && op->join.kind != TM_JOIN_SEMI) {
 			snprintf(text, sizeof text, "%s join between two streaming DataFrames/Datasets is not supported in %s output mode, only in Append output mode",
 				 names[op->join.kind], mode == TM_MODE_UPDATE ? "Update" : "Complete");
 			return no(err, text);

@@ -289,6 +289,17 @@ static tm_rc dedup_restore(struct tm_node *node, struct tm_str key, struct tm_st
 	return TM_OK;
 }
 
-static const struct tm_state_class state = {.commit = dedup_commit, .restore = dedup_restore};
+static void dedup_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values)
+{
+	(void)values;
+	for (size_t i = 0; i < node->op->deduplicate.column_count; i++) {
+		tm_type_text(node->op->inputs[0]->schema.fields[node->op->deduplicate.columns[i]].type, keys);
+		tm_buf_char(keys, ';');
+	}
+}
+
+static const char *dedup_name(struct tm_node *node) { return node->op->deduplicate.within_watermark ? "DeduplicateWithinWatermark" : "Deduplicate"; }
+
+static const struct tm_state_class state = {.commit = dedup_commit, .restore = dedup_restore, .describe = dedup_describe, .name = dedup_name};
 const struct tm_node_class tm_dedup_class = {.label = "Deduplicate", .size = sizeof(struct dedup), .open = dedup_open, .begin = dedup_begin, .next = dedup_next,
 					     .close = dedup_close, .state = &state};

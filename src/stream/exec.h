@@ -58,6 +58,7 @@ struct tm_node {
 	int64_t rows_late, state_rows;       /* late rows since open; rows in state now */
 	int64_t dropped;                     /* of this batch, as Spark counts: an aggregate's late groups, else late rows */
 	int64_t late_us, evict_us;           /* stateful in a stream: its watermarks in this batch; INT64_MIN = none */
+	uint32_t ordinal;                    /* of a stateful operator among its kind, inputs first: names its state */
 	int64_t limit_hint;                  /* of SORT below LIMIT: no more than these rows are asked for; -1 = all */
 };
 

@@ -245,15 +245,6 @@ static tm_rc pre_filter(struct stream_join *me, int s, const struct tm_batch *b,
 	return TM_OK;
 }
 
-static bool null_key(const struct stream_join *me, const struct tm_column *keys, size_t row)
-{
-	const struct tm_op *op = me->node.op;
-	for (size_t k = 0; k < op->join.key_count; k++)
-		if (!(op->join.null_safe && op->join.null_safe[k]) && tm_is_null(&keys[k], row))
-			return true;
-	return false;
-}
-
 /* Pairs of the batch's rows with the other side's state that pass the condition; wide gets their columns. */
 static tm_rc matching_pairs(struct stream_join *me, int s, const struct tm_batch *b, struct pairs *p, struct tm_batch *wide, struct tm_err *err)
 {
@@ -340,7 +331,7 @@ static tm_rc side_batch(struct stream_join *me, int s, const struct tm_flow *in,
 	struct pairs p = {0};
 	struct tm_numbers chain = {0};
 	for (uint32_t i = 0; i < n; i++) {
-		if (!may[i] || theirs[i] == UINT32_MAX || null_key(me, keys, i))
+		if (!may[i] || theirs[i] == UINT32_MAX) /* null keys are equal here, as in Spark; where they must not be, a filter took them out */
 			continue;
 		chain.count = 0;
 		for (uint32_t at = *head_of(other, theirs[i]); at; at = other->rows.items[at - 1].next)
@@ -552,6 +543,20 @@ static tm_rc join_restore(struct tm_node *node, struct tm_str key, struct tm_str
 	return TM_OK;
 }
 
+static void join_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values)
+{
+	struct stream_join *me = (struct stream_join *)node;
+	for (size_t i = 0; i < node->op->join.key_count; i++) {
+		tm_type_text(node->op->join.left_keys[i]->type, keys);
+		tm_buf_char(keys, ';');
+	}
+	for (int s = 0; s < 2; s++)
+		for (size_t i = 0; i < me->sides[s].schema->count; i++) {
+			tm_type_text(me->sides[s].schema->fields[i].type, values);
+			tm_buf_char(values, ';');
+		}
+}
+
 static bool join_wants(struct tm_node *node, int64_t evict_us)
 {
 	(void)evict_us;
@@ -570,6 +575,6 @@ static int64_t join_passes_on(struct tm_node *node, int64_t watermark_us)
 	return least < 0 ? 0 : least;
 }
 
-static const struct tm_state_class state = {.commit = join_commit, .restore = join_restore, .wants_no_data = join_wants, .passes_on = join_passes_on};
+static const struct tm_state_class state = {.commit = join_commit, .restore = join_restore, .describe = join_describe, .wants_no_data = join_wants, .passes_on = join_passes_on};
 const struct tm_node_class tm_stream_join_class = {.label = "StreamJoin", .size = sizeof(struct stream_join), .open = join_open, .begin = join_begin,
 						   .next = join_next, .close = join_close, .state = &state};

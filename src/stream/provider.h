@@ -80,5 +80,5 @@ struct tm_sink {
 };
 extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_file;
 const struct tm_sink_class *tm_sink_find(struct tm_str format);
-tm_rc tm_sink_unknown(struct tm_str format, struct tm_err *err);
+tm_rc tm_sink_unknown(const struct tm_query_spec *spec, struct tm_err *err);
 #endif

@@ -99,6 +99,8 @@ static void find_parts(struct tm_query *q, struct tm_node *node)
 		TM_PUSH(&q->sources, (struct tm_query_source){.node = node, .source = tm_scan_source(node)});
 	if (node->klass == &tm_watermark_class && node->op->streaming)
 		TM_PUSH(&q->stream.watermarks, (struct tm_watermark_node){.node = node});
+	if (tm_node_stateful(node))
+		node->ordinal = q->stateful_count++;
 	TM_PUSH(&q->nodes, node);
 }
 
@@ -137,7 +139,7 @@ static tm_rc restore_entry(void *ctx, struct tm_str key, struct tm_str value)
 	struct tm_str rest = tm_cursor_take(&c, tm_cursor_left(&c));
 	for (size_t i = 0; i < r->q->nodes.count; i++) {
 		struct tm_node *node = r->q->nodes.items[i];
-		if (node->op->id == id && tm_node_stateful(node))
+		if (node->ordinal == id && tm_node_stateful(node))
 			return node->klass->state->restore(node, rest, payload, r->err);
 	}
 	return tm_fail(r->err, TM_CORRUPT, "query '%.*s': the checkpoint has state of an operator that the query has not", TM_STR_ARG(r->q->spec.name));
@@ -163,16 +165,85 @@ static void take_checkpoint(struct tm_query *q, const struct tm_checkpoint *c)
 
 static tm_rc check_fits(struct tm_query *q, const struct tm_checkpoint *c, struct tm_err *err)
 {
-	if (c->plan_hash != q->spec.plan_hash) {
-		tm_rc rc = tm_fail_class(err, TM_INVALID, "STREAM_FAILED", "XXKST",
-					 "query '%.*s' has changed since its checkpoint was written: its state does not fit the new text", TM_STR_ARG(q->spec.name));
-		tm_err_hint(err, "Give it another name (queryName) to start afresh, or restore the old text.");
-		return rc;
+	if (c->offset_count == q->sources.count)
+		return TM_OK;
+	tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name), c->offset_count,
+			   q->sources.count);
+	tm_err_hint(err, "Give the query another name to start it afresh.");
+	return rc;
+}
+
+/* What the state is made of: per stateful operator a line of name, key types, value types. */
+static void describe_state(struct tm_query *q, struct tm_buf *out)
+{
+	struct tm_buf keys = {0}, values = {0};
+	for (size_t i = 0; i < q->nodes.count; i++) {
+		struct tm_node *node = q->nodes.items[i];
+		if (!tm_node_stateful(node))
+			continue;
+		const struct tm_state_class *s = node->klass->state;
+		keys.len = values.len = 0;
+		if (s->describe)
+			s->describe(node, &keys, &values);
+		tm_buf_printf(out, "%s\t%.*s\t%.*s\n", s->name ? s->name(node) : node->klass->label, (int)keys.len, keys.at ? keys.at : "", (int)values.len,
+			      values.at ? values.at : "");
 	}
-	if (c->offset_count != q->sources.count || c->watermark_count != q->stream.watermarks.count)
-		return tm_fail(err, TM_INVALID, "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name),
-			       c->offset_count, q->sources.count);
-	return TM_OK;
+	tm_buf_done(&keys);
+	tm_buf_done(&values);
+}
+
+static tm_rc state_differs(struct tm_query *q, const char *klass, const char *sqlstate, const char *what, struct tm_str was, struct tm_str is, struct tm_err *err)
+{
+	tm_rc rc = tm_fail_class(err, TM_INVALID, klass, sqlstate, "query '%.*s' was changed since its checkpoint was written: %s (was %.*s, is %.*s)",
+				 TM_STR_ARG(q->spec.name), what, (int)(was.len < 150 ? was.len : 150), was.at, (int)(is.len < 150 ? is.len : 150), is.at);
+	tm_err_hint(err, "Give the query another name to start it afresh, or restore the old text.");
+	return rc;
+}
+
+static tm_rc compare_state(struct tm_query *q, struct tm_str was, struct tm_str is, struct tm_err *err)
+{
+	if (tm_str_eq(was, is))
+		return TM_OK;
+	if (!was.len)
+		return state_differs(q, "STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY", "42K03", "it has stateful operators now, and no state", was, is, err);
+	struct tm_str a = was, b = is, line_a, line_b;
+	for (bool values = false; ; values = true) { /* first names and keys of all, then values */
+		a = was;
+		b = is;
+		for (;;) {
+			bool more_a = a.len && tm_str_split(&a, '\n', &line_a), more_b = b.len && tm_str_split(&b, '\n', &line_b);
+			if (!more_a && !more_b)
+				break;
+			struct tm_str name_a = {0}, name_b = {0}, keys_a, keys_b;
+			bool both = more_a && more_b && tm_str_split(&line_a, '\t', &name_a) && tm_str_split(&line_b, '\t', &name_b);
+			if (!both || !tm_str_eq(name_a, name_b))
+				return state_differs(q, "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA", "42K03", "its stateful operators are others", was, is, err);
+			tm_str_split(&line_a, '\t', &keys_a);
+			tm_str_split(&line_b, '\t', &keys_b);
+			if (!values && !tm_str_eq(keys_a, keys_b))
+				return state_differs(q, "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE", "42K06", "the types of its state's keys are others", keys_a, keys_b, err);
+			if (values && !tm_str_eq(line_a, line_b))
+				return state_differs(q, "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE", "42K06", "the types of its state's values are others", line_a, line_b, err);
+		}
+		if (values)
+			return TM_OK;
+	}
+}
+
+static tm_rc check_state(struct tm_query *q, struct tm_err *err)
+{
+	struct tm_buf bytes = {0}, is = {0};
+	bool found;
+	struct tm_str was = {0};
+	describe_state(q, &is);
+	tm_rc rc = tm_store_get_bytes(q->world->store, "stream", record_key(q, 'd'), &bytes, &found, err);
+	if (!rc && found && !tm_state_unseal(tm_buf_str(&bytes), &was))
+		rc = tm_fail(err, TM_CORRUPT, "query '%.*s': the description of its state in the checkpoint is damaged", TM_STR_ARG(q->spec.name));
+	if (!rc)
+		rc = compare_state(q, was, tm_buf_str(&is), err);
+	tm_buf_done(&bytes);
+	tm_buf_done(&is);
+	return rc;
 }
 
 /* Where the last commit left it; and the batch that was announced after it, if any. */
@@ -186,11 +257,13 @@ static tm_rc restore(struct tm_query *q, struct tm_err *err)
 	q->replay = false;
 	if (has_done) {
 		TM_TRY(check_fits(q, &done, err));
+		TM_TRY(check_state(q, err));
 		take_checkpoint(q, &done);
 		q->batch_id = done.batch_id + 1;
 		q->watermark_ms = done.watermark_ms;
 		q->next_watermark_ms = done.next_watermark_ms;
-		memcpy(q->marks, done.watermarks, q->stream.watermarks.count * sizeof *q->marks);
+		for (size_t i = 0; i < q->stream.watermarks.count && i < done.watermark_count; i++)
+			q->marks[i] = done.watermarks[i];
 		int64_t late, evict;
 		assign_watermarks(q->root, done.watermark_ms * 1000, done.watermark_ms * 1000, &late, &evict);
 		TM_TRY(restore_state(q, err));
@@ -222,6 +295,7 @@ static void drop_tree(struct tm_query *q)
 		tm_buf_done(&q->sources.items[i].to);
 	}
 	q->sources.count = q->nodes.count = q->stream.watermarks.count = 0;
+	q->stateful_count = 0;
 	q->stream.dead.count = 0;
 	if (q->sink) {
 		if (q->sink->klass->close)
@@ -237,7 +311,7 @@ static tm_rc build_tree(struct tm_query *q, struct tm_err *err)
 {
 	q->batch_id = 0;
 	q->watermark_ms = q->next_watermark_ms = 0;
-	q->started = false;
+	q->started = q->described = false;
 	TM_TRY(tm_node_build(&q->run, q->spec.root, &q->root, err));
 	find_parts(q, q->root);
 	q->stream.has_watermark = q->stream.watermarks.count > 0;
@@ -246,7 +320,7 @@ static tm_rc build_tree(struct tm_query *q, struct tm_err *err)
 	assign_watermarks(q->root, 0, 0, &late, &evict);
 	const struct tm_sink_class *klass = tm_sink_find(q->spec.sink_format);
 	if (!klass)
-		return tm_sink_unknown(q->spec.sink_format, err);
+		return tm_sink_unknown(&q->spec, err);
 	q->sink = tm_zalloc(klass->size);
 	*q->sink = (struct tm_sink){.klass = klass, .world = q->world, .spec = &q->spec, .run = &q->run, .ordered = true};
 	for (size_t i = 0; i < q->nodes.count; i++)
@@ -305,6 +379,17 @@ static void put_record(struct tm_query *q, struct tm_table_batch *batch, char ta
 	tm_table_batch_put_bytes(batch, "stream", record_key(q, tag), tm_buf_str(&q->record));
 }
 
+static void put_description(struct tm_query *q)
+{
+	struct tm_buf text = {0};
+	describe_state(q, &text);
+	q->record.len = 0;
+	tm_state_seal(&q->record, tm_buf_str(&text));
+	tm_table_batch_put_bytes(q->commit, "stream", record_key(q, 'd'), tm_buf_str(&q->record));
+	tm_buf_done(&text);
+	q->described = true;
+}
+
 /* Says what the coming batch will be, before it runs. */
 static tm_rc announce(struct tm_query *q, struct tm_err *err)
 {
@@ -343,6 +428,8 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	q->watermark_ms = q->next_watermark_ms;
 	q->stream.watermark_us = q->watermark_ms * 1000;
 	int64_t late, evict, written;
+	if (q->spec.single_watermark)
+		q->stream.late_watermark_us = q->stream.watermark_us;
 	assign_watermarks(q->root, q->stream.late_watermark_us, q->stream.watermark_us, &late, &evict);
 	q->run.session.now_us = q->replay ? q->replay_now_us : tm_now_us(q->env) / 1000 * 1000;
 	q->run.session.batch_id = q->batch_id;
@@ -371,6 +458,8 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 		struct tm_checkpoint c;
 		fill_record(q, &q->stream.arena, true, &c);
 		put_record(q, q->commit, 'c', &c);
+		if (!q->described)
+			put_description(q);
 		TM_TRY(tm_table_batch_commit(q->commit, true, err));
 	}
 	TM_TRY(tm_query_fault(q, TM_FAULT_COMMITTED, err));
@@ -443,8 +532,11 @@ static tm_rc step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 		for (size_t i = 0; i < q->sources.count; i++)
 			if (!q->sources.items[i].from.len)
 				TM_TRY(q->sources.items[i].source->klass->initial(q->sources.items[i].source, &q->sources.items[i].from, err));
+		bool data = false;
+		for (size_t i = 0; i < q->sources.count; i++)
+			data |= !tm_str_eq(tm_buf_str(&q->sources.items[i].from), tm_buf_str(&q->sources.items[i].to));
 		*ret_ran = true;
-		return run_batch(q, true, err);
+		return run_batch(q, data, err);
 	}
 	bool fresh, moved;
 	TM_TRY(look(q, &fresh, &moved, err));
@@ -504,7 +596,7 @@ tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_s
 	TM_TRY(tm_query_check(spec, err));
 	const struct tm_sink_class *sink = tm_sink_find(spec->sink_format);
 	if (!sink)
-		return tm_sink_unknown(spec->sink_format, err);
+		return tm_sink_unknown(spec, err);
 	if (sink->check)
 		TM_TRY(sink->check(world, spec, err));
 	struct tm_query *q = tm_zalloc(sizeof *q);

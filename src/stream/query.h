@@ -25,6 +25,7 @@ struct tm_query_spec {
 	void *memory_ctx;
 	bool max_watermark_policy;           /* spark.sql.streaming.multipleWatermarkPolicy=max */
 	bool no_data_batches_off;            /* spark.sql.streaming.noDataMicroBatches.enabled=false */
+	bool single_watermark;               /* spark.sql.streaming.statefulOperator.allowMultiple=false */
 	bool correctness_check_off;          /* spark.sql.streaming.statefulOperator.checkCorrectness.enabled=false */
 };
 struct tm_query;

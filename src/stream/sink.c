@@ -17,8 +17,15 @@ const struct tm_sink_class *tm_sink_find(struct tm_str format)
 	return NULL;
 }
 
-tm_rc tm_sink_unknown(struct tm_str format, struct tm_err *err)
+tm_rc tm_sink_unknown(const struct tm_query_spec *spec, struct tm_err *err)
 {
+	static const char *const files[] = {"parquet", "orc", "json", "csv", "text"};
+	struct tm_str format = spec->sink_format;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (tm_str_iis(format, files[i]) && spec->mode != TM_MODE_APPEND)
+			return tm_fail_class(err, TM_UNSUPPORTED, "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE", "42KDE",
+					     "Invalid streaming output mode: %s. This output mode is not supported in Data Source %s.",
+					     spec->mode == TM_MODE_UPDATE ? "update" : "complete", files[i]);
 	tm_rc rc = tm_fail_class(err, TM_NOT_FOUND, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s.", TM_STR_ARG(format));
 	const char *close = tm_str_closest(format, tm_sink_formats);
 	if (close)

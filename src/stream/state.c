@@ -1,5 +1,5 @@
 /* Operators' side of a streaming query: keyed state into the commit, event times, rows that cannot be used.
- * Keys in area "stream": <query> 0x00 's' <operator id, 4 bytes big-endian> <the operator's key>. Values are sealed: version,
+ * Keys in area "stream": <query> 0x00 's' <operator's ordinal, 4 bytes big-endian> <the operator's key>. Values are sealed: version,
  * CRC-32C of the payload, payload. */
 #include "stream/state.h"
 #include "table/table.h"
@@ -30,7 +30,7 @@ static struct tm_str state_key(struct tm_node *node, struct tm_str key)
 	struct tm_stream_run *s = node->run->stream;
 	s->key.len = s->prefix_len;
 	tm_buf_char(&s->key, 's');
-	tm_buf_be32(&s->key, (uint32_t)node->op->id);
+	tm_buf_be32(&s->key, node->ordinal);
 	tm_buf_str_put(&s->key, key);
 	return tm_buf_str(&s->key);
 }

@@ -13,6 +13,9 @@ struct tm_state_class {
 	tm_rc (*restore)(struct tm_node *node, struct tm_str key, struct tm_str value, struct tm_err *err);
 	/* Has it to run again, without data, now that its watermark is evict_us? NULL = whenever that is news. */
 	bool (*wants_no_data)(struct tm_node *node, int64_t evict_us);
+	/* What its entries are made of, for a restart with a changed query: types of the keys, types of the values. */
+	void (*describe)(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values);
+	const char *(*name)(struct tm_node *node); /* NULL = the label */
 	/* The watermark it passes on, given the least of its inputs. NULL = the same. */
 	int64_t (*passes_on)(struct tm_node *node, int64_t watermark_us);
 };

@@ -32,6 +32,7 @@ struct run {
 	struct tm_err err;
 	const char *phase;
 	int64_t attempt_batch;
+	size_t session_step;                 /* the step before which the session began */
 };
 
 static unsigned next_random(struct run *r)
@@ -274,8 +275,8 @@ static void set_statics(struct run *r, size_t step)
 		json_array_foreach(r->statics[i].spec, k, version)
 		{
 			size_t from = (size_t)json_integer_value(json_object_get(version, "from_step"));
-			bool view = strcmp(r->statics[i].kind, "view") == 0;
-			if (from > step || (view && from > 0))
+			bool fixed = strcmp(r->statics[i].kind, "live") != 0; /* a view is a query over the old rows; a folder was listed at the start */
+			if (from > step || (fixed && from > r->session_step))
 				continue;
 			if (strcmp(r->statics[i].kind, "files") != 0)
 				json_array_clear(rows);
@@ -321,6 +322,13 @@ static int64_t parse_delay(const char *text)
 	int64_t one = strncmp(unit, "minute", 6) == 0 ? 60 * second : strncmp(unit, "hour", 4) == 0 ? 3600 * second : strncmp(unit, "day", 3) == 0 ? 86400 * second :
 		      strncmp(unit, "month", 5) == 0 ? 31 * 86400 * second : second;
 	return n * one;
+}
+
+static tm_rc ignore_rows(void *ctx, const struct tm_batch *batch)
+{
+	(void)ctx;
+	(void)batch;
+	return TM_OK;
 }
 
 static tm_rc apply_call(struct run *r, json_t *call, const struct tm_op **io_op, size_t *next_id)
@@ -370,6 +378,10 @@ static tm_rc apply_call(struct run *r, json_t *call, const struct tm_op **io_op,
 		*io_op = op;
 		return TM_OK;
 	}
+	static const char *const actions[] = {"count", "collect", "show", "cache"};
+	for (size_t i = 0; i < 4; i++)
+		if (strcmp(name, actions[i]) == 0)
+			return tm_plan_run(&r->world, &r->spec->session, in, ignore_rows, NULL, &r->err);
 	return tm_fail_class(&r->err, TM_UNSUPPORTED, "CALL", "", "the driver has no call %s", name);
 }
 
@@ -534,6 +546,8 @@ static tm_rc open_query(struct run *r)
 	const char *check = json_string_value(json_object_get(conf, "spark.sql.streaming.statefulOperator.checkCorrectness.enabled"));
 	r->spec->max_watermark_policy = policy && strcmp(policy, "max") == 0;
 	r->spec->no_data_batches_off = no_data && strcmp(no_data, "false") == 0;
+	const char *multiple = json_string_value(json_object_get(conf, "spark.sql.streaming.statefulOperator.allowMultiple"));
+	r->spec->single_watermark = multiple && strcmp(multiple, "false") == 0;
 	r->spec->correctness_check_off = check && strcmp(check, "false") == 0;
 	return tm_query_open(&r->world, r->spec, &r->query, &r->err);
 }
