@@ -23,7 +23,7 @@ struct tm_err {
 	char what[600];      /* what is wrong, one sentence, with the offending value */
 	char detail[400];    /* why; empty = nothing to add */
 	char hint[300];      /* what to do next; empty = none */
-	char klass[64];      /* Spark's error class, as DIVIDE_BY_ZERO; empty = none */
+	char klass[96];      /* Spark's error class, as DIVIDE_BY_ZERO; empty = none */
 	char sqlstate[8];
 	char file[160];      /* where: empty = not in a file */
 	int line, column;    /* from 1; 0 = unknown */

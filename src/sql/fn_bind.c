@@ -270,9 +270,15 @@ tm_rc tm_bind_simple(struct tm_fn_bind *b, struct tm_err *err)
 
 tm_rc fn_call(struct tm_fn_bind *b, const char *name, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err)
 {
-	struct tm_fn_bind inner = {.arena = b->arena, .session = b->session, .fn = tm_fn_find(tm_str_of(name)), .name = tm_str_of(name), .arg_count = n,
+	const struct tm_fn *fn = tm_fn_find(tm_str_of(name));
+	TM_ASSERT(fn);
+	return fn_call_of(b, fn, args, n, ret, err);
+}
+
+tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err)
+{
+	struct tm_fn_bind inner = {.arena = b->arena, .session = b->session, .fn = fn, .name = tm_str_of(fn->name), .arg_count = n,
 				   .bind_lambda = b->bind_lambda, .analyser = b->analyser};
-	TM_ASSERT(inner.fn);
 	inner.args = TM_NEW_N(b->arena, struct tm_fn_arg, n + 1);
 	inner.cast = TM_NEW_N(b->arena, const struct tm_type *, n + 1);
 	for (size_t i = 0; i < n; i++)

@@ -129,8 +129,10 @@ BIND(date_part)
 	if (!fn_literal_str(b, 0, &field))
 		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"field\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[0].expr->text));
 	for (size_t i = 0; i < sizeof part_names / sizeof *part_names; i++)
-		if (tm_str_iis(field, part_names[i].name))
-			return bind_part(b, 1, part_names[i].part, err);
+		if (tm_str_iis(field, part_names[i].name)) {
+			const struct tm_fn part = {.name = b->fn->name, .min_args = 1, .max_args = 1, .bind = tm_bind_date_part_of, .data = (const void *)(intptr_t)part_names[i].part};
+			return fn_call_of(b, &part, &b->args[1].expr, 1, &b->replacement, err);
+		}
 	return tm_fail_class(err, TM_INVALID, "INVALID_EXTRACT_FIELD", "42601", "Cannot extract `%.*s` from \"%.*s\".", TM_STR_ARG(field), TM_STR_ARG(b->args[1].expr->text));
 }
 

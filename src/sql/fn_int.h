@@ -73,6 +73,8 @@ tm_rc fn_mismatch(struct tm_fn_bind *b, struct tm_err *err, const char *klass, c
 tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, struct tm_err *err);
 /* An expression calling a function of the catalogue by name (rewrites); args are taken as they are. */
 tm_rc fn_call(struct tm_fn_bind *b, const char *name, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
+/* The same for a function that is not in the catalogue. */
+tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
 struct tm_expr *fn_make_literal_int(struct tm_arena *arena, const struct tm_type *type, int64_t v);
 struct tm_expr *fn_make_literal_str(struct tm_arena *arena, struct tm_str s);
 /* Element type of decimal arithmetic for integers, as Spark's DecimalType.forType; NULL for others. */

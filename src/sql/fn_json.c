@@ -19,8 +19,15 @@ static bool parse_date(const void *ctx, struct tm_str s, int32_t *ret)
 	const struct from_json *f = ctx;
 	const struct tm_sql_zone *zone;
 	int64_t us;
-	if (!f->date)
-		return tm_date_parse(s, ret);
+	int64_t days;
+	if (!f->date && tm_date_parse(s, ret))
+		return true;
+	if (!f->date) { /* as the parser of old: the number of a day */
+		if (!tm_str_to_i64(s, &days) || days != (int32_t)days)
+			return false;
+		*ret = (int32_t)days;
+		return true;
+	}
 	if (!tm_pattern_parse(f->date, s, &us, &zone, NULL))
 		return false;
 	*ret = (int32_t)tm_micros_to_days(us);

@@ -27,11 +27,33 @@ static double f_csc(double x) { return 1 / sin(x); }
 static double f_asinh(double x) { return isinf(x) && x < 0 ? x : log(x + sqrt(x * x + 1)); }
 static double f_acosh(double x) { return log(x + sqrt(x * x - 1)); }
 static double f_atanh(double x) { return 0.5 * (log1p(x) - log1p(-x)); }
+/* cbrt and exp as Java's StrictMath gives them: exact cubes have exact roots; exp by reduction to [-ln2/2, ln2/2] and a rational
+ * approximation there, whose last digit is not always that of the C library. */
+static double f_cbrt(double x)
+{
+	double r = cbrt(x), w = round(r);
+	return w * w * w == x ? w : r;
+}
+static double f_exp(double x)
+{
+	if (!(fabs(x) < 700) || fabs(x) < 0x1p-28)
+		return exp(x);
+	double hi = x, lo = 0, k = 0;
+	if (fabs(x) > 0.34657359) {
+		k = fabs(x) < 1.03972077 ? (x > 0 ? 1 : -1) : trunc(1.44269504088896338700 * x + (x > 0 ? 0.5 : -0.5));
+		hi = x - k * 6.93147180369123816490e-01;
+		lo = k * 1.90821492927058770002e-10;
+	}
+	double t = hi - lo, u = t * t;
+	double c = t - u * (1.66666666666666019037e-01 + u * (-2.77777777770155933842e-03 + u * (6.61375632143793436117e-05 + u * (-1.65339022054652515390e-06 + u * 4.13813679705723846039e-08))));
+	double y = k == 0 ? 1 - (t * c / (c - 2) - t) : 1 - (lo - t * c / (2 - c) - hi);
+	return ldexp(y, (int)k);
+}
 static double f_log10(double x) { return log10(x); }
 static double f_rint(double x) { return rint(x); }
 BIND(real)
 {
-	static const struct real table[] = {{sqrt, 0, 0}, {cbrt, 0, 0}, {exp, 0, 0}, {expm1, 0, 0}, {log, 0, 1}, {f_log10, 0, 1}, {log2, 0, 1}, {log1p, -1, 1}, {sin, 0, 0}, {cos, 0, 0},
+	static const struct real table[] = {{sqrt, 0, 0}, {f_cbrt, 0, 0}, {f_exp, 0, 0}, {expm1, 0, 0}, {log, 0, 1}, {f_log10, 0, 1}, {log2, 0, 1}, {log1p, -1, 1}, {sin, 0, 0}, {cos, 0, 0},
 					    {tan, 0, 0}, {asin, 0, 0}, {acos, 0, 0}, {atan, 0, 0}, {sinh, 0, 0}, {cosh, 0, 0}, {tanh, 0, 0}, {f_asinh, 0, 0}, {f_acosh, 0, 0}, {f_atanh, 0, 0},
 					    {f_cot, 0, 0}, {f_sec, 0, 0}, {f_csc, 0, 0}, {f_degrees, 0, 0}, {f_radians, 0, 0}, {f_rint, 0, 0}, {f_sign, 0, 0}};
 	TM_TRY(fn_want(b, 0, &tm_type_double, err));

@@ -175,29 +175,24 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 	}
 }
 
-/* Arrays, maps and structs are JSON only where all that is in them is; else they are their text, as a whole. */
-static bool json_all_through(const struct tm_type *t)
+/* Numbers, booleans, strings and binaries have a form of their own in JSON; so have arrays, maps and structs of nothing else. */
+static bool plain(const struct tm_type *t)
 {
-	switch (t->kind) {
-	case TM_T_DATE: case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: case TM_T_TIME: case TM_T_INTERVAL_YM: case TM_T_INTERVAL_DT: case TM_T_INTERVAL: case TM_T_VARIANT: return false;
-	default: break;
-	}
+	if (!t->child_count && t->kind != TM_T_STRUCT)
+		return (t->kind >= TM_T_BOOLEAN && t->kind <= TM_T_BINARY);
 	for (size_t i = 0; i < t->child_count; i++)
-		if (!json_all_through(t->children[i]))
+		if (!plain(t->children[i]))
 			return false;
 	return true;
 }
 
 void tm_value_json(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
-	if (!c->type->child_count || tm_is_null(c, row) || json_all_through(c->type)) {
-		value_json(fn_zone(session), c, row, out);
-		return;
-	}
-	struct tm_buf text = {0};
-	tm_value_text(session, c, row, &text);
-	tm_buf_json_str(out, tm_buf_str(&text));
-	tm_buf_done(&text);
+	const struct tm_sql_zone *zone = fn_zone(session);
+	if (!tm_is_null(c, row) && !plain(c->type))
+		json_text(zone, c, row, out);
+	else
+		value_json(zone, c, row, out);
 }
 
 void fn_value_sql(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out)
