@@ -19,6 +19,7 @@ struct kafka_fetch_session {
 	struct { struct fetch_remembered *items; size_t count, cap; } parts; /* in the order in which they are read */
 	int64_t used_ms;
 	bool busy;                      /* a request of it waits */
+	bool by_id;                     /* topics are known by their ids (Fetch 13 and later) */
 	struct kafka_fetch_session *next;
 };
 /* Finds, makes or refuses the session of a request, and takes what the request changes into it. 0 or Kafka's error;

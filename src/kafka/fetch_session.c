@@ -139,6 +139,7 @@ int kafka_fetch_session_for(struct kafka_request *r, struct kafka_fetch_session 
 			*ret = session_new(s);
 		if (*ret) {
 			(*ret)->epoch = 1;
+			(*ret)->by_id = by_id;
 			(*ret)->used_ms = kafka_now_ms(s);
 			session_update(*ret, in, by_id);
 		}
@@ -148,6 +149,8 @@ int kafka_fetch_session_for(struct kafka_request *r, struct kafka_fetch_session 
 		return KAFKA_FETCH_SESSION_ID_NOT_FOUND;
 	if (session->epoch != in->session_epoch || session->busy)
 		return KAFKA_INVALID_FETCH_SESSION_EPOCH;
+	if (session->by_id != by_id)
+		return KAFKA_FETCH_SESSION_TOPIC_ID;
 	session->epoch = session->epoch == INT32_MAX ? 1 : session->epoch + 1;
 	session->used_ms = kafka_now_ms(s);
 	session_update(session, in, by_id);

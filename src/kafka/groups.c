@@ -1,12 +1,22 @@
 /* The groups' APIs: from messages to the state machine in log/group.h and back. */
+#include <stdlib.h>
 #include "kafka/kafka_int.h"
+
+/* group:topic id:partition */
+static bool is_share_key(struct tm_str key)
+{
+	struct tm_str group, id, partition;
+	int64_t n;
+	return tm_str_split(&key, ':', &group) && tm_str_split(&key, ':', &id) && tm_str_split(&key, ':', &partition) && group.len && id.len == 22 &&
+	       tm_str_to_i64(partition, &n);
+}
 
 void kafka_find_coordinator(struct kafka_request *r)
 {
-	enum { GROUP = 0, TRANSACTION = 1 };
+	enum { GROUP = 0, TRANSACTION = 1, SHARE = 2 };
 	const struct tm_kafka_find_coordinator_request *in = r->in;
 	struct tm_kafka_find_coordinator_response *out = r->out;
-	bool known = in->key_type == GROUP || in->key_type == TRANSACTION;
+	bool known = in->key_type == GROUP || in->key_type == TRANSACTION, share = in->key_type == SHARE && r->version >= 6;
 	/* Whoever asks will need the topic next. */
 	struct tm_topic *topic;
 	struct tm_err err = {0};
@@ -31,12 +41,13 @@ void kafka_find_coordinator(struct kafka_request *r)
 	out->coordinators.count = n;
 	for (int32_t i = 0; i < n; i++) {
 		struct tm_kafka_find_coordinator_response_coordinators *c = &out->coordinators.items[i];
+		bool found = known || (share && is_share_key(in->coordinator_keys.items[i]));
 		c->key = in->coordinator_keys.items[i];
-		c->node_id = node;
-		c->host = host;
-		c->port = port;
-		c->error_code = error;
-		c->error_message = known ? TM_STR("") : why;
+		c->node_id = found ? r->conn->server->options.node_id : -1;
+		c->host = found ? tm_str_of(r->conn->host) : TM_STR("");
+		c->port = found ? r->conn->port : -1;
+		c->error_code = found ? KAFKA_NONE : KAFKA_INVALID_REQUEST;
+		c->error_message = found ? TM_STR("") : why;
 	}
 	kafka_reply(r);
 }
@@ -156,18 +167,34 @@ void kafka_leave_group(struct kafka_request *r)
 
 /* ---- looking and deleting ---- */
 
+enum { ALL_GROUP_OPERATIONS = 3400 };
+
+static int by_bytes(const void *a, const void *b) { return tm_str_cmp(*(const struct tm_str *)a, *(const struct tm_str *)b); }
+
+/* Answers about several groups come in the order of their names. */
+static struct tm_str *names_sorted(struct kafka_request *r, const struct tm_str *names, int32_t count)
+{
+	struct tm_str *sorted = TM_NEW_N(&r->arena, struct tm_str, (size_t)count + 1);
+	if (count > 0) {
+		memcpy(sorted, names, (size_t)count * sizeof *names);
+		qsort(sorted, (size_t)count, sizeof *sorted, by_bytes);
+	}
+	return sorted;
+}
+
 void kafka_describe_groups(struct kafka_request *r)
 {
 	const struct tm_kafka_describe_groups_request *in = r->in;
 	struct tm_kafka_describe_groups_response *out = r->out;
+	struct tm_str *names = names_sorted(r, in->groups.items, in->groups.count);
 	out->groups.items = tm_kafka_describe_groups_response_groups_new(&r->arena, (size_t)in->groups.count);
 	out->groups.count = in->groups.count;
 	for (int32_t i = 0; i < in->groups.count; i++) {
 		struct tm_kafka_describe_groups_response_groups *a = &out->groups.items[i];
 		struct tm_group_info info;
-		a->group_id = in->groups.items[i];
+		a->group_id = names[i];
 		if (in->include_authorized_operations)
-			a->authorized_operations = 328; /* read, delete, describe: all that groups have */
+			a->authorized_operations = ALL_GROUP_OPERATIONS;
 		if (!tm_groups_describe(r->conn->server->groups, a->group_id, &r->arena, &info)) {
 			a->group_state = TM_STR("Dead");
 			if (r->version >= 6) {
@@ -253,8 +280,9 @@ void kafka_delete_groups(struct kafka_request *r)
 	int32_t n = in->groups_names.count < 1000 ? in->groups_names.count : 1000; /* each may nest one call */
 	out->results.items = tm_kafka_delete_groups_response_results_new(&r->arena, (size_t)n);
 	out->results.count = n;
+	struct tm_str *names = names_sorted(r, in->groups_names.items, n);
 	for (int32_t i = 0; i < n; i++)
-		out->results.items[i].group_id = in->groups_names.items[i];
+		out->results.items[i].group_id = names[i];
 	r->state = TM_NEW(&r->arena, struct group_deletes);
 	group_delete_next(r);
 }

@@ -25,7 +25,7 @@ enum kafka_error {
 	KAFKA_INVALID_TXN_STATE = 48, KAFKA_INVALID_PRODUCER_ID_MAPPING = 49, KAFKA_INVALID_TRANSACTION_TIMEOUT = 50, KAFKA_CONCURRENT_TRANSACTIONS = 51,
 	KAFKA_SECURITY_DISABLED = 54, KAFKA_STORAGE_ERROR = 56, KAFKA_NON_EMPTY_GROUP = 68, KAFKA_GROUP_ID_NOT_FOUND = 69,
 	KAFKA_FETCH_SESSION_ID_NOT_FOUND = 70, KAFKA_INVALID_FETCH_SESSION_EPOCH = 71, KAFKA_FENCED_LEADER_EPOCH = 74, KAFKA_UNKNOWN_LEADER_EPOCH = 75,
-	KAFKA_UNSUPPORTED_COMPRESSION = 76, KAFKA_MEMBER_ID_REQUIRED = 79, KAFKA_FENCED_INSTANCE_ID = 82, KAFKA_INVALID_RECORD = 87,
+	KAFKA_UNSUPPORTED_COMPRESSION = 76, KAFKA_MEMBER_ID_REQUIRED = 79, KAFKA_FENCED_INSTANCE_ID = 82, KAFKA_INVALID_RECORD = 87, KAFKA_FETCH_SESSION_TOPIC_ID = 106,
 	KAFKA_UNSTABLE_OFFSET_COMMIT = 88, KAFKA_PRODUCER_FENCED = 90, KAFKA_UNKNOWN_TOPIC_ID = 100, KAFKA_TRANSACTIONAL_ID_NOT_FOUND = 105,
 	KAFKA_MISMATCHED_ENDPOINT_TYPE = 114, KAFKA_TRANSACTION_ABORTABLE = 120,
 };
@@ -177,7 +177,10 @@ tm_rc kafka_down_convert(struct tm_str batches, int magic, int64_t from, struct 
 	X(heartbeat) X(leave_group) X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) X(offset_fetch) X(offset_delete) X(create_topics) X(delete_topics) \
 	X(create_partitions) X(delete_records) X(describe_configs) X(alter_configs) X(incremental_alter_configs) X(list_config_resources) \
 	X(describe_topic_partitions) X(describe_log_dirs) X(describe_producers) X(offset_for_leader_epoch) X(init_producer_id) \
-	X(add_partitions_to_txn) X(add_offsets_to_txn) X(end_txn) X(txn_offset_commit) X(describe_transactions) X(list_transactions)
+	X(add_partitions_to_txn) X(add_offsets_to_txn) X(end_txn) X(txn_offset_commit) X(describe_transactions) X(list_transactions) \
+	X(sasl_handshake) X(sasl_authenticate) X(describe_acls) X(create_acls) X(delete_acls) X(create_delegation_token) X(renew_delegation_token) \
+	X(expire_delegation_token) X(describe_delegation_token) X(elect_leaders) X(list_partition_reassignments) X(alter_partition_reassignments) \
+	X(alter_replica_log_dirs)
 #define X(name) void kafka_##name(struct kafka_request *r);
 KAFKA_HANDLERS(X)
 #undef X

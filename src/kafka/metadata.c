@@ -167,7 +167,6 @@ void kafka_describe_cluster(struct kafka_request *r)
 {
 	const struct tm_kafka_describe_cluster_request *in = r->in;
 	struct tm_kafka_describe_cluster_response *out = r->out;
-	out->endpoint_type = in->endpoint_type;
 	if (r->version >= 1 && in->endpoint_type != 1) {
 		out->error_code = in->endpoint_type == 2 ? KAFKA_MISMATCHED_ENDPOINT_TYPE : 115;
 		out->error_message = in->endpoint_type == 2

@@ -48,6 +48,24 @@ static void record_errors_answer(struct kafka_request *r, const struct tm_log_ap
 	}
 }
 
+/* Kafka's message for bad records quotes the first of them. */
+static struct tm_str refused_message(struct kafka_request *r, const struct tm_log_append *part, const struct tm_kafka_produce_response_responses_partition_responses *a)
+{
+	if (!part->message[0])
+		return (struct tm_str){0};
+	if (a->error_code != KAFKA_INVALID_RECORD || !a->record_errors.count)
+		return tm_arena_str(&r->arena, tm_str_of(part->message));
+	struct tm_buf text = {0};
+	tm_buf_printf(&text, "%s, and only showing the first three errors at most: [", part->message);
+	for (int32_t i = 0; i < a->record_errors.count && i < 3; i++)
+		tm_buf_printf(&text, "%sRecordError(batchIndex=%d, message='%.*s')", i ? ", " : "", a->record_errors.items[i].batch_index,
+			      TM_STR_ARG(a->record_errors.items[i].batch_index_error_message));
+	tm_buf_char(&text, ']');
+	struct tm_str s = tm_arena_str(&r->arena, tm_buf_str(&text));
+	tm_buf_done(&text);
+	return s;
+}
+
 /* Errors that are found in the partition itself come with where it starts. */
 static int64_t refused_start(const struct tm_log_append *part, int error)
 {
@@ -55,6 +73,12 @@ static int64_t refused_start(const struct tm_log_append *part, int error)
 	struct tm_err err = {0};
 	bool inside = error == KAFKA_UNKNOWN || error == KAFKA_INVALID_TIMESTAMP || error == KAFKA_OUT_OF_ORDER_SEQUENCE || error == KAFKA_INVALID_PRODUCER_EPOCH ||
 		      error == KAFKA_INVALID_RECORD;
+	/* What is not exactly one batch is refused before. */
+	uint32_t length = 0;
+	if (error == KAFKA_INVALID_RECORD) {
+		memcpy(&length, part->batches.at + 8, part->batches.len >= BATCH_HEAD_BYTES ? 4 : 0);
+		inside = part->batches.len >= BATCH_HEAD_BYTES && (size_t)__builtin_bswap32(length) + 12 == part->batches.len;
+	}
 	return inside && tm_log_offsets(part->topic, part->partition, &o, &err) == TM_OK ? o.start : -1;
 }
 
@@ -68,10 +92,9 @@ static void appended(struct kafka_request *r)
 			a->error_code = (int16_t)(part->kafka_error ? part->kafka_error : tm_rc_kafka(part->rc));
 			a->base_offset = -1;
 			a->log_start_offset = -1;
-			if (part->message[0])
-				a->error_message = tm_arena_str(&r->arena, tm_str_of(part->message));
 			if (part->bad_record_count)
 				record_errors_answer(r, part, a);
+			a->error_message = refused_message(r, part, a);
 			a->log_start_offset = refused_start(part, a->error_code);
 			/* Only a client that waits for nothing is told of an error by closing its connection. */
 			if (r->silent)

@@ -145,7 +145,7 @@ static bool configs_check(struct kafka_request *r, const new_topic *t, new_topic
 		size_t at = 0;
 		while (at < n && !tm_str_eq(list[at].name, name))
 			at++;
-		list[at] = (struct tm_log_config){name, value};
+		list[at] = (struct tm_log_config){name, t->configs.items[i].value}; /* as it was given, as Kafka keeps it */
 		n += at == n;
 	}
 	*ret = list;

@@ -28,23 +28,25 @@ static struct tm_str base64(struct tm_arena *arena, const char *text)
 	return tm_str_n((char *)out, len);
 }
 
+static int nibble(char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; }
+
 static struct tm_str unhex(struct tm_arena *arena, const char *hex)
 {
 	size_t n = strlen(hex) / 2;
 	char *out = tm_arena_alloc(arena, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		unsigned v = 0;
-		sscanf(hex + 2 * i, "%2x", &v);
-		out[i] = (char)v;
-	}
+	for (size_t i = 0; i < n; i++)
+		out[i] = (char)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
 	return tm_str_n(out, n);
 }
 
 static json_t *hexed(struct tm_str s)
 {
+	static const char digits[] = "0123456789abcdef";
 	char *out = tm_alloc(s.len * 2 + 1);
-	for (size_t i = 0; i < s.len; i++)
-		sprintf(out + 2 * i, "%02x", (uint8_t)s.at[i]);
+	for (size_t i = 0; i < s.len; i++) {
+		out[2 * i] = digits[(uint8_t)s.at[i] >> 4];
+		out[2 * i + 1] = digits[s.at[i] & 15];
+	}
 	out[s.len * 2] = 0;
 	json_t *j = json_string(out);
 	free(out);
