@@ -117,7 +117,7 @@ struct ast_body {
 	struct ast_exprs items;
 	struct ast_rel *from;                /* NULL: one row */
 	struct { struct ast_lateral_view *items; size_t count, cap; } views;
-	struct ast_expr *where, *having;
+	struct ast_expr *where, *having, *qualify;
 	bool group_all;
 	struct { struct ast_grouping *items; size_t count, cap; } group;
 	struct { struct { struct tm_str name; struct ast_window *spec; } *items; size_t count, cap; } windows;

@@ -163,7 +163,7 @@ tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 		r = column_ref(sx, c, e->names.items[parts - 1]);
 		return extract_rest(env, e, parts, r, ret);
 	}
-	if (!env->aliases_first && (r = find_alias(env, e)))
+	if ((!env->aliases_first || e->names.count > 1) && (r = find_alias(env, e)))
 		return extract_rest(env, e, 1, r, ret);
 	for (struct sx_env *outer = env->outer; outer; outer = outer->outer) {
 		if (!outer->columns)

@@ -142,10 +142,8 @@ int64_t sx_delay(const struct tm_op *op, size_t column)
 	case TM_OP_AGGREGATE: return column < op->aggregate.key_count ? expr_delay(in, op->aggregate.keys[column]) : -1;
 	case TM_OP_JOIN: return column < in->schema.count ? sx_delay(in, column) : sx_delay(op->inputs[1], column - in->schema.count);
 	case TM_OP_UNION:
-		for (size_t i = 0; i < op->input_count; i++)
-			if (sx_delay(op->inputs[i], column) >= 0)
-				return sx_delay(op->inputs[i], column);
-		return -1;
+		/* Spark takes a union's columns from its first input. */
+		return sx_delay(in, column);
 	default: return -1;
 	}
 }

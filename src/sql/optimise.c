@@ -159,23 +159,43 @@ static void explain_tree(const struct tm_op *op, size_t depth, struct tm_buf *ou
 
 void sx_explain(__attribute__((unused)) struct sx *sx, const struct tm_op *root, struct tm_buf *out) { explain_tree(root, 0, out); }
 
-/* What keyed state depends on: the stateful operators with their keys, functions and types, from the sources up. */
+static void hash_type(const struct tm_type *t, struct tm_buf *out)
+{
+	tm_buf_char(out, ' ');
+	tm_type_text(t, out);
+}
+/* What keyed state depends on: the stateful operators with the types of their keys and their functions, and how many streams
+ * there are. Names, filters, delays and what comes behind may change, as with Spark. */
 static void hash_op(const struct tm_op *op, struct tm_buf *out)
 {
-	struct tm_buf types = {0};
 	switch (op->kind) {
-	case TM_OP_AGGREGATE: case TM_OP_DEDUPLICATE: case TM_OP_JOIN: case TM_OP_WATERMARK:
-		explain_op(op, out);
-		for (size_t i = 0; i < op->schema.count; i++)
-			tm_type_text(op->schema.fields[i].type, &types);
-		tm_buf_put(out, types.at, types.len);
+	case TM_OP_AGGREGATE:
+		tm_buf_printf(out, "aggregate %d", op->aggregate.session_gap_us != 0);
+		for (size_t i = 0; i < op->aggregate.key_count; i++)
+			hash_type(op->aggregate.keys[i]->type, out);
+		for (size_t i = 0; i < op->aggregate.agg_count; i++) {
+			tm_buf_printf(out, " %s%s", op->aggregate.aggs[i]->kernel->name, op->aggregate.aggs[i]->distinct ? " distinct" : "");
+			hash_type(op->aggregate.aggs[i]->type, out);
+		}
 		break;
-	case TM_OP_SCAN:
-		tm_buf_printf(out, "scan %.*s %.*s\n", TM_STR_ARG(op->scan.relation->format), TM_STR_ARG(op->scan.relation->name));
+	case TM_OP_DEDUPLICATE:
+		tm_buf_printf(out, "deduplicate %d", op->deduplicate.within_watermark);
+		for (size_t i = 0; i < op->deduplicate.column_count; i++)
+			hash_type(op->schema.fields[op->deduplicate.columns[i]].type, out);
 		break;
+	case TM_OP_JOIN:
+		if (!op->inputs[0]->streaming || !op->inputs[1]->streaming)
+			break;
+		tm_buf_printf(out, "join %d", op->join.kind);
+		for (size_t i = 0; i < op->join.key_count; i++)
+			hash_type(op->join.left_keys[i]->type, out);
+		for (int side = 0; side < 2; side++)
+			for (size_t i = 0; i < op->inputs[side]->schema.count; i++)
+				hash_type(op->inputs[side]->schema.fields[i].type, out);
+		break;
+	case TM_OP_SCAN: tm_buf_cstr_put(out, op->streaming ? "stream\n" : ""); break;
 	default: break;
 	}
-	tm_buf_done(&types);
 	for (size_t i = 0; i < op->input_count; i++)
 		hash_op(op->inputs[i], out);
 }

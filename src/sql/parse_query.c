@@ -12,7 +12,7 @@ bool at_query(const struct parser *p, size_t ahead)
 }
 
 /* ---- FROM ---- */
-static const char *const relation_stops[] = {"WHERE", "GROUP", "HAVING", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL", "WINDOW",
+static const char *const relation_stops[] = {"WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL", "WINDOW",
 	"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI", "NATURAL", "ON", "USING", "TABLESAMPLE", "PIVOT", "UNPIVOT", "WATERMARK", "SELECT", "DELAY", "WITH", NULL};
 
 static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
@@ -28,8 +28,9 @@ static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
 
 static tm_rc parse_sample(struct parser *p, struct ast_rel *r)
 {
-	if (!take_word(p, "TABLESAMPLE"))
+	if (!at_word(p, 0, "TABLESAMPLE") || r->stream)
 		return TM_OK;
+	p->at++;
 	TM_TRY(parse_want_sign(p, "("));
 	const struct token *n = tok(p, 0);
 	if (n->kind != TOK_NUMBER)
@@ -63,8 +64,11 @@ static tm_rc parse_watermark(struct parser *p, struct ast_rel *r)
 	w->line = t->line;
 	w->column = t->column;
 	TM_TRY(parse_expr(p, &w->expr));
-	if (take_word(p, "AS"))
+	if (take_word(p, "AS")) {
+		if (at_sign(p, 0, "("))
+			return parse_fail_class(p, t->line, t->column, "CANNOT_USE_MULTI_ALIASES_IN_WATERMARK_CLAUSE", "42000", "Multiple aliases are not supported in watermark clause.");
 		TM_TRY(parse_identifier(p, &w->name));
+	}
 	TM_TRY(parse_want_word(p, "DELAY"));
 	TM_TRY(parse_want_word(p, "OF"));
 	if (!at_interval(p))
@@ -398,6 +402,10 @@ static tm_rc parse_select_tail(struct parser *p, struct ast_body *b)
 		TM_TRY(parse_group_by(p, b));
 	if (take_word(p, "HAVING"))
 		TM_TRY(parse_expr(p, &b->having));
+	if (at_word(p, 0, "QUALIFY") && tok(p, 1)->kind != TOK_END && !at_sign(p, 1, ",")) {
+		p->at++;
+		TM_TRY(parse_expr(p, &b->qualify));
+	}
 	if (take_word(p, "WINDOW")) {
 		do {
 			size_t n = b->windows.count;

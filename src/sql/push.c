@@ -73,12 +73,36 @@ static struct tm_expr *shift(void *ctx, struct tm_expr *e)
 	return r;
 }
 
+/* Rows whose key is null join nothing. Spark drops them early, below a watermark too, and so moves the watermark less. */
+static void infer_keys(struct sx *sx, struct tm_op *op, struct conditions *left, struct conditions *right)
+{
+	enum tm_join_kind k = op->join.kind;
+	bool null_left = k == TM_JOIN_INNER || k == TM_JOIN_SEMI || k == TM_JOIN_RIGHT, null_right = (null_left && k != TM_JOIN_RIGHT) || k == TM_JOIN_LEFT || (k == TM_JOIN_ANTI && !op->join.null_aware_anti);
+	for (size_t i = 0; i < op->join.key_count; i++) {
+		struct tm_expr *l = op->join.left_keys[i], *r = op->join.right_keys[i];
+		if (op->join.null_safe && op->join.null_safe[i])
+			continue;
+		if (null_left && l->nullable && cheap(l))
+			TM_PUSH_IN(sx->arena, left, sx_is_null(sx, l, true));
+		if (null_right && r->nullable && cheap(r))
+			TM_PUSH_IN(sx->arena, right, sx_is_null(sx, r, true));
+	}
+	/* In a full outer join of two streams Spark's state finds null keys like others. */
+	if (k == TM_JOIN_FULL && op->inputs[0]->streaming && op->inputs[1]->streaming) {
+		bool *safe = TM_NEW_N(sx->arena, bool, op->join.key_count + 1);
+		memset(safe, 1, op->join.key_count);
+		op->join.null_safe = safe;
+	}
+}
+
 static struct tm_op *push_join(struct sx *sx, struct tm_op *op, struct conditions *c)
 {
 	size_t left = op->inputs[0]->schema.count;
 	enum tm_join_kind k = op->join.kind;
 	bool inner = k == TM_JOIN_INNER || k == TM_JOIN_CROSS, only_left = k == TM_JOIN_SEMI || k == TM_JOIN_ANTI;
 	struct conditions to_left = {0}, to_right = {0}, both = {0}, stay = {0};
+	if (op->streaming)
+		infer_keys(sx, op, &to_left, &to_right);
 	for (size_t i = 0; i < c->count; i++) {
 		struct tm_expr *e = c->items[i];
 		struct shift s = {sx, left};
@@ -100,6 +124,17 @@ static struct tm_op *push_join(struct sx *sx, struct tm_op *op, struct condition
 	op->inputs[0] = push(sx, op->inputs[0], &to_left);
 	op->inputs[1] = push(sx, op->inputs[1], &to_right);
 	return on_top(sx, op, &stay);
+}
+
+/* explode() drops rows without elements; so does a filter below it. */
+static void infer_elements(struct sx *sx, struct tm_expr *list, struct conditions *ret)
+{
+	struct sx_env env = {.sx = sx};
+	struct tm_expr *compared[2] = {NULL, sx_literal_int(sx, 0)}, *positive;
+	if (sx_call(&env, "size", &list, 1, 0, 0, &compared[0]) != TM_OK || sx_call(&env, ">", compared, 2, 0, 0, &positive) != TM_OK)
+		return;
+	TM_PUSH_IN(sx->arena, ret, sx_is_null(sx, list, true));
+	TM_PUSH_IN(sx->arena, ret, positive);
 }
 
 static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *c)
@@ -142,6 +177,8 @@ static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *c)
 		return op;
 	case TM_OP_GENERATE: {
 		size_t n = op->inputs[0]->schema.count;
+		if (op->streaming && !op->generate.outer && cheap(op->generate.list) && op->generate.list->kind != TM_EXPR_LITERAL)
+			infer_elements(sx, op->generate.list, &down);
 		for (size_t i = 0; i < c->count; i++)
 			if (!sx_volatile(c->items[i]) && within(c->items[i], 0, n))
 				TM_PUSH_IN(sx->arena, &down, c->items[i]);

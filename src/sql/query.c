@@ -201,6 +201,8 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 	size_t n = v->aggregates.count, columns = v->columns.count;
 	struct tm_expr **aggs = TM_NEW_N(sx->arena, struct tm_expr *, n), **keys = TM_NEW_N(sx->arena, struct tm_expr *, columns);
 	inner.columns = &io->columns;
+	if (in->streaming)
+		return sx_fail(sx, v->line, v->column, "_LEGACY_ERROR_TEMP_3102", "", "Multiple streaming aggregations are not supported: PIVOT on a stream.");
 	for (size_t i = 0; i < n; i++) {
 		TM_TRY(sx_resolve(&inner, v->aggregates.items[i], &aggs[i]));
 		if (sx_kind(aggs[i]) != SX_AGG)

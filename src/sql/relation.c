@@ -49,6 +49,8 @@ static tm_rc set_alias(struct sx *sx, struct sx_rel *rel, struct tm_str alias, c
 static tm_rc scan(struct sx *sx, const struct tm_relation *relation, bool stream, const struct ast_rel *r, struct tm_str qualifier, struct sx_rel *ret)
 {
 	struct tm_relation *copy = TM_NEW(sx->arena, struct tm_relation);
+	if (stream && sx->want_stream && !relation->streaming && tm_str_is(relation->format, "memory"))
+		return sx_fail(sx, r->line, r->column, "_LEGACY_ERROR_TEMP_1008", "", "%.*s is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.", TM_STR_ARG(relation->name));
 	*copy = *relation;
 	copy->streaming = sx->want_stream && (stream || relation->streaming);
 	if (!copy->schema.count)
@@ -446,6 +448,43 @@ static tm_rc join_using(struct sx_env *env, const struct ast_rel *r, const struc
 	return TM_OK;
 }
 
+/* LATERAL (SELECT expressions) without FROM: columns computed from the left side's. */
+static bool only_expressions(const struct ast_query *q)
+{
+	const struct ast_body *b = q->body;
+	if (b->kind != AST_SELECT || b->from || b->where || b->having || b->group.count || b->distinct || q->limit || q->offset || q->ctes.count)
+		return false;
+	for (size_t i = 0; i < b->items.count; i++)
+		if (b->items.items[i]->kind == AST_STAR)
+			return false;
+	return true;
+}
+static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
+{
+	struct sx *sx = env->sx;
+	const struct ast_exprs *items = &r->right->query->body->items;
+	struct sx_env inner = *env;
+	struct sx_rel right = {0};
+	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, items->count);
+	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, items->count);
+	inner.columns = &left->columns;
+	for (size_t i = 0; i < items->count; i++) {
+		const struct ast_expr *e = items->items[i];
+		TM_TRY(sx_resolve(&inner, e, &exprs[i]));
+		if (sx_has(exprs[i], SX_AGG) || sx_has(exprs[i], SX_GENERATOR) || sx_has(exprs[i], SX_WINDOW) || sx_has(exprs[i], SX_SUBQUERY) || sx_has(exprs[i], SX_TIME_WINDOW))
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000", "This expression is not supported in a LATERAL subquery: \"%.*s\".", TM_STR_ARG(exprs[i]->text));
+		names[i] = e->kind == AST_ALIAS ? e->names.items[0] : exprs[i]->text;
+	}
+	right.op = sx_op_append(sx, left->op, exprs, names, items->count);
+	add_columns(sx, &right, right.op, left->op->schema.count, (struct tm_str){0});
+	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
+	ret->op = right.op;
+	ret->columns = left->columns;
+	for (size_t i = 0; i < right.columns.count; i++)
+		TM_PUSH_IN(sx->arena, &ret->columns, right.columns.items[i]);
+	return TM_OK;
+}
+
 /* LATERAL (SELECT …): its correlation keys are the join's. */
 static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
 {
@@ -514,6 +553,8 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	TM_TRY(sx_relation(env, r->left, &left));
 	if (r->right->lateral && r->right->kind == AST_REL_FUNCTION)
 		return lateral_function(env, r, &left, ret);
+	if (r->right->lateral && r->right->kind == AST_REL_QUERY && !r->on && only_expressions(r->right->query))
+		return lateral_expressions(env, r, &left, ret);
 	if (r->right->lateral && r->right->kind == AST_REL_QUERY)
 		return lateral_query(env, r, &left, ret);
 	TM_TRY(sx_relation(env, r->right, &right));
@@ -571,17 +612,25 @@ static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct
 	if (us < 0)
 		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_1147", "", "Delay threshold (%.*s) should not be negative.", TM_STR_ARG(delay->text));
 	bool window = e->type->kind == TM_T_STRUCT && e->type->child_count == 2 && tm_str_is(e->type->names[1], "end");
-	if (e->type->kind != TM_T_TIMESTAMP && e->type->kind != TM_T_TIMESTAMP_NTZ && !window)
-		return sx_fail(sx, w->line, w->column, "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", "42K09", "The event time \"%.*s\" has the invalid type \"%s\", but expected \"TIMESTAMP\".", TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
+	if (e->type->kind != TM_T_TIMESTAMP && !window)
+		return sx_fail(sx, w->line, w->column, "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", "42K09", "The event time `%.*s` has the invalid type \"%s\", but expected \"TIMESTAMP\".", TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
 	size_t column = e->column;
-	if (e->kind != TM_EXPR_COLUMN || w->name.at) {
-		if (!w->name.at)
+	struct tm_str name = w->name;
+	if (!name.at && e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field)
+		name = e->args[0]->type->names[(size_t)(uintptr_t)e->bound];
+	if (e->kind != TM_EXPR_COLUMN || name.at) {
+		if (!name.at)
 			return sx_fail(sx, w->line, w->column, "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE", "42000", "The watermark clause requires an explicit name if expression is specified, but got %.*s.", TM_STR_ARG(e->text));
-		io->op = sx_op_append(sx, io->op, &e, &w->name, 1);
+		io->op = sx_op_append(sx, io->op, &e, &name, 1);
 		column = io->op->schema.count - 1;
-		TM_PUSH_IN(sx->arena, &io->columns, (struct sx_column){.name = w->name, .type = e->type, .nullable = e->nullable, .index = column});
-		if (io->columns.count > 1)
-			io->columns.items[io->columns.count - 1].qualifier = io->columns.items[0].qualifier;
+		/* It stands before the others. */
+		struct sx_columns all = {0};
+		TM_PUSH_IN(sx->arena, &all, (struct sx_column){.name = name, .type = e->type, .nullable = e->nullable, .index = column});
+		if (io->columns.count)
+			all.items[0].qualifier = io->columns.items[0].qualifier;
+		for (size_t i = 0; i < io->columns.count; i++)
+			TM_PUSH_IN(sx->arena, &all, io->columns.items[i]);
+		io->columns = all;
 	}
 	struct tm_op *op = sx_op(sx, TM_OP_WATERMARK, io->op, NULL);
 	sx_schema_copy(sx, op, io->op);

@@ -16,7 +16,7 @@ struct block {
 	struct { struct tm_expr **items; size_t count, cap; } keys;
 	bool *sets;                      /* grouping sets: set_count × keys.count, 1 = the key is in the set; NULL = plain */
 	size_t set_count;
-	struct tm_expr *having;
+	struct tm_expr *having, *qualify;
 	struct { struct tm_sort_key *items; size_t count, cap; } order;
 	struct sx_lowered_list windows;
 	struct sx_correlations correlations;
@@ -452,6 +452,8 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 	}
 	if (b->having)
 		b->having = sx_rewrite(sx, b->having, regroup, NULL, &r);
+	if (b->qualify)
+		b->qualify = sx_rewrite(sx, b->qualify, regroup, NULL, &r);
 	for (size_t i = 0; i < b->order.count; i++)
 		b->order.items[i].expr = sx_rewrite(sx, b->order.items[i].expr, regroup, NULL, &r);
 	if (r.bad_grouping)
@@ -686,7 +688,8 @@ static tm_rc export_residuals(struct block *b)
 
 tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
 {
-	struct tm_op *op = sx_op(sx, TM_OP_DEDUPLICATE, io->op, NULL);
+	/* Of a stream: grouping without functions, as Spark plans it, with an aggregation's output modes. */
+	struct tm_op *op = sx_op(sx, io->op->streaming ? TM_OP_AGGREGATE : TM_OP_DEDUPLICATE, io->op, NULL);
 	size_t n = io->op->schema.count, *columns = TM_NEW_N(sx->arena, size_t, n + 1);
 	for (size_t i = 0; i < n; i++) {
 		const struct tm_field *f = &io->op->schema.fields[i];
@@ -696,6 +699,18 @@ tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
 		columns[i] = i;
 	}
 	sx_schema_copy(sx, op, io->op);
+	if (op->kind == TM_OP_AGGREGATE) {
+		op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
+		for (size_t i = 0; i < n; i++)
+			op->aggregate.keys[i] = sx_op_column(sx, io->op, i);
+		op->aggregate.key_count = n;
+		op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, 1);
+		op->aggregate.event_time_key = -1;
+		op->line = line;
+		op->column_no = column;
+		io->op = op;
+		return TM_OK;
+	}
 	op->deduplicate.columns = columns;
 	op->deduplicate.column_count = n;
 	op->deduplicate.event_time_column = -1;
@@ -743,6 +758,8 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 	TM_TRY(resolve_items(b));
 	if (body->having)
 		TM_TRY(sx_resolve_boolean(&b->env, body->having, &b->having));
+	if (body->qualify)
+		TM_TRY(sx_resolve_boolean(&b->env, body->qualify, &b->qualify));
 	TM_TRY(resolve_order(b));
 	TM_TRY(lower_time_windows(b));
 	TM_TRY(no_outer(b));
@@ -771,12 +788,17 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 		if (b->having)
 			TM_TRY(sx_filter_expr(sx, b->having, &b->op));
 	}
-	struct tm_expr **all = TM_NEW_N(sx->arena, struct tm_expr *, b->items.count + b->order.count + 1);
+	struct tm_expr **all = TM_NEW_N(sx->arena, struct tm_expr *, b->items.count + b->order.count + 2);
+	size_t listed = b->items.count + b->order.count;
 	for (size_t i = 0; i < b->items.count; i++)
 		all[i] = b->items.items[i].expr;
 	for (size_t i = 0; i < b->order.count; i++)
 		all[b->items.count + i] = b->order.items[i].expr;
-	TM_TRY(sx_lower_windows(sx, &b->op, all, b->items.count + b->order.count));
+	if (b->qualify)
+		all[listed++] = b->qualify;
+	TM_TRY(sx_lower_windows(sx, &b->op, all, listed));
+	if (b->qualify)
+		TM_TRY(sx_filter_expr(sx, all[listed - 1], &b->op));
 	for (size_t i = 0; i < b->items.count; i++)
 		b->items.items[i].expr = all[i];
 	for (size_t i = 0; i < b->order.count; i++)

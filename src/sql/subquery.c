@@ -8,6 +8,8 @@ static tm_rc analyse(struct sx_env *env, const struct ast_expr *e, struct sx_cor
 	struct sx *sx = env->sx;
 	struct sx_env inner = {.sx = sx, .outer = env, .correlations = correlations, .ctes = env->ctes};
 	TM_TRY(sx_query(&inner, e->query, rel));
+	if (rel->op->streaming)
+		return sx_fail(sx, e->line, e->column, "INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY", "42823", "Invalid subquery: Streaming query is not allowed in subquery expression.");
 	s->op = rel->op;
 	s->value_count = rel->columns.count;
 	s->key_count = correlations->count;
