@@ -211,6 +211,8 @@ BIND(listagg)
 	if (b->arg_count > 1 && !fn_literal_null(b, 1) && !fn_literal_str(b, 1, &o->separator))
 		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"delimiter\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
 	o->separator = tm_arena_str(b->arena, o->separator);
+	o->sort = b->ordered;
+	o->descending = b->descending;
 	b->bound = o;
 	return fn_is_agg(b, &agg_listagg, binary ? &tm_type_binary : &tm_type_string, true);
 }

@@ -104,7 +104,7 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 	TM_TRY(check_count(sx, fn, at, n));
 	struct binding binding = {env, at};
 	struct tm_fn_bind b = {.arena = sx->arena, .session = sx->session, .fn = fn, .name = at->names.count ? at->names.items[at->names.count - 1] : tm_str_of(fn->name), .arg_count = n,
-			       .distinct = at->kind == AST_CALL && at->distinct, .ignore_nulls = at->ignore_nulls, .bind_lambda = bind_lambda, .analyser = &binding};
+			       .distinct = at->kind == AST_CALL && at->distinct, .ignore_nulls = at->ignore_nulls, .ordered = env->order != 0, .descending = env->order < 0, .bind_lambda = bind_lambda, .analyser = &binding};
 	b.args = TM_NEW_N(sx->arena, struct tm_fn_arg, n + 1);
 	b.cast = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
 	for (size_t i = 0; i < n; i++) {
@@ -154,6 +154,43 @@ static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
 	return rc;
 }
 
+/* percentile_disc(p) WITHIN GROUP (ORDER BY x) is percentile_disc(x, p); listagg(x) and mode() order their own values. */
+static tm_rc within_group(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *e, struct tm_expr **args, struct tm_expr **ret)
+{
+	struct sx *sx = env->sx;
+	const struct ast_order *o = &e->within.items[0];
+	struct tm_expr *order;
+	size_t n = e->args.count;
+	TM_TRY(sx_resolve(env, o->expr, &order));
+	struct tm_str direction = sx_text(sx, "%.*s %s%s", TM_STR_ARG(order->text), o->descending ? "DESC" : "ASC", o->nulls_last ? " NULLS LAST" : " NULLS FIRST"), shown = sx_text_call(sx, fn->name, args, n);
+	bool list = strcmp(fn->name, "listagg") == 0 || strcmp(fn->name, "string_agg") == 0, mode = strcmp(fn->name, "mode") == 0, percentile = strncmp(fn->name, "percentile_", 11) == 0;
+	if (e->within.count > 1 || (list && (!n || !sx_same(args[0], order))) || (!list && !mode && !percentile) || (mode && n) || (percentile && n != 1))
+		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K", "Invalid function `%s` with WITHIN GROUP: it takes one ORDER BY expression%s.", fn->name, list ? ", the values themselves" : "");
+	if (percentile) {
+		args[1] = args[0];
+		args[0] = order;
+		const struct tm_column *p = sx_value(sx, args[1]);
+		if (o->descending && p && !tm_is_null(p, 0)) {
+			struct tm_expr *pair[2] = {sx_literal_int(sx, 1), args[1]};
+			TM_TRY(sx_call(env, "-", pair, 2, e->line, e->column, &args[1]));
+		}
+		n = 2;
+	} else if (mode) {
+		args[0] = order;
+		args[1] = sx_literal_bool(sx, o->descending);
+		n = o->descending ? 2 : 1;
+	}
+	env->order = list ? (o->descending ? -1 : 1) : 0;
+	tm_rc rc = sx_bind(env, fn, e, args, n, ret);
+	env->order = 0;
+	if (rc == TM_OK) {
+		(*ret)->text = sx_text(sx, "%.*s WITHIN GROUP (ORDER BY %.*s)", TM_STR_ARG(shown), TM_STR_ARG(direction));
+		if (sx_kind(*ret) == SX_AGG)
+			((struct tm_agg *)(uintptr_t)(*ret)->bound)->text = (*ret)->text;
+	}
+	return rc;
+}
+
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
 {
 	struct sx *sx = env->sx;
@@ -189,8 +226,13 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	}
 	env->in_aggregate = was;
 	TM_TRY(rc);
+	/* datediff(HOUR, a, b) is timestampdiff's other name, and so on. */
+	static const struct { const char *name, *with_unit; } units[] = {{"datediff", "timestampdiff"}, {"date_diff", "timestampdiff"}, {"dateadd", "timestampadd"}, {"date_add", "timestampadd"}};
+	for (size_t i = 0; i < sizeof units / sizeof *units && e->args.count == 3 && e->args.items[0]->flag; i++)
+		if (strcmp(fn->name, units[i].name) == 0 && tm_fn_find(tm_str_of(units[i].with_unit)))
+			fn = tm_fn_find(tm_str_of(units[i].with_unit));
 	if (e->within.count)
-		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_FEATURE.WITHIN_GROUP", "0A000", "WITHIN GROUP (ORDER BY …) is not supported for `%s`.", fn->name);
+		return within_group(env, fn, e, args, ret);
 	return sx_bind(env, fn, e, args, e->args.count, ret);
 }
 

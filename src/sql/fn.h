@@ -20,6 +20,7 @@ struct tm_fn_bind {
 	struct tm_fn_arg *args;
 	size_t arg_count;
 	bool distinct, ignore_nulls;
+	bool ordered, descending;             /* WITHIN GROUP (ORDER BY the first argument [DESC]) */
 	/* Types a lambda argument: the function says its parameters' types, the analyser analyses the body and fills args[i].type/expr. */
 	tm_rc (*bind_lambda)(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *parameter_types, const bool *parameter_nullable, size_t n, struct tm_err *err);
 	void *analyser;                       /* of bind_lambda */

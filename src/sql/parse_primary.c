@@ -581,6 +581,28 @@ tm_rc parse_primary(struct parser *p, struct ast_expr **ret)
 			TM_TRY(parse_star(p, next));
 			e = next;
 			continue;
+		} else if (at_sign(p, 0, ":") && at_identifier(p, 1) && e->kind != AST_LITERAL) {
+			/* v:a.b[0]: a path into a variant */
+			struct tm_buf path = {0};
+			next = call_node(p, t, "variant_get");
+			TM_TRY(parse_add_arg(p, next, e));
+			tm_buf_printf(&path, "$.%.*s", TM_STR_ARG(tok(p, 1)->text));
+			p->at += 2;
+			for (;;) {
+				if (at_sign(p, 0, ".") && at_identifier(p, 1)) {
+					tm_buf_printf(&path, ".%.*s", TM_STR_ARG(tok(p, 1)->text));
+					p->at += 2;
+				} else if (at_sign(p, 0, "[") && tok(p, 1)->kind == TOK_NUMBER && at_sign(p, 2, "]")) {
+					tm_buf_printf(&path, "[%.*s]", TM_STR_ARG(tok(p, 1)->text));
+					p->at += 3;
+				} else
+					break;
+			}
+			TM_TRY(parse_add_arg(p, next, parse_string_node(p, tm_arena_str(p->arena, tm_buf_str(&path)), t)));
+			TM_TRY(parse_add_arg(p, next, parse_string_node(p, TM_STR("variant"), t)));
+			tm_buf_done(&path);
+			e = next;
+			continue;
 		} else if (at_sign(p, 0, "::"))
 			kind = AST_CAST;
 		else if (at_word(p, 0, "COLLATE") && at_identifier(p, 1)) {

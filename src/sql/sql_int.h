@@ -81,6 +81,7 @@ struct sx_env {
 	const struct ast_body *body;     /* named windows */
 	const struct sx_cte *ctes;
 	bool in_aggregate;
+	int order;                       /* of the aggregate that is bound: 1 WITHIN GROUP (ORDER BY …), -1 with DESC */
 	struct { struct tm_expr **items; size_t count, cap; } *group_keys; /* known grouping columns of grouping() */
 };
 /* One statement's analysis. */
