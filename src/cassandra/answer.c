@@ -42,10 +42,12 @@ static void exists_fields(struct tm_str what, struct tm_cass_error *e)
 void tm_cass_fail_write(struct tm_buf *out, int version, const struct tm_err *err, const struct tm_cass_request *request)
 {
 	struct tm_cass_error e = {.code = err->code ? err->code : tm_rc_cql(err->rc), .message = tm_str_of(err->what)};
+	if (tm_str_is(e.message, "Invalid value for the paging state"))
+		e.code = TM_CASS_E_PROTOCOL; /* a matter of the protocol, of which the language knows nothing */
 	e.consistency = request ? request->options.consistency : 1;
 	if (e.code == TM_CASS_E_UNAVAILABLE) {
-		e.required = e.consistency == 2 ? 2 : e.consistency == 3 ? 3 : 1;
-		e.alive = 1;
+		e.required = e.alive = 1;
+		sscanf(err->detail, "required %d alive %d", &e.required, &e.alive);
 	}
 	if (e.code == TM_CASS_E_WRITE_TIMEOUT || e.code == TM_CASS_E_WRITE_FAILURE)
 		e.write_type = TM_STR("SIMPLE");
@@ -253,7 +255,8 @@ static void result_answer(struct answering *a, const struct tm_cql_result *r, co
 		keyspace_set(c, r->keyspace);
 	body->len = 0;
 	uint8_t flags = tm_cass_prefix_write(body, c->version, a->tracing_id, r);
-	tm_cass_result_write(body, c->version, r, options);
+	bool conditional = r->column_count > 0 && tm_str_is(r->columns[0].name, "[applied]"); /* its columns depend on the outcome */
+	tm_cass_result_write(body, c->version, r, conditional ? NULL : options);
 	if (body->len > TM_LIMIT_CQL_FRAME_BYTES) {
 		refuse(a, TM_CASS_E_INVALID, "The result's %zu bytes are more than one message may hold; ask for pages", body->len);
 		return;
@@ -309,7 +312,7 @@ static void query(struct answering *a)
 {
 	struct tm_cassandra_server *s = a->conn->server;
 	if (tm_cass_text_scans(a->request.text)) {
-		scan(a, a->request.text, a->conn->keyspace, NULL);
+		scan(a, a->request.text, a->conn->keyspace, &(struct tm_cass_rows_options){.no_metadata = a->request.skip_metadata});
 		return;
 	}
 	struct tm_cql_session session = session_of(a);
@@ -317,7 +320,43 @@ static void query(struct answering *a)
 	struct tm_err err = {0};
 	struct executing x = execute_begin(a, tm_cass_text_settles(a->request.text));
 	tm_rc rc = tm_cql_query(&session, a->request.text, &a->request.options, x.batch, &s->arena, &result, &err);
-	execute_end(a, &x, rc, &err, &result, NULL);
+	struct tm_cass_rows_options rows = {.no_metadata = a->request.skip_metadata};
+	execute_end(a, &x, rc, &err, &result, &rows);
+}
+
+/* Does the statement name its table without a keyspace? By the word after FROM, INTO or UPDATE; USE always does. */
+static bool unqualified(struct tm_str text)
+{
+	struct tm_str word;
+	bool named = false, first = true;
+	while (tm_str_split(&text, ' ', &word)) {
+		if (named && word.len)
+			return tm_str_find(word, TM_STR("."), 0) == SIZE_MAX;
+		if (first && tm_str_iis(word, "USE"))
+			return true;
+		named = named || tm_str_iis(word, "FROM") || tm_str_iis(word, "INTO") || (first && tm_str_iis(word, "UPDATE"));
+		first = first && word.len == 0;
+	}
+	return false;
+}
+
+static void unqualified_warning(struct answering *a, const struct tm_cass_prepared *p, struct tm_cql_result *to)
+{
+	struct tm_arena *arena = &a->conn->server->arena;
+	struct tm_str used = a->conn->keyspace.len ? a->conn->keyspace : p->keyspace, none = TM_STR("null");
+	struct tm_buf hex = {0};
+	for (size_t i = 0; i < 16; i++)
+		tm_buf_printf(&hex, "%02x", p->id[i]);
+	used = used.len ? used : none;
+	struct tm_str statement = p->keyspace.len ? p->keyspace : none;
+	to->warnings = TM_NEW(arena, struct tm_str);
+	to->warning_count = 1;
+	*to->warnings = tm_arena_printf(arena,
+					"`USE <keyspace>` with prepared statements is considered to be an anti-pattern due to ambiguity in non-qualified table names. Please consider removing instances "
+					"of `Session#setKeyspace(<keyspace>)`, `Session#execute(\"USE <keyspace>\")` and `cluster.newSession(<keyspace>)` from your code, and always use fully "
+					"qualified table names (e.g. <keyspace>.<table>). Keyspace used: %.*s, statement keyspace: %.*s, statement id: %s",
+					TM_STR_ARG(used), TM_STR_ARG(statement), tm_buf_cstr(&hex));
+	tm_buf_done(&hex);
 }
 
 static void prepare(struct answering *a)
@@ -333,11 +372,15 @@ static void prepare(struct answering *a)
 		return;
 	}
 	struct tm_cass_prepared *p = tm_cass_prepared_add(&c->server->prepared, statement, a->request.text, session.keyspace);
+	struct tm_cql_result nudge = {0};
+	if (unqualified(a->request.text))
+		unqualified_warning(a, p, &nudge);
 	struct tm_cql_prepared_info info;
 	tm_cql_prepared_describe(p->statement, &info);
+	info.result_metadata_id = p->result_metadata_id;
 	struct tm_buf *body = &c->server->body;
 	body->len = 0;
-	uint8_t flags = tm_cass_prefix_write(body, c->version, a->tracing_id, NULL);
+	uint8_t flags = tm_cass_prefix_write(body, c->version, a->tracing_id, &nudge);
 	tm_cass_prepared_write(body, c->version, p->id, &info);
 	answer_put(a, flags, TM_CASS_RESULT, tm_buf_str(body));
 }
@@ -349,6 +392,7 @@ static struct tm_cass_prepared *prepared_of(struct answering *a, struct tm_str i
 	struct tm_cass_prepared *p = tm_cass_prepared_find(cache, id);
 	if (p) {
 		tm_cql_prepared_describe(p->statement, ret_info);
+		ret_info->result_metadata_id = p->result_metadata_id;
 		if (!ret_info->stale)
 			return p;
 		tm_cass_prepared_drop(cache, p);

@@ -77,9 +77,25 @@ void tm_cass_prepared_drop(struct tm_cass_prepared_cache *cache, struct tm_cass_
 	free(p);
 }
 
+static void metadata_id(const struct tm_cql_prepared *statement, uint8_t ret[16])
+{
+	struct tm_cql_prepared_info info;
+	struct tm_buf b = {0};
+	tm_cql_prepared_describe(statement, &info);
+	for (size_t i = 0; i < info.column_count; i++) {
+		tm_buf_str_put(&b, info.columns[i].name);
+		tm_buf_u8(&b, 0);
+		tm_cass_type_marshal(&b, info.columns[i].type);
+		tm_buf_put(&b, "\0", 2);
+	}
+	tm_cass_md5((struct tm_str[]){tm_buf_str(&b)}, 1, ret);
+	tm_buf_done(&b);
+}
+
 struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cache, struct tm_cql_prepared *statement, struct tm_str text, struct tm_str keyspace)
 {
-	const uint8_t *id = tm_cql_prepared_id(statement);
+	uint8_t id[16];
+	tm_cass_md5((struct tm_str[]){keyspace, text}, 2, id);
 	struct tm_cass_prepared *p = tm_cass_prepared_find(cache, tm_str_n((const char *)id, 16));
 	if (p)
 		tm_cass_prepared_drop(cache, p);
@@ -89,6 +105,7 @@ struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cac
 	}
 	p = tm_zalloc(sizeof *p);
 	memcpy(p->id, id, 16);
+	metadata_id(statement, p->result_metadata_id);
 	p->statement = statement;
 	p->text = tm_str_dup(text);
 	p->keyspace = tm_str_dup(keyspace);

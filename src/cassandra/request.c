@@ -77,12 +77,11 @@ static tm_rc utf8_check(struct tm_str s, struct tm_err *err)
 	return protocol_fail(err, TM_CASS_E_PROTOCOL, "Cannot decode string as UTF8: '%s'; java.nio.charset.MalformedInputException: Input length = 1", hex);
 }
 
-static tm_rc string_read(struct tm_cursor *c, struct tm_str *ret, const char *what, struct tm_err *err)
+static tm_rc string_read(struct tm_cursor *c, struct tm_str *ret, struct tm_err *err)
 {
 	uint16_t len = tm_cursor_be16(c);
-	if (c->bad)
-		return short_fail(err, what);
-	*ret = tm_cursor_take(c, len);
+	if (!c->bad)
+		*ret = tm_cursor_take(c, len);
 	if (c->bad)
 		return protocol_fail(err, TM_CASS_E_PROTOCOL, "Not enough bytes to read an UTF8 serialized string preceded by its 2 bytes length");
 	return utf8_check(*ret, err);
@@ -138,7 +137,7 @@ static tm_rc values_read(struct tm_cursor *c, struct tm_arena *arena, bool named
 	struct tm_str *names = named ? TM_NEW_N(arena, struct tm_str, count + 1) : NULL;
 	for (size_t i = 0; i < count; i++) {
 		if (named)
-			TM_TRY(string_read(c, &names[i], "names", err));
+			TM_TRY(string_read(c, &names[i], err));
 		TM_TRY(value_read(c, &values[i], err));
 	}
 	*ret = values;
@@ -194,7 +193,7 @@ static tm_rc options_read(struct tm_cursor *c, int version, struct tm_arena *are
 			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807] (got -9223372036854775808)");
 	}
 	if (flags & TM_CASS_QUERY_KEYSPACE)
-		TM_TRY(string_read(c, &o->keyspace, "keyspace", err));
+		TM_TRY(string_read(c, &o->keyspace, err));
 	if (version >= 5 && flags & TM_CASS_QUERY_NOW)
 		o->now_in_seconds = (int32_t)tm_cursor_be32(c);
 	return c->bad ? short_fail(err, "options") : TM_OK;
@@ -236,8 +235,8 @@ static tm_rc startup_read(struct tm_cursor *c, struct tm_arena *arena, struct tm
 		return short_fail(err, "options");
 	r->startup = TM_NEW_N(arena, struct tm_cass_option, count + 1);
 	for (size_t i = 0; i < count; i++) {
-		TM_TRY(string_read(c, &r->startup[i].key, "options", err));
-		TM_TRY(string_read(c, &r->startup[i].value, "options", err));
+		TM_TRY(string_read(c, &r->startup[i].key, err));
+		TM_TRY(string_read(c, &r->startup[i].value, err));
 	}
 	r->startup_count = count;
 	return TM_OK;
@@ -250,7 +249,7 @@ static tm_rc register_read(struct tm_cursor *c, struct tm_arena *arena, struct t
 		return short_fail(err, "event types");
 	r->events = TM_NEW_N(arena, struct tm_str, count + 1);
 	for (size_t i = 0; i < count; i++) {
-		TM_TRY(string_read(c, &r->events[i], "event types", err));
+		TM_TRY(string_read(c, &r->events[i], err));
 		if (!tm_str_is(r->events[i], "TOPOLOGY_CHANGE") && !tm_str_is(r->events[i], "STATUS_CHANGE") && !tm_str_is(r->events[i], "SCHEMA_CHANGE"))
 			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Invalid value '%.*s' for Type", (int)(r->events[i].len > 100 ? 100 : r->events[i].len), r->events[i].at);
 	}
@@ -265,7 +264,7 @@ static tm_rc payload_skip(struct tm_cursor *c, struct tm_err *err)
 	for (size_t i = 0; i < count && !c->bad; i++) {
 		struct tm_str key;
 		struct tm_cql_value value;
-		TM_TRY(string_read(c, &key, "custom payload", err));
+		TM_TRY(string_read(c, &key, err));
 		TM_TRY(value_read(c, &value, err));
 	}
 	return c->bad ? short_fail(err, "custom payload") : TM_OK;
@@ -295,7 +294,7 @@ tm_rc tm_cass_request_read(const struct tm_cass_envelope *e, struct tm_arena *ar
 			if (c.bad)
 				return short_fail(err, "flags");
 			if (flags & 1)
-				TM_TRY(string_read(&c, &r.keyspace, "keyspace", err));
+				TM_TRY(string_read(&c, &r.keyspace, err));
 		}
 		break;
 	case TM_CASS_EXECUTE:

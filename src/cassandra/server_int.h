@@ -52,7 +52,8 @@ struct tm_cass_committer {
 
 /* ---- prepared statements ---- */
 struct tm_cass_prepared {
-	uint8_t id[16];
+	uint8_t id[16];                 /* MD5 of keyspace and text */
+	uint8_t result_metadata_id[16]; /* MD5 of names and types: both as Cassandra makes them */
 	struct tm_cql_prepared *statement;
 	struct tm_str text, keyspace;   /* for system.prepared_statements; malloc'd */
 	bool settles;                   /* changes the schema: nothing may be in flight beside it */
@@ -71,6 +72,7 @@ void tm_cass_prepared_done(struct tm_cass_prepared_cache *cache);
 struct tm_cass_prepared *tm_cass_prepared_find(struct tm_cass_prepared_cache *cache, struct tm_str id);
 /* Takes over the statement's reference; one with the same id is replaced. */
 struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cache, struct tm_cql_prepared *statement, struct tm_str text, struct tm_str keyspace);
+void tm_cass_md5(const struct tm_str *parts, size_t count, uint8_t ret[16]);
 void tm_cass_prepared_drop(struct tm_cass_prepared_cache *cache, struct tm_cass_prepared *prepared);
 bool tm_cass_text_settles(struct tm_str text);
 

@@ -260,8 +260,8 @@ class Case:
 
     def silence(self, number, step):
         label = step.get("connection")
-        before = next((s for s in reversed(self.case["steps"][:number]) if "connection" in s or label is not None), self.case["steps"][0])
-        c = self.connection(step if label is not None else before)
+        before = step if label else next((s for s in reversed(self.case["steps"][:number]) if "connection" in s), self.case["steps"][0])
+        c = self.connection(before)
         try:
             if "closed" in step:
                 self.count(number, step, None if c.closed() else "the connection stays open")
@@ -270,7 +270,8 @@ class Case:
                 self.count(number, step, got and f"an answer: {got.content}")
         except Closed:
             self.count(number, step, "the connection was closed")
-        self.fresh.add(before.get("connection", "") if label is None else label)
+        if before.get("connection"):
+            self.fresh.add(before["connection"])
 
 
 def run(files):

@@ -1,5 +1,6 @@
 /* The codec against bytes that Cassandra 5.0 and a driver sent, and against itself. */
 #include "cassandra/protocol.h"
+#include "cassandra/server_int.h"
 #include "unit.h"
 
 static struct tm_buf unhex(const char *text)
@@ -221,5 +222,22 @@ TEST(a_result_of_every_type_reads_as_written)
 		tm_buf_done(&body);
 		tm_arena_done(&arena);
 	}
+}
+
+static void md5_is(const char *text, const char *hex)
+{
+	uint8_t id[16];
+	char got[33];
+	tm_cass_md5((struct tm_str[]){tm_str_of(text)}, 1, id);
+	for (int i = 0; i < 16; i++)
+		snprintf(got + 2 * i, 3, "%02x", id[i]);
+	CHECK_STR(tm_str_of(got), hex);
+}
+
+TEST(ids_are_those_of_cassandra)
+{
+	md5_is("", "d41d8cd98f00b204e9800998ecf8427e");
+	md5_is("SELECT v, c FROM w.t WHERE k = ? AND c > ?", "17f76844c10d62beba228d69b689b9bf");
+	md5_is("12345678901234567890123456789012345678901234567890123456789012345678901234567890", "57edf4a22be3c955ac49da2e2107b67a");
 }
 TEST_MAIN()
