@@ -99,8 +99,10 @@ static void find_parts(struct tm_query *q, struct tm_node *node)
 		TM_PUSH(&q->sources, (struct tm_query_source){.node = node, .source = tm_scan_source(node)});
 	if (node->klass == &tm_watermark_class && node->op->streaming)
 		TM_PUSH(&q->stream.watermarks, (struct tm_watermark_node){.node = node});
-	if (tm_node_stateful(node))
-		node->ordinal = q->stateful_count++;
+	if (tm_node_stateful(node)) {
+		node->ordinal = (uint32_t)q->stream.stores.count;
+		TM_PUSH(&q->stream.stores, (struct tm_state_store){0});
+	}
 	TM_PUSH(&q->nodes, node);
 }
 
@@ -126,31 +128,50 @@ static tm_rc read_record(struct tm_query *q, char tag, struct tm_arena *arena, s
 	return rc;
 }
 
-struct restoring { struct tm_query *q; struct tm_err *err; size_t prefix; };
-
-static tm_rc restore_entry(void *ctx, struct tm_str key, struct tm_str value)
+static tm_rc restore_entry(void *ctx, struct tm_str key, struct tm_str value, struct tm_err *err)
 {
-	struct restoring *r = ctx;
-	struct tm_str payload;
-	if (key.len < r->prefix + 4 || !tm_state_unseal(value, &payload))
-		return tm_fail(r->err, TM_CORRUPT, "query '%.*s': an entry of its state in the checkpoint is damaged", TM_STR_ARG(r->q->spec.name));
-	struct tm_cursor c = tm_cursor_of(tm_str_slice(key, r->prefix, key.len));
-	uint32_t id = tm_cursor_be32(&c);
-	struct tm_str rest = tm_cursor_take(&c, tm_cursor_left(&c));
-	for (size_t i = 0; i < r->q->nodes.count; i++) {
-		struct tm_node *node = r->q->nodes.items[i];
-		if (node->ordinal == id && tm_node_stateful(node))
-			return node->klass->state->restore(node, rest, payload, r->err);
-	}
-	return tm_fail(r->err, TM_CORRUPT, "query '%.*s': the checkpoint has state of an operator that the query has not", TM_STR_ARG(r->q->spec.name));
+	struct tm_node *node = ctx;
+	return node->klass->state->restore(node, key, value, err);
+}
+
+static struct tm_str state_prefix(struct tm_query *q, uint32_t ordinal, struct tm_buf *out)
+{
+	out->len = 0;
+	tm_buf_str_put(out, record_key(q, 's'));
+	tm_buf_be32(out, ordinal);
+	return tm_buf_str(out);
 }
 
 static tm_rc restore_state(struct tm_query *q, struct tm_err *err)
 {
 	struct tm_buf prefix = {0};
-	tm_buf_str_put(&prefix, record_key(q, 's'));
-	struct restoring r = {.q = q, .err = err, .prefix = prefix.len};
-	tm_rc rc = tm_store_scan_bytes(q->world->store, "stream", tm_buf_str(&prefix), restore_entry, &r, err);
+	tm_rc rc = TM_OK;
+	for (size_t i = 0; i < q->nodes.count && !rc; i++) {
+		struct tm_node *node = q->nodes.items[i];
+		if (tm_node_stateful(node))
+			rc = tm_state_store_restore(&q->stream.stores.items[node->ordinal], q->world->store, state_prefix(q, node->ordinal, &prefix), restore_entry, node, err);
+	}
+	tm_buf_done(&prefix);
+	if (rc)
+		tm_err_prefix(err, "query '%.*s': ", TM_STR_ARG(q->spec.name));
+	return rc;
+}
+
+/* Changes of all operators into the commit. */
+static tm_rc write_state(struct tm_query *q, struct tm_err *err)
+{
+	struct tm_buf prefix = {0};
+	tm_rc rc = TM_OK;
+	for (size_t i = 0; i < q->nodes.count && !rc; i++) {
+		struct tm_node *node = q->nodes.items[i];
+		if (!tm_node_stateful(node))
+			continue;
+		node->klass->state->commit(node);
+		if (q->commit)
+			rc = tm_state_store_flush(&q->stream.stores.items[node->ordinal], q->world->store, q->commit, state_prefix(q, node->ordinal, &prefix), err);
+		else
+			tm_state_store_done(&q->stream.stores.items[node->ordinal]); /* nothing is kept without a store */
+	}
 	tm_buf_done(&prefix);
 	return rc;
 }
@@ -295,7 +316,9 @@ static void drop_tree(struct tm_query *q)
 		tm_buf_done(&q->sources.items[i].to);
 	}
 	q->sources.count = q->nodes.count = q->stream.watermarks.count = 0;
-	q->stateful_count = 0;
+	for (size_t i = 0; i < q->stream.stores.count; i++)
+		tm_state_store_done(&q->stream.stores.items[i]);
+	q->stream.stores.count = 0;
 	q->stream.dead.count = 0;
 	if (q->sink) {
 		if (q->sink->klass->close)
@@ -437,7 +460,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	TM_TRY(tm_query_fault(q, TM_FAULT_ANNOUNCED, err));
 	for (size_t i = 0; i < q->sources.count; i++)
 		tm_scan_set_range(q->sources.items[i].node, tm_buf_str(&q->sources.items[i].from), tm_buf_str(&q->sources.items[i].to));
-	q->sink->commit = q->stream.commit = q->commit;
+	q->sink->commit = q->commit;
 	q->sink->batch_id = q->batch_id;
 	q->sink->replay = q->replay;
 	if (q->sink->klass->begin)
@@ -449,9 +472,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	if (q->sink->klass->finish)
 		TM_TRY(q->sink->klass->finish(q->sink, err));
 	TM_TRY(tm_query_fault(q, TM_FAULT_FINISHED, err));
-	for (size_t i = 0; i < q->nodes.count; i++)
-		if (tm_node_stateful(q->nodes.items[i]))
-			q->nodes.items[i]->klass->state->commit(q->nodes.items[i]);
+	TM_TRY(write_state(q, err));
 	move_watermark(q);
 	if (q->commit) {
 		TM_TRY(tm_dead_write(q, err));
@@ -645,7 +666,7 @@ void tm_query_free(struct tm_query *q)
 	free(q->stream.dead.items);
 	free(q->stream.reasons.items);
 	tm_buf_done(&q->stream.key);
-	tm_buf_done(&q->stream.value);
+	free(q->stream.stores.items);
 	tm_buf_done(&q->record);
 	if (q->commit)
 		tm_table_batch_free(q->commit);

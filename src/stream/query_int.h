@@ -42,7 +42,6 @@ struct tm_query {
 	int64_t watermark_ms, next_watermark_ms;
 	bool started;                        /* its start is in the store */
 	bool described;                      /* so is what its state is made of */
-	uint32_t stateful_count;
 	bool replay;                         /* the next batch was announced before a crash; its ends are in sources */
 	int64_t replay_now_us;
 	struct tm_buf record;

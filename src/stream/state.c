@@ -1,58 +1,10 @@
-/* Operators' side of a streaming query: keyed state into the commit, event times, rows that cannot be used.
- * Keys in area "stream": <query> 0x00 's' <operator's ordinal, 4 bytes big-endian> <the operator's key>. Values are sealed: version,
- * CRC-32C of the payload, payload. */
+/* Operators' side of a streaming query: keyed state, event times, rows that cannot be used. */
 #include "stream/state.h"
-#include "table/table.h"
 
-enum { SEAL_VERSION = 1, DEAD_VALUE_BYTES = 65536, DEAD_KEY_BYTES = 4096, DEAD_DETAIL_BYTES = 500 };
+enum { DEAD_VALUE_BYTES = 65536, DEAD_KEY_BYTES = 4096, DEAD_DETAIL_BYTES = 500 };
 
-void tm_state_seal(struct tm_buf *out, struct tm_str payload)
-{
-	tm_buf_u8(out, SEAL_VERSION);
-	tm_buf_le32(out, tm_crc32c(0, payload.at, payload.len));
-	tm_buf_str_put(out, payload);
-}
-
-bool tm_state_unseal(struct tm_str sealed, struct tm_str *ret_payload)
-{
-	struct tm_cursor c = tm_cursor_of(sealed);
-	uint8_t version = tm_cursor_u8(&c);
-	uint32_t crc = tm_cursor_le32(&c);
-	struct tm_str payload = tm_cursor_take(&c, tm_cursor_left(&c));
-	if (!tm_cursor_ok(&c) || version != SEAL_VERSION || tm_crc32c(0, payload.at, payload.len) != crc)
-		return false;
-	*ret_payload = payload;
-	return true;
-}
-
-static struct tm_str state_key(struct tm_node *node, struct tm_str key)
-{
-	struct tm_stream_run *s = node->run->stream;
-	s->key.len = s->prefix_len;
-	tm_buf_char(&s->key, 's');
-	tm_buf_be32(&s->key, node->ordinal);
-	tm_buf_str_put(&s->key, key);
-	return tm_buf_str(&s->key);
-}
-
-void tm_state_put(struct tm_node *node, struct tm_str key, struct tm_str value)
-{
-	struct tm_stream_run *s = node->run->stream;
-	s->state_writes++;
-	if (!s->commit)
-		return;
-	s->value.len = 0;
-	tm_state_seal(&s->value, value);
-	tm_table_batch_put_bytes(s->commit, "stream", state_key(node, key), tm_buf_str(&s->value));
-}
-
-void tm_state_delete(struct tm_node *node, struct tm_str key)
-{
-	struct tm_stream_run *s = node->run->stream;
-	s->state_writes++;
-	if (s->commit)
-		tm_table_batch_delete_bytes(s->commit, "stream", state_key(node, key));
-}
+void tm_state_put(struct tm_node *node, struct tm_str key, struct tm_str value) { tm_state_store_put(&node->run->stream->stores.items[node->ordinal], key, value); }
+void tm_state_delete(struct tm_node *node, struct tm_str key) { tm_state_store_delete(&node->run->stream->stores.items[node->ordinal], key); }
 
 /* ---- rows that cannot be used ---- */
 

@@ -4,6 +4,8 @@
 #define TM_STREAM_STATE_H
 #include "stream/exec.h"
 #include "stream/query.h"
+#include "stream/seal.h"
+#include "stream/state_store.h"
 
 /* Keyed state of a stateful operator. In memory while the query runs; what a batch changed is written when it commits. */
 struct tm_state_class {
@@ -40,11 +42,9 @@ struct tm_stream_run {
 	/* of the batch at work */
 	struct tm_arena arena;
 	struct { struct tm_dead *items; size_t count, cap; } dead;
-	struct tm_table_batch *commit;   /* while it commits */
 	struct tm_buf key;               /* prefix of this query's keys, and room to build one */
 	size_t prefix_len;
-	struct tm_buf value;
-	int64_t state_writes;
+	struct { struct tm_state_store *items; size_t count, cap; } stores; /* by a stateful operator's ordinal */
 	struct { struct tm_reason_count *items; size_t count, cap; } reasons; /* dead letters since the start */
 };
 
@@ -59,10 +59,6 @@ void tm_stream_used(const struct tm_flow *flow);
 
 /* Watermark operators report the largest event time of the batch, in order of the plan. */
 void tm_stream_event_time(struct tm_node *node, int64_t max_us);
-
-/* Stored bytes with a version and a checksum around them; open says false where they are not whole. */
-void tm_state_seal(struct tm_buf *out, struct tm_str payload);
-bool tm_state_unseal(struct tm_str sealed, struct tm_str *ret_payload);
 
 static inline bool tm_node_stateful(const struct tm_node *node)
 {

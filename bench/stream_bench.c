@@ -1,0 +1,137 @@
+/* Streaming queries over JSON bids in a topic: records per CPU-second of the query's thread.
+ * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 window dedup (default: all) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "log/log.h"
+#include "log/record.h"
+#include "sql/sql.h"
+#include "table/table.h"
+
+static const char views[] =
+	"CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'bids', startingOffsets 'earliest');\n"
+	"CREATE TEMPORARY VIEW bid AS SELECT b.* FROM (SELECT from_json(CAST(value AS STRING), 'auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, "
+	"url STRING, date_time TIMESTAMP, extra STRING') AS b FROM STREAM raw);\n";
+static const struct { const char *name, *mode, *sql; } queries[] = {
+	{"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid"},
+	{"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid"},
+	{"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0"},
+	{"q12", "update", "SELECT bidder, count(*) AS bids FROM STREAM bid GROUP BY bidder"},
+	{"q17", "update", "SELECT auction, date_trunc('DAY', date_time) AS day, count(*) AS total, count(*) FILTER (WHERE price < 10000) AS low, "
+			  "count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS middle, count(*) FILTER (WHERE price >= 1000000) AS high, "
+			  "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', date_time)"},
+	{"window", "append", "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
+			     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')"},
+	{"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS"},
+};
+
+static void fail(const struct tm_err *err)
+{
+	char text[1600];
+	fprintf(stderr, "%s\n", tm_err_render(err, (struct tm_str){0}, text, sizeof text));
+	exit(1);
+}
+
+static uint64_t seed = 42;
+static uint64_t next_random(void) { return tm_hash_u64(seed++); }
+
+static void fill_topic(struct tm_log *log, size_t records)
+{
+	static const char *const channels[] = {"Google", "Facebook", "Baidu", "Apple"};
+	struct tm_err err = {0};
+	struct tm_topic *topic;
+	if (tm_log_topic_create(log, TM_STR("bids"), 1, NULL, 0, &topic, &err))
+		fail(&err);
+	enum { PER_BATCH = 2000 };
+	static struct tm_record list[PER_BATCH];
+	static char text[PER_BATCH][320];
+	struct tm_buf bytes = {0};
+	for (size_t at = 0; at < records; at += PER_BATCH) {
+		size_t n = records - at < PER_BATCH ? records - at : PER_BATCH;
+		for (size_t i = 0; i < n; i++) {
+			uint64_t r = next_random();
+			size_t ms = (at + i) / 10;
+			int len = snprintf(text[i], sizeof text[i],
+					   "{\"auction\":%llu,\"bidder\":%llu,\"price\":%llu,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/abo/bpfd/rgs/item.htm?query=1&channel_id=%llu\","
+					   "\"date_time\":\"2026-01-01T%02zu:%02zu:%02zu.%03zuZ\",\"extra\":\"[MNM`IxtnqyhuifcxdtW_`^VJOKHVV\"}",
+					   (unsigned long long)(1000 + r % 10000), (unsigned long long)(1000 + (r >> 16) % 20000), (unsigned long long)((r >> 32) % 10000000),
+					   channels[r >> 62], (unsigned long long)(r >> 40), ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+			list[i] = (struct tm_record){.timestamp_ms = 1767225600000 + (int64_t)ms, .key_null = true, .value = {text[i], (size_t)len}};
+		}
+		struct tm_batch_build build = {.producer_id = -1, .base_sequence = -1};
+		bytes.len = 0;
+		if (tm_batch_write(&build, list, n, &bytes, &err))
+			fail(&err);
+		struct tm_log_append part = {.topic = topic, .batches = tm_buf_str(&bytes)};
+		if (tm_log_append_wait(log, &part, 1, &err))
+			fail(&err);
+	}
+	tm_buf_done(&bytes);
+	tm_topic_unref(topic);
+}
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void run(const struct tm_stream_world *world, size_t at, size_t records)
+{
+	struct tm_err err = {0};
+	struct tm_sql *sql = tm_sql_new(&(struct tm_sql_options){.world = world, .time_zone = "UTC"});
+	struct tm_buf text = {0};
+	tm_buf_printf(&text, "%sCREATE STREAMING TABLE %s USING noop OPTIONS (outputMode '%s') AS %s;", views, queries[at].name, queries[at].mode, queries[at].sql);
+	struct tm_pipeline *pipeline;
+	struct tm_query *query;
+	if (tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_buf_str(&text), false, &pipeline, &err) || tm_query_open(world, &pipeline->queries[0], &query, &err))
+		fail(&err);
+	double from = cpu_seconds();
+	int64_t wall = tm_mono_ns(tm_env_real());
+	bool ran = true;
+	while (ran)
+		if (tm_query_step(query, &ran, &err))
+			fail(&err);
+	double cpu = cpu_seconds() - from, took = (double)(tm_mono_ns(tm_env_real()) - wall) * 1e-9;
+	struct tm_arena arena;
+	tm_arena_init(&arena);
+	struct tm_query_progress p;
+	tm_query_progress(query, &arena, &p);
+	printf("%-8s %6.2f M/cpu-s  %6.2f M/s  %lld read, %lld written, %lld batches\n", queries[at].name, (double)records / cpu / 1e6, (double)records / took / 1e6,
+	       (long long)p.rows_read, (long long)p.rows_written, (long long)p.batches);
+	fflush(stdout);
+	tm_arena_done(&arena);
+	tm_query_free(query);
+	tm_sql_free(sql);
+	tm_buf_done(&text);
+}
+
+int main(int argc, char **argv)
+{
+	size_t records = argc > 1 ? (size_t)atoll(argv[1]) : 1000000;
+	struct tm_err err = {0};
+	char dir[] = "/tmp/stream_bench.XXXXXX", path[64];
+	struct tm_log *log;
+	struct tm_store *store;
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(path, sizeof path, "%s/log", dir);
+	if (tm_log_open(path, &(struct tm_log_options){0}, &log, &err))
+		fail(&err);
+	snprintf(path, sizeof path, "%s/table", dir);
+	if (tm_store_open(path, &(struct tm_store_options){0}, &store, &err))
+		fail(&err);
+	fill_topic(log, records);
+	struct tm_stream_world world = {.log = log, .store = store};
+	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+		bool wanted = argc <= 2;
+		for (int a = 2; a < argc; a++)
+			wanted = wanted || strcmp(argv[a], queries[i].name) == 0;
+		if (wanted)
+			run(&world, i, records);
+	}
+	tm_store_close(store);
+	tm_log_close(log);
+	return tm_dir_remove(dir, &err) ? 1 : 0;
+}
