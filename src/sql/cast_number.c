@@ -172,7 +172,7 @@ static tm_rc floating_decimal(struct tm_eval *ev, const struct cast_plan *p, str
 	out->i128[row] = 0;
 	if (!LIVE(row))
 		return TM_OK;
-	if (p->mode != TM_CAST_ANSI) {
+	if (p->mode != TM_CAST_ANSI || !isfinite(v)) {
 		fn_null(ev, out, row);
 		return TM_OK;
 	}

@@ -81,6 +81,10 @@ RUN(bool_ts)
 static tm_rc double_ts(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t i, double v, struct tm_column *out)
 {
 	double us = v * 1e6;
+	if (isfinite(us) && p->mode == TM_CAST_ANSI && (us >= 9223372036854775807.0 || us < -9223372036854775808.0)) {
+		out->i64[i] = 0;
+		return LIVE(i) ? cast_overflow(ev, p, in, i) : TM_OK;
+	}
 	if (isfinite(us)) {
 		out->i64[i] = us >= 9223372036854775807.0 ? INT64_MAX : us <= -9223372036854775808.0 ? INT64_MIN : (int64_t)us;
 		return TM_OK;

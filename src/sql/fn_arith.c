@@ -301,13 +301,13 @@ static tm_rc numeric_operands(struct tm_fn_bind *b, enum fn_arith_op op, struct 
 			return operands_wrong(b, op == FN_IDIV ? "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\")" : "\"NUMERIC\"", l, err);
 		return operands_differ(b, err);
 	}
-	if (op == FN_DIV && (b->args[0].type->kind == TM_T_NULL || b->args[1].type->kind == TM_T_NULL))
+	if (op == FN_DIV && b->args[0].type->kind == TM_T_NULL)
 		b->cast[0] = b->cast[1] = l = r = &tm_type_double;
 	bool floating = l->kind == TM_T_FLOAT || l->kind == TM_T_DOUBLE || r->kind == TM_T_FLOAT || r->kind == TM_T_DOUBLE;
 	bool decimal = l->kind == TM_T_DECIMAL || r->kind == TM_T_DECIMAL;
 	const struct tm_type *to;
 	if (op == FN_IDIV && floating)
-		return tm_type_same(b->args[0].type, b->args[1].type)
+		return tm_type_same(b->args[0].type, b->args[1].type) || decimal
 			       ? operands_wrong(b, "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\")", l, err)
 			       : operands_differ(b, err);
 	if (decimal && !floating) {
