@@ -215,7 +215,9 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	bool aggregate = fn->kind == TM_FN_AGGREGATE, was = env->in_aggregate;
 	size_t n = e->args.count + e->within.count;
 	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
-	env->in_aggregate = was || aggregate;
+	/* Of a window function the arguments may hold aggregates: sum(sum(x)) OVER (…). */
+	env->in_aggregate = was || (aggregate && !env->window_call);
+	env->window_call = false;
 	tm_rc rc = TM_OK;
 	for (size_t i = 0; i < e->args.count && rc == TM_OK; i++) {
 		const struct ast_expr *arg = e->args.items[i];
@@ -391,7 +393,9 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 		struct ast_expr plain = *e;
 		plain.over = NULL;
 		struct tm_expr *agg;
+		env->window_call = true;
 		TM_TRY(sx_resolve_call(env, &plain, &agg));
+		env->window_call = false;
 		if (sx_kind(agg) != SX_AGG)
 			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_EXPR_FOR_WINDOW", "42P20", "Expression \"%.*s\" not supported within a window function.", TM_STR_ARG(agg->text));
 		struct tm_agg *copy = TM_NEW(sx->arena, struct tm_agg);

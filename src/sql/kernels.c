@@ -369,12 +369,18 @@ const struct tm_kernel sx_kernel_window_time = {.name = "window_time", .eval = e
 /* ---- the value of a scalar subquery: an aggregate that takes one row ---- */
 struct single { int64_t rows; char *bytes; size_t len; };
 
-static tm_rc single_update(struct tm_eval *ev, __attribute__((unused)) const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc too_many_rows(struct tm_eval *ev, const struct tm_agg *agg)
+{
+	tm_rc rc = tm_fail_class(ev->err, TM_DATA, "SCALAR_SUBQUERY_TOO_MANY_ROWS", "21000", "More than one row returned by a subquery used as an expression.");
+	tm_err_at(ev->err, NULL, agg->line, agg->column_no);
+	return rc;
+}
+static tm_rc single_update(struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct single *s = states[i];
 		if (s->rows++)
-			return tm_fail_class(ev->err, TM_DATA, "SCALAR_SUBQUERY_TOO_MANY_ROWS", "21000", "More than one row returned by a subquery used as an expression.");
+			return too_many_rows(ev, agg);
 		struct tm_buf b = {0};
 		if (tm_is_null(&args[0], i))
 			continue;
@@ -384,12 +390,12 @@ static tm_rc single_update(struct tm_eval *ev, __attribute__((unused)) const str
 	}
 	return TM_OK;
 }
-static tm_rc single_merge(struct tm_eval *ev, __attribute__((unused)) const struct tm_agg *agg, void *into, const void *from)
+static tm_rc single_merge(struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from)
 {
 	struct single *a = into;
 	const struct single *b = from;
 	if (a->rows && b->rows)
-		return tm_fail_class(ev->err, TM_DATA, "SCALAR_SUBQUERY_TOO_MANY_ROWS", "21000", "More than one row returned by a subquery used as an expression.");
+		return too_many_rows(ev, agg);
 	if (b->rows) {
 		a->rows = b->rows;
 		a->len = b->len;

@@ -621,7 +621,9 @@ tm_rc parse_primary(struct parser *p, struct ast_expr **ret)
 		TM_TRY(parse_add_arg(p, next, e));
 		p->at++;
 		if (kind == AST_INDEX) {
+			TM_TRY(parse_deeper(p));
 			TM_TRY(parse_value(p, 1, &index));
+			p->depth--;
 			TM_TRY(parse_add_arg(p, next, index));
 			TM_TRY(parse_want_sign(p, "]"));
 		} else if (kind == AST_FIELD) {

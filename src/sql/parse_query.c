@@ -106,7 +106,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 		r = rel_node(p, AST_REL_QUERY);
 		bool inner_query = at_query(p, 1);
 		/* "((" is a nested query or a nested join: what stands first inside decides. */
-		for (size_t i = 1; !inner_query && at_sign(p, i, "("); i++)
+		for (size_t i = 1; !inner_query && i < TM_LIMIT_SQL_NESTING && at_sign(p, i, "("); i++)
 			inner_query = at_query(p, i + 1);
 		p->at++;
 		if (inner_query) {

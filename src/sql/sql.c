@@ -358,6 +358,8 @@ bool tm_sql_split(struct tm_str *rest, struct tm_str *ret_statement)
 {
 	struct tm_str s = *rest;
 	while (s.len) {
+		while (s.len && (unsigned char)s.at[0] <= ' ')
+			s = tm_str_slice(s, 1, s.len);
 		size_t i = 0;
 		bool content = false;
 		while (i < s.len && s.at[i] != ';') {

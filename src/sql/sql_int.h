@@ -80,7 +80,7 @@ struct sx_env {
 	bool used_outer;
 	const struct ast_body *body;     /* named windows */
 	const struct sx_cte *ctes;
-	bool in_aggregate;
+	bool in_aggregate, window_call;
 	int order;                       /* of the aggregate that is bound: 1 WITHIN GROUP (ORDER BY …), -1 with DESC */
 	struct { struct tm_expr **items; size_t count, cap; } *group_keys; /* known grouping columns of grouping() */
 };

@@ -1,0 +1,55 @@
+/* tests/sql/NAME.sql: every statement's answer is a line of NAME.out, as `tidemill sql --json` prints it. GOLDEN=write in the
+ * environment writes the .out files anew; then read the difference. */
+#include "unit.h"
+#include "sql/sql.h"
+
+static bool run_file(const char *name)
+{
+	const struct tm_env *env = tm_env_real();
+	char path[600];
+	struct tm_buf text = {0}, want = {0}, got = {0};
+	struct tm_err err = {0};
+	struct tm_sql_options options = {.time_zone = "UTC"};
+	struct tm_sql *sql = tm_sql_new(&options);
+	snprintf(path, sizeof path, "%s/tests/sql/%s", TM_SOURCE_DIR, name);
+	CHECK_OK(tm_file_read(env, path, 1 << 20, &text, &err), err);
+	struct tm_str rest = tm_buf_str(&text), statement;
+	while (tm_sql_split(&rest, &statement)) {
+		struct tm_err one = {0};
+		tm_rc rc = tm_sql_run_json(sql, statement, &got, &one);
+		(void)rc;
+		tm_buf_char(&got, '\n');
+	}
+	tm_sql_free(sql);
+	memcpy(strrchr(path, '.'), ".out", 5);
+	const char *mode = getenv("GOLDEN");
+	if (mode && strcmp(mode, "write") == 0)
+		CHECK_OK(tm_file_replace(env, path, tm_buf_str(&got), &err), err);
+	CHECK_OK(tm_file_read(env, path, 1 << 20, &want, &err), err);
+	bool same = tm_str_eq(tm_buf_str(&got), tm_buf_str(&want));
+	struct tm_str g = tm_buf_str(&got), w = tm_buf_str(&want), gl, wl;
+	for (int line = 1; !same && tm_str_split(&g, '\n', &gl) && tm_str_split(&w, '\n', &wl); line++)
+		if (!tm_str_eq(gl, wl)) {
+			fprintf(stderr, "%s: answer %d\n  is   %.*s\n  not  %.*s\n", name, line, TM_STR_ARG(gl), TM_STR_ARG(wl));
+			break;
+		}
+	tm_buf_done(&text);
+	tm_buf_done(&want);
+	tm_buf_done(&got);
+	return same;
+}
+
+TEST(golden_files)
+{
+	char **names, dir[512];
+	size_t count, wrong = 0;
+	struct tm_err err = {0};
+	snprintf(dir, sizeof dir, "%s/tests/sql", TM_SOURCE_DIR);
+	CHECK_OK(tm_dir_list(dir, ".sql", &names, &count, &err), err);
+	CHECK(count >= 5);
+	for (size_t i = 0; i < count; i++)
+		wrong += !run_file(names[i]);
+	tm_dir_list_free(names, count);
+	CHECK_INT(wrong, 0);
+}
+TEST_MAIN()
