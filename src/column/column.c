@@ -84,6 +84,8 @@ void tm_column_flatten(struct tm_column *c, struct tm_arena *arena)
 				to[i] = from[index[i]]; \
 	} while (0)
 
+_Static_assert(sizeof(struct tm_str) == 16 && sizeof(struct tm_interval) == 16, "wide values are 16 bytes");
+
 static void take_data(struct tm_column *ret, const struct tm_column *c, const uint32_t *index, size_t n, bool holes)
 {
 	switch (tm_type_width(c->type)) {
@@ -93,7 +95,6 @@ static void take_data(struct tm_column *ret, const struct tm_column *c, const ui
 	case 4: TAKE_FIXED(uint32_t); break;
 	case 8: TAKE_FIXED(uint64_t); break;
 	default:
-		_Static_assert(sizeof(struct tm_str) == 16 && sizeof(struct tm_interval) == 16, "wide values are 16 bytes");
 		TAKE_FIXED(struct tm_str);
 	}
 }
