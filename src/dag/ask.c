@@ -16,7 +16,7 @@ static int64_t run_of(struct tm_dag *d, const struct work *w, const json_t *q)
 		return w->run_id;
 	if (!run_id)
 		run_id = json_string_value(json_object_get(w->run_json, "run_id"));
-	return tm_store_int(d->store, -1, "SELECT id FROM run WHERE dag_id=? AND run_id=?", "ss", dag_id ? dag_id : w->dag_id, run_id);
+	return tm_dag_store_int(d->store, -1, "SELECT id FROM run WHERE dag_id=? AND run_id=?", "ss", dag_id ? dag_id : w->dag_id, run_id);
 }
 
 static json_t *xcom_push(struct tm_dag *d, const struct work *w, const json_t *q)
@@ -24,14 +24,14 @@ static json_t *xcom_push(struct tm_dag *d, const struct work *w, const json_t *q
 	const char *key = text_of(q, "key");
 	if (!key)
 		return wrong("an XCom needs a key");
-	tm_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", w->run_id, w->task_id, (int64_t)w->map_index, key, json_object_get(q, "value"));
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", w->run_id, w->task_id, (int64_t)w->map_index, key, json_object_get(q, "value"));
 	return json_true();
 }
 
 static void xcom_rows(struct tm_dag *d, int64_t run, const char *task_id, const char *key, json_t *out)
 {
-	json_t *rows = task_id ? tm_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? AND task_id=? ORDER BY map_index", "iss", run, key, task_id)
-			       : tm_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? ORDER BY task_id, map_index", "is", run, key);
+	json_t *rows = task_id ? tm_dag_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? AND task_id=? ORDER BY map_index", "iss", run, key, task_id)
+			       : tm_dag_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? ORDER BY task_id, map_index", "is", run, key);
 	json_t *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
@@ -62,7 +62,7 @@ static json_t *xcom_pull(struct tm_dag *d, const struct work *w, const json_t *q
 		return out;
 	/* Nothing in this run: the newest earlier run that has it. */
 	const char *one = json_is_array(ids) ? json_string_value(json_array_get(ids, 0)) : json_string_value(ids);
-	run = tm_store_int(d->store, -1,
+	run = tm_dag_store_int(d->store, -1,
 		"SELECT r.id FROM run r JOIN xcom x ON x.run = r.id WHERE r.dag_id=? AND x.task_id=? AND x.key=? AND r.logical_us <= (SELECT logical_us FROM run WHERE id=?)"
 		" ORDER BY r.logical_us DESC LIMIT 1",
 		"sssi", dag_id ? dag_id : w->dag_id, one, key, w->run_id);
@@ -74,7 +74,7 @@ static json_t *xcom_pull(struct tm_dag *d, const struct work *w, const json_t *q
 static json_t *variable_get(struct tm_dag *d, const struct work *w, const json_t *q)
 {
 	(void)w;
-	json_t *rows = tm_store_rows(d->store, "SELECT value FROM variable WHERE key=?", "s", text_of(q, "key"));
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM variable WHERE key=?", "s", text_of(q, "key"));
 	json_t *v = json_array_size(rows) ? json_incref(json_object_get(json_array_get(rows, 0), "value")) : json_null();
 	json_decref(rows);
 	return v;
@@ -84,13 +84,13 @@ static json_t *variable_set(struct tm_dag *d, const struct work *w, const json_t
 	(void)w;
 	if (!text_of(q, "key") || !text_of(q, "value"))
 		return wrong("a Variable needs a key and a value");
-	tm_store_exec(d->store, "INSERT OR REPLACE INTO variable VALUES (?,?)", "ss", text_of(q, "key"), text_of(q, "value"));
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO variable VALUES (?,?)", "ss", text_of(q, "key"), text_of(q, "value"));
 	return json_true();
 }
 static json_t *variable_delete(struct tm_dag *d, const struct work *w, const json_t *q)
 {
 	(void)w;
-	tm_store_exec(d->store, "DELETE FROM variable WHERE key=?", "s", text_of(q, "key"));
+	tm_dag_store_exec(d->store, "DELETE FROM variable WHERE key=?", "s", text_of(q, "key"));
 	return json_true();
 }
 
@@ -115,7 +115,7 @@ static void iso_run(json_t *row)
 static json_t *prev_success(struct tm_dag *d, const struct work *w, const json_t *q)
 {
 	(void)q;
-	json_t *rows = tm_store_rows(d->store,
+	json_t *rows = tm_dag_store_rows(d->store,
 		"SELECT p.* FROM run p, run me WHERE me.id=? AND p.dag_id = me.dag_id AND p.state='success' AND p.logical_us < me.logical_us ORDER BY p.logical_us DESC LIMIT 1", "i", w->run_id);
 	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
 	if (json_is_object(row))
@@ -129,8 +129,8 @@ static json_t *run_get(struct tm_dag *d, const struct work *w, const json_t *q)
 	int64_t logical;
 	const char *at = text_of(q, "logical_date"), *dag_id = text_of(q, "dag_id");
 	json_t *rows = at && tm_iso_parse(tm_str_of(at), &logical)
-			       ? tm_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical)
-			       : tm_store_rows(d->store, "SELECT * FROM run WHERE id=?", "i", run_of(d, w, q));
+			       ? tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical)
+			       : tm_dag_store_rows(d->store, "SELECT * FROM run WHERE id=?", "i", run_of(d, w, q));
 	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
 	if (json_is_object(row))
 		iso_run(row);
@@ -149,12 +149,12 @@ static json_t *task_states(struct tm_dag *d, const struct work *w, const json_t 
 		int64_t logical;
 		if (!json_is_string(at) || !tm_iso_parse(tm_str_of(json_string_value(at)), &logical))
 			continue;
-		json_t *run = tm_store_rows(d->store, "SELECT id, run_id, state FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical), *row;
+		json_t *run = tm_dag_store_rows(d->store, "SELECT id, run_id, state FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical), *row;
 		size_t k;
 		json_array_foreach(run, k, row)
 		{
 			json_object_set_new(row, "tasks",
-				tm_store_rows(d->store, "SELECT task_id, map_index, state FROM ti WHERE run=?", "i", (int64_t)json_integer_value(json_object_get(row, "id"))));
+				tm_dag_store_rows(d->store, "SELECT task_id, map_index, state FROM ti WHERE run=?", "i", (int64_t)json_integer_value(json_object_get(row, "id"))));
 			json_array_append(out, row);
 		}
 		json_decref(run);

@@ -72,7 +72,7 @@ static void pause_dag(void *ctx)
 		return;
 	}
 	e->paused = c->flag;
-	tm_store_exec(c->d->store, "UPDATE dag SET paused=? WHERE dag_id=?", "is", (int64_t)c->flag, c->dag_id);
+	tm_dag_store_exec(c->d->store, "UPDATE dag SET paused=? WHERE dag_id=?", "is", (int64_t)c->flag, c->dag_id);
 	tm_dag_schedule_next(c->d, e);
 	tm_dag_event_add(c->d, TM_DAG_EVENT_RUN, c->dag_id, "", "", c->flag ? "paused" : "unpaused", -1, 0);
 	c->d->touched = true;
@@ -103,7 +103,7 @@ static void mark_downstream(const struct dag_def *def, int task, bool *chosen)
 /* A run that has ended goes on: it is read back and bound like one found after a restart. */
 static struct run *revive(struct tm_dag *d, struct dag_entry *e, const char *run_id)
 {
-	json_t *rows = tm_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id), *row = json_array_get(rows, 0);
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id), *row = json_array_get(rows, 0);
 	struct run *r = NULL;
 	if (row) {
 #define AT(name) (json_is_integer(json_object_get(row, name)) ? json_integer_value(json_object_get(row, name)) : TM_DAG_NEVER)
@@ -119,7 +119,7 @@ static struct run *revive(struct tm_dag *d, struct dag_entry *e, const char *run
 			e->runs = tm_realloc(e->runs, e->run_cap * sizeof *e->runs);
 		}
 		e->runs[e->run_count++] = r;
-		tm_store_exec(d->store, "UPDATE run SET state='running', end_us=NULL WHERE id=?", "i", r->id);
+		tm_dag_store_exec(d->store, "UPDATE run SET state='running', end_us=NULL WHERE id=?", "i", r->id);
 		tm_dag_run_bind(d, r);
 		tm_dag_event_add(d, TM_DAG_EVENT_RUN, e->dag_id, run_id, "", "running", -1, 0);
 	}
@@ -143,10 +143,10 @@ static void clear_task(struct tm_dag *d, struct run *r, int task, bool only_fail
 		ti->start_us = ti->end_us = ti->next_us = ti->first_us = TM_DAG_NEVER;
 		tm_dag_ti_set(d, r, task, ti, TM_DAG_NONE, NULL);
 	}
-	tm_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND ?=0", "isi", r->id, t->task_id, (int64_t)only_failed);
+	tm_dag_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND ?=0", "isi", r->id, t->task_id, (int64_t)only_failed);
 	if (t->expand && !only_failed && s->expanded) {
 		/* What it maps over may have changed. */
-		tm_store_exec(d->store, "DELETE FROM ti WHERE run=? AND task_id=?", "is", r->id, t->task_id);
+		tm_dag_store_exec(d->store, "DELETE FROM ti WHERE run=? AND task_id=?", "is", r->id, t->task_id);
 		s->items[0].map_index = -1;
 		s->count = 1;
 		s->expanded = false;
@@ -242,7 +242,7 @@ static void pool_set(void *ctx)
 {
 	struct command *c = ctx;
 	json_object_set_new(c->d->pools, c->text, json_integer(c->number));
-	tm_store_exec(c->d->store, "INSERT OR REPLACE INTO pool VALUES (?,?)", "si", c->text, (int64_t)c->number);
+	tm_dag_store_exec(c->d->store, "INSERT OR REPLACE INTO pool VALUES (?,?)", "si", c->text, (int64_t)c->number);
 	c->d->touched = true;
 }
 tm_rc tm_dag_pool_set(struct tm_dag *d, const char *name, int slots, struct tm_err *err)
@@ -254,9 +254,9 @@ static void variable_set(void *ctx)
 {
 	struct command *c = ctx;
 	if (c->text)
-		tm_store_exec(c->d->store, "INSERT OR REPLACE INTO variable VALUES (?,?)", "ss", c->dag_id, c->text);
+		tm_dag_store_exec(c->d->store, "INSERT OR REPLACE INTO variable VALUES (?,?)", "ss", c->dag_id, c->text);
 	else
-		tm_store_exec(c->d->store, "DELETE FROM variable WHERE key=?", "s", c->dag_id);
+		tm_dag_store_exec(c->d->store, "DELETE FROM variable WHERE key=?", "s", c->dag_id);
 }
 tm_rc tm_dag_variable_set(struct tm_dag *d, const char *key, const char *value, struct tm_err *err)
 {

@@ -183,17 +183,17 @@ struct tm_dag {
 };
 
 /* ---- store.c ---- */
-tm_rc tm_store_open(const char *path, struct store **ret, struct tm_err *err) TM_CHECKED;
-void tm_store_close(struct store *s);
-bool tm_store_dirty(const struct store *s);
-tm_rc tm_store_commit(struct store *s, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_store_open(const char *path, struct store **ret, struct tm_err *err) TM_CHECKED;
+void tm_dag_store_close(struct store *s);
+bool tm_dag_store_dirty(const struct store *s);
+tm_rc tm_dag_store_commit(struct store *s, struct tm_err *err) TM_CHECKED;
 /* A statement of one row or none. types of values: i int64, s text, j json (NULL = SQL NULL), n int64 where NEVER is NULL. Never fails
  * but for the disk: the error is kept and comes out of the commit. */
-void tm_store_exec(struct store *s, const char *sql, const char *types, ...);
+void tm_dag_store_exec(struct store *s, const char *sql, const char *types, ...);
 /* Rows as JSON: an array of objects by column name. */
-json_t *tm_store_rows(struct store *s, const char *sql, const char *types, ...);
-int64_t tm_store_int(struct store *s, int64_t otherwise, const char *sql, const char *types, ...);
-int64_t tm_store_last_id(struct store *s);
+json_t *tm_dag_store_rows(struct store *s, const char *sql, const char *types, ...);
+int64_t tm_dag_store_int(struct store *s, int64_t otherwise, const char *sql, const char *types, ...);
+int64_t tm_dag_store_last_id(struct store *s);
 
 /* ---- sched.c: on the loop ---- */
 int64_t tm_dag_now(const struct tm_dag *d);

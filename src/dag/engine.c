@@ -76,15 +76,15 @@ static void finish_turn(struct tm_dag *d)
 	for (int rounds = 0; rounds < 1000; rounds++) {
 		if (d->touched)
 			tm_dag_turn(d);
-		if (tm_store_dirty(d->store)) {
+		if (tm_dag_store_dirty(d->store)) {
 			struct tm_err err = {0};
-			if (tm_store_commit(d->store, &err) != TM_OK) {
+			if (tm_dag_store_commit(d->store, &err) != TM_OK) {
 				start_over(d, &err);
 				continue;
 			}
 		}
 		tm_dag_starts_flush(d);
-		if (!d->touched && !tm_store_dirty(d->store))
+		if (!d->touched && !tm_dag_store_dirty(d->store))
 			break;
 	}
 	tell(d);
@@ -177,13 +177,13 @@ static void on_wake(uv_async_t *a)
 static void on_prepare(uv_prepare_t *p)
 {
 	struct tm_dag *d = p->data;
-	if (d->touched || d->events.count || tm_store_dirty(d->store) || d->timers.count)
+	if (d->touched || d->events.count || tm_dag_store_dirty(d->store) || d->timers.count)
 		finish_turn(d);
 }
 static void on_check(uv_check_t *c)
 {
 	struct tm_dag *d = c->data;
-	if (d->touched || d->events.count || tm_store_dirty(d->store))
+	if (d->touched || d->events.count || tm_dag_store_dirty(d->store))
 		finish_turn(d);
 }
 
@@ -198,7 +198,7 @@ static void *engine_thread(void *arg)
 /* ---- open, close ---- */
 static void load_pools(struct tm_dag *d)
 {
-	json_t *rows = tm_store_rows(d->store, "SELECT name, slots FROM pool", ""), *row;
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT name, slots FROM pool", ""), *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
 		json_object_set(d->pools, json_string_value(json_object_get(row, "name")), json_object_get(row, "slots"));
@@ -230,12 +230,12 @@ tm_rc tm_dag_open(const struct tm_dag_options *options, struct tm_dag **ret, str
 	d->journal_path = tm_strdup(tm_buf_cstr(&path));
 	path.len = 0;
 	tm_buf_printf(&path, "%s/dag.db", d->data_dir);
-	TM_TRY_GOTO(rc, failed, tm_store_open(tm_buf_cstr(&path), &d->store, err));
+	TM_TRY_GOTO(rc, failed, tm_dag_store_open(tm_buf_cstr(&path), &d->store, err));
 	tm_spawn_sweep(d->data_dir);
 	d->due_cutoff_us = tm_dag_now(d);
 	load_pools(d);
 	tm_dag_recover(d);
-	TM_TRY_GOTO(rc, failed, tm_store_commit(d->store, err));
+	TM_TRY_GOTO(rc, failed, tm_dag_store_commit(d->store, err));
 	int fd = d->env->ops->open(d->env, d->journal_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		rc = tm_fail_errno(err, -fd, "%s", d->journal_path);
@@ -260,7 +260,7 @@ failed_loop:
 	uv_loop_close(&d->loop);
 failed:
 	tm_buf_done(&path);
-	tm_store_close(d->store);
+	tm_dag_store_close(d->store);
 	json_decref(d->files);
 	json_decref(d->pools);
 	free(d->data_dir);
@@ -311,9 +311,9 @@ void tm_dag_close(struct tm_dag *d)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
 	struct tm_err err = {0};
-	if (tm_store_commit(d->store, &err) != TM_OK)
+	if (tm_dag_store_commit(d->store, &err) != TM_OK)
 		tm_say_err("dag", &err);
-	tm_store_close(d->store);
+	tm_dag_store_close(d->store);
 	for (size_t i = 0; i < d->dags.count; i++) {
 		struct dag_entry *e = d->dags.items[i];
 		for (size_t k = 0; k < e->run_count; k++)
@@ -372,7 +372,7 @@ static void dag_gone(struct tm_dag *d, struct dag_entry *e)
 
 static void read_last(struct tm_dag *d, struct dag_entry *e)
 {
-	json_t *rows = tm_store_rows(d->store,
+	json_t *rows = tm_dag_store_rows(d->store,
 		"SELECT logical_us, interval_start_us, interval_end_us, run_after_us FROM run WHERE dag_id=? AND run_type='scheduled' ORDER BY logical_us DESC LIMIT 1", "s", e->dag_id);
 	json_t *row = json_array_get(rows, 0);
 	e->has_last = row != NULL;
@@ -386,12 +386,12 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 {
 	struct dag_entry *e = tm_dag_entry(d, def->dag_id, true);
 	struct dag_def *old = e->def;
-	bool known = tm_store_int(d->store, 0, "SELECT count(*) FROM dag WHERE dag_id=?", "s", def->dag_id);
+	bool known = tm_dag_store_int(d->store, 0, "SELECT count(*) FROM dag WHERE dag_id=?", "s", def->dag_id);
 	if (!known)
 		e->paused = json_is_true(json_object_get(def->json, "is_paused_upon_creation"));
 	e->def = def;
 	e->stalled = false;
-	tm_store_exec(d->store, "INSERT INTO dag (dag_id, paused, file, definition) VALUES (?,?,?,?) ON CONFLICT (dag_id) DO UPDATE SET file=excluded.file, definition=excluded.definition",
+	tm_dag_store_exec(d->store, "INSERT INTO dag (dag_id, paused, file, definition) VALUES (?,?,?,?) ON CONFLICT (dag_id) DO UPDATE SET file=excluded.file, definition=excluded.definition",
 		"sisj", def->dag_id, (int64_t)e->paused, def->file, def->json);
 	read_last(d, e);
 	for (size_t k = 0; k < e->run_count; k++)

@@ -55,7 +55,7 @@ static json_t *dag_summary(struct tm_dag *d, const struct dag_entry *e)
 			json_object_set(o, copied[i], json_object_get(j, copied[i]));
 	json_object_set_new(o, "next_run_after", tm_dag_iso(e->has_next && !e->paused ? e->next.run_after_us : TM_DAG_NEVER));
 	json_object_set_new(o, "next_logical_date", tm_dag_iso(e->has_next && !e->paused ? e->next.logical_us : TM_DAG_NEVER));
-	json_t *runs = tm_store_rows(d->store, "SELECT run_id, state, run_type, logical_us, start_us, end_us FROM run WHERE dag_id=? ORDER BY id DESC LIMIT 1", "s", e->dag_id);
+	json_t *runs = tm_dag_store_rows(d->store, "SELECT run_id, state, run_type, logical_us, start_us, end_us FROM run WHERE dag_id=? ORDER BY id DESC LIMIT 1", "s", e->dag_id);
 	json_t *last = json_array_get(runs, 0);
 	if (last)
 		iso_columns(last);
@@ -63,7 +63,7 @@ static json_t *dag_summary(struct tm_dag *d, const struct dag_entry *e)
 	if (!last)
 		json_object_set_new(o, "last_run", json_null());
 	json_decref(runs);
-	json_t *counts = tm_store_rows(d->store, "SELECT state, count(*) AS n FROM run WHERE dag_id=? GROUP BY state", "s", e->dag_id), *row, *states = json_object();
+	json_t *counts = tm_dag_store_rows(d->store, "SELECT state, count(*) AS n FROM run WHERE dag_id=? GROUP BY state", "s", e->dag_id), *row, *states = json_object();
 	size_t i;
 	json_array_foreach(counts, i, row)
 		json_object_set(states, json_string_value(json_object_get(row, "state")), json_object_get(row, "n"));
@@ -138,8 +138,8 @@ static void runs(void *ctx)
 {
 	struct question *q = ctx;
 	int64_t limit = q->limit > 0 ? q->limit : 100, offset = q->offset > 0 ? q->offset : 0;
-	json_t *rows = q->dag_id ? tm_store_rows(q->d->store, "SELECT * FROM run WHERE dag_id=? ORDER BY id DESC LIMIT ? OFFSET ?", "sii", q->dag_id, limit, offset)
-				 : tm_store_rows(q->d->store, "SELECT * FROM run ORDER BY id DESC LIMIT ? OFFSET ?", "ii", limit, offset);
+	json_t *rows = q->dag_id ? tm_dag_store_rows(q->d->store, "SELECT * FROM run WHERE dag_id=? ORDER BY id DESC LIMIT ? OFFSET ?", "sii", q->dag_id, limit, offset)
+				 : tm_dag_store_rows(q->d->store, "SELECT * FROM run ORDER BY id DESC LIMIT ? OFFSET ?", "ii", limit, offset);
 	json_t *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
@@ -156,7 +156,7 @@ tm_rc tm_dag_runs_json(struct tm_dag *d, const char *dag_id, int limit, int offs
 
 static int64_t run_or_fail(struct question *q)
 {
-	int64_t id = tm_store_int(q->d->store, -1, "SELECT id FROM run WHERE dag_id=? AND run_id=?", "ss", q->dag_id, q->run_id);
+	int64_t id = tm_dag_store_int(q->d->store, -1, "SELECT id FROM run WHERE dag_id=? AND run_id=?", "ss", q->dag_id, q->run_id);
 	if (id < 0)
 		q->rc = tm_fail(q->err, TM_NOT_FOUND, "DAG '%s' has no run '%s'", q->dag_id, q->run_id);
 	return id;
@@ -165,7 +165,7 @@ static int64_t run_or_fail(struct question *q)
 /* Rows of instances, and of tasks that have none yet: those in memory know more than the disk (scheduled), the definition the rest. */
 static json_t *instances(struct tm_dag *d, int64_t id, const char *dag_id)
 {
-	json_t *rows = tm_store_rows(d->store, "SELECT * FROM ti WHERE run=? ORDER BY start_us IS NULL, start_us, task_id, map_index", "i", id), *row, *seen = json_object();
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT * FROM ti WHERE run=? ORDER BY start_us IS NULL, start_us, task_id, map_index", "i", id), *row, *seen = json_object();
 	size_t i;
 	json_array_foreach(rows, i, row)
 	{
@@ -193,7 +193,7 @@ static void run_json(void *ctx)
 	int64_t id = run_or_fail(q);
 	if (id < 0)
 		return;
-	json_t *rows = tm_store_rows(q->d->store, "SELECT * FROM run WHERE id=?", "i", id), *row = json_incref(json_array_get(rows, 0));
+	json_t *rows = tm_dag_store_rows(q->d->store, "SELECT * FROM run WHERE id=?", "i", id), *row = json_incref(json_array_get(rows, 0));
 	json_decref(rows);
 	iso_columns(row);
 	json_column(row, "conf");
@@ -211,8 +211,8 @@ static void tries(void *ctx)
 	int64_t id = run_or_fail(q);
 	if (id < 0)
 		return;
-	json_t *rows = tm_store_rows(q->d->store, "SELECT * FROM try WHERE run=? AND task_id=? AND map_index=? ORDER BY try_number", "isi", id, q->task_id, (int64_t)q->map_index), *row;
-	json_t *now = tm_store_rows(q->d->store, "SELECT try_number, state, start_us, end_us, error FROM ti WHERE run=? AND task_id=? AND map_index=? AND state='running'", "isi", id,
+	json_t *rows = tm_dag_store_rows(q->d->store, "SELECT * FROM try WHERE run=? AND task_id=? AND map_index=? ORDER BY try_number", "isi", id, q->task_id, (int64_t)q->map_index), *row;
+	json_t *now = tm_dag_store_rows(q->d->store, "SELECT try_number, state, start_us, end_us, error FROM ti WHERE run=? AND task_id=? AND map_index=? AND state='running'", "isi", id,
 		q->task_id, (int64_t)q->map_index);
 	json_array_extend(rows, now);
 	json_decref(now);
@@ -239,8 +239,8 @@ static void xcoms(void *ctx)
 	int64_t id = run_or_fail(q);
 	if (id < 0)
 		return;
-	json_t *rows = q->task_id ? tm_store_rows(q->d->store, "SELECT task_id, map_index, key, value FROM xcom WHERE run=? AND task_id=? ORDER BY map_index, key", "is", id, q->task_id)
-				  : tm_store_rows(q->d->store, "SELECT task_id, map_index, key, value FROM xcom WHERE run=? ORDER BY task_id, map_index, key", "i", id);
+	json_t *rows = q->task_id ? tm_dag_store_rows(q->d->store, "SELECT task_id, map_index, key, value FROM xcom WHERE run=? AND task_id=? ORDER BY map_index, key", "is", id, q->task_id)
+				  : tm_dag_store_rows(q->d->store, "SELECT task_id, map_index, key, value FROM xcom WHERE run=? ORDER BY task_id, map_index, key", "i", id);
 	json_t *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
@@ -256,13 +256,13 @@ static json_t *summary_of(struct tm_dag *d, const struct dag_entry *e)
 {
 	json_t *o = json_pack("{s:s,s:s,s:I,s:I}", "file", e->def->file, "dialect", json_string_value(json_object_get(e->def->json, "dialect")) ?: "", "success",
 		(json_int_t)e->ended_success, "failed", (json_int_t)e->ended_failed);
-	json_t *rows = tm_store_rows(d->store, "SELECT id, run_id, run_type, state, logical_us, start_us, end_us FROM run WHERE dag_id=? AND (end_us >= ? OR end_us IS NULL) ORDER BY id", "si",
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT id, run_id, run_type, state, logical_us, start_us, end_us FROM run WHERE dag_id=? AND (end_us >= ? OR end_us IS NULL) ORDER BY id", "si",
 		e->dag_id, d->due_cutoff_us);
 	json_t *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
 	{
-		json_t *tis = tm_store_rows(d->store, "SELECT task_id, map_index, state, try_number, error FROM ti WHERE run=? ORDER BY start_us IS NULL, start_us, task_id, map_index", "i",
+		json_t *tis = tm_dag_store_rows(d->store, "SELECT task_id, map_index, state, try_number, error FROM ti WHERE run=? ORDER BY start_us IS NULL, start_us, task_id, map_index", "i",
 			(int64_t)json_integer_value(json_object_get(row, "id")));
 		json_object_del(row, "id");
 		iso_columns(row);
@@ -291,7 +291,7 @@ static void log_path(void *ctx)
 	int64_t id = run_or_fail(q);
 	if (id < 0)
 		return;
-	int64_t last = tm_store_int(q->d->store, -1, "SELECT try_number FROM ti WHERE run=? AND task_id=? AND map_index=?", "isi", id, q->task_id, (int64_t)q->map_index);
+	int64_t last = tm_dag_store_int(q->d->store, -1, "SELECT try_number FROM ti WHERE run=? AND task_id=? AND map_index=?", "isi", id, q->task_id, (int64_t)q->map_index);
 	if (last < 1) {
 		q->rc = tm_fail(q->err, TM_NOT_FOUND, "task '%s' of run '%s' was not tried yet", q->task_id, q->run_id);
 		return;

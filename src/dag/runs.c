@@ -70,7 +70,7 @@ void tm_dag_run_bind(struct tm_dag *d, struct run *r)
 	r->dirty.count = 0;
 	r->slot_count = def->task_count;
 	r->slots = tm_zalloc(((size_t)def->task_count + 1) * sizeof *r->slots);
-	json_t *rows = tm_store_rows(d->store, "SELECT * FROM ti WHERE run=? ORDER BY task_id, map_index", "i", r->id), *row;
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT * FROM ti WHERE run=? ORDER BY task_id, map_index", "i", r->id), *row;
 	size_t n;
 	json_array_foreach(rows, n, row)
 	{
@@ -108,7 +108,7 @@ static void start_run(struct tm_dag *d, struct run *r)
 {
 	r->state = TM_DAG_RUNNING;
 	r->start_us = tm_dag_now(d);
-	tm_store_exec(d->store, "UPDATE run SET state='running', start_us=? WHERE id=?", "ii", r->start_us, r->id);
+	tm_dag_store_exec(d->store, "UPDATE run SET state='running', start_us=? WHERE id=?", "ii", r->start_us, r->id);
 	tm_dag_event_add(d, TM_DAG_EVENT_RUN, r->dag->dag_id, r->run_id, "", "running", -1, 0);
 	if (r->dag->def->timeout_s > 0)
 		tm_dag_timer_add(d, r->start_us + (int64_t)(r->dag->def->timeout_s * 1e6), TIMER_RUN, r->id, "", -1);
@@ -142,16 +142,16 @@ static void start_queued(struct tm_dag *d, struct dag_entry *e)
 tm_rc tm_dag_run_create(struct tm_dag *d, struct dag_entry *e, const char *run_id, const char *type, const struct tm_dag_interval *interval, const json_t *conf,
 			struct run **ret, struct tm_err *err)
 {
-	if (tm_store_int(d->store, 0, "SELECT count(*) FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id))
+	if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id))
 		return tm_fail(err, TM_EXISTS, "DAG '%s' has a run '%s' already", e->dag_id, run_id);
 	struct run *r = tm_zalloc(sizeof *r);
 	*r = (struct run){.dag = e, .run_id = tm_strdup(run_id), .type = tm_strdup(type), .state = TM_DAG_QUEUED, .logical_us = interval->logical_us,
 		.start_interval_us = interval->start_us, .end_interval_us = interval->end_us, .run_after_us = interval->run_after_us, .queued_us = tm_dag_now(d),
 		.start_us = TM_DAG_NEVER, .end_us = TM_DAG_NEVER, .conf = conf ? json_deep_copy(conf) : json_object()};
-	tm_store_exec(d->store,
+	tm_dag_store_exec(d->store,
 		"INSERT INTO run (dag_id, run_id, run_type, state, logical_us, interval_start_us, interval_end_us, run_after_us, queued_us, conf) VALUES (?,?,?,'queued',?,?,?,?,?,?)",
 		"sssnnnnnj", e->dag_id, run_id, type, r->logical_us, r->start_interval_us, r->end_interval_us, r->run_after_us, r->queued_us, r->conf);
-	r->id = tm_store_last_id(d->store);
+	r->id = tm_dag_store_last_id(d->store);
 	entry_add_run(e, r);
 	tm_dag_event_add(d, TM_DAG_EVENT_RUN, e->dag_id, run_id, "", "queued", -1, 0);
 	start_queued(d, e);
@@ -224,7 +224,7 @@ void tm_dag_run_end(struct tm_dag *d, struct run *r, enum tm_dag_state state)
 	struct dag_entry *e = r->dag;
 	r->state = state;
 	r->end_us = tm_dag_now(d);
-	tm_store_exec(d->store, "UPDATE run SET state=?, end_us=? WHERE id=?", "sii", tm_dag_state_text(state), r->end_us, r->id);
+	tm_dag_store_exec(d->store, "UPDATE run SET state=?, end_us=? WHERE id=?", "sii", tm_dag_state_text(state), r->end_us, r->id);
 	bool ok = state == TM_DAG_SUCCESS;
 	e->ended_success += ok;
 	e->ended_failed += !ok;
@@ -234,7 +234,7 @@ void tm_dag_run_end(struct tm_dag *d, struct run *r, enum tm_dag_state state)
 	if (e->def->max_failed_runs > 0 && e->failed_in_a_row >= e->def->max_failed_runs && !e->paused) {
 		tm_say(TM_SAY_WARN, "dag", "%s: %d runs failed in a row, pausing it", e->dag_id, e->failed_in_a_row);
 		e->paused = true;
-		tm_store_exec(d->store, "UPDATE dag SET paused=1 WHERE dag_id=?", "s", e->dag_id);
+		tm_dag_store_exec(d->store, "UPDATE dag SET paused=1 WHERE dag_id=?", "s", e->dag_id);
 	}
 	start_callback(d, r, ok);
 	tm_dag_event_add(d, TM_DAG_EVENT_RUN, e->dag_id, r->run_id, "", tm_dag_state_text(state), -1, 0);
@@ -331,7 +331,7 @@ static void asset_run(struct tm_dag *d, struct dag_entry *e)
 		size_t i;
 		json_object_foreach(e->asset_queue, uri, events)
 			json_array_foreach(events, i, event)
-				tm_store_exec(d->store, "INSERT OR IGNORE INTO run_asset_event VALUES (?,?)", "ii", r->id, (int64_t)json_integer_value(event));
+				tm_dag_store_exec(d->store, "INSERT OR IGNORE INTO run_asset_event VALUES (?,?)", "ii", r->id, (int64_t)json_integer_value(event));
 		json_object_clear(e->asset_queue);
 	}
 	tm_buf_done(&id);
@@ -341,9 +341,9 @@ void tm_dag_asset_event(struct tm_dag *d, const char *uri, const json_t *extra, 
 {
 	if (!uri)
 		return;
-	tm_store_exec(d->store, "INSERT INTO asset_event (uri, extra, dag_id, run_id, task_id, map_index, at_us) VALUES (?,?,?,?,?,?,?)", "sjsssii", uri, extra, source->dag->dag_id,
+	tm_dag_store_exec(d->store, "INSERT INTO asset_event (uri, extra, dag_id, run_id, task_id, map_index, at_us) VALUES (?,?,?,?,?,?,?)", "sjsssii", uri, extra, source->dag->dag_id,
 		source->run_id, task_id, (int64_t)map_index, tm_dag_now(d));
-	int64_t id = tm_store_last_id(d->store);
+	int64_t id = tm_dag_store_last_id(d->store);
 	for (size_t i = 0; i < d->dags.count; i++) {
 		struct dag_entry *e = d->dags.items[i];
 		if (!e->def || !e->def->assets || e->paused || !mentions(e->def->assets, uri))
@@ -356,7 +356,7 @@ void tm_dag_asset_event(struct tm_dag *d, const char *uri, const json_t *extra, 
 		json_array_append_new(events, json_integer(id));
 		if (satisfied(e->def->assets, e->asset_queue))
 			asset_run(d, e);
-		tm_store_exec(d->store, "UPDATE dag SET asset_queue=? WHERE dag_id=?", "js", e->asset_queue, e->dag_id);
+		tm_dag_store_exec(d->store, "UPDATE dag SET asset_queue=? WHERE dag_id=?", "js", e->asset_queue, e->dag_id);
 	}
 }
 
@@ -389,11 +389,11 @@ static void recover_xcoms(struct tm_dag *d, const json_t *row, const json_t *end
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)json_object_get(end, "xcoms"), key, value)
-		tm_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", (int64_t)json_integer_value(json_object_get(row, "run")), text_of(row, "task_id"),
+		tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", (int64_t)json_integer_value(json_object_get(row, "run")), text_of(row, "task_id"),
 			(int64_t)json_integer_value(json_object_get(row, "map_index")), key, value);
 	size_t i;
 	json_array_foreach(json_object_get(end, "skip"), i, value)
-		tm_store_exec(d->store,
+		tm_dag_store_exec(d->store,
 			"INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries) VALUES (?,?,-1,'skipped',0,0) ON CONFLICT (run, task_id, map_index) DO"
 			" UPDATE SET state='skipped' WHERE state='none'",
 			"is", (int64_t)json_integer_value(json_object_get(row, "run")), json_string_value(value));
@@ -413,18 +413,18 @@ static void recover_task(struct tm_dag *d, const json_t *row, const json_t *ends
 	int64_t now = tm_dag_now(d);
 	bool failed = !strcmp(state, "failed");
 	if (!strcmp(state, "success") || !strcmp(state, "skipped") || (failed && (json_is_true(json_object_get(end, "no_retry")) || try_number > max_tries))) {
-		tm_store_exec(d->store, "UPDATE ti SET state=?, end_us=?, error=? WHERE run=? AND task_id=? AND map_index=?", "sisisi", state, now,
+		tm_dag_store_exec(d->store, "UPDATE ti SET state=?, end_us=?, error=? WHERE run=? AND task_id=? AND map_index=?", "sisisi", state, now,
 			json_string_value(json_object_get(end, "error")), run, task_id, map_index);
 		recover_xcoms(d, row, end);
 		tm_say(TM_SAY_INFO, "dag", "task %s had ended (%s) when we were killed", task_id, state);
 	} else {
 		/* Without a word from it, or failed with tries left: a new try. Only a failure of its own uses up a try. */
-		tm_store_exec(d->store, "UPDATE ti SET state='none', max_tries=?, next_us=NULL, first_us=NULL WHERE run=? AND task_id=? AND map_index=?", "iisi", max_tries + !failed, run,
+		tm_dag_store_exec(d->store, "UPDATE ti SET state='none', max_tries=?, next_us=NULL, first_us=NULL WHERE run=? AND task_id=? AND map_index=?", "iisi", max_tries + !failed, run,
 			task_id, map_index);
 		tm_say(TM_SAY_INFO, "dag", "task %s was running when we were killed: it runs again", task_id);
 		state = "failed";
 	}
-	tm_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", run, task_id, map_index, try_number, state, value_or_never(row, "start_us"), now,
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", run, task_id, map_index, try_number, state, value_or_never(row, "start_us"), now,
 		end ? json_string_value(json_object_get(end, "error")) : "the scheduler was killed while this try ran");
 }
 
@@ -433,12 +433,12 @@ void tm_dag_recover(struct tm_dag *d)
 	json_t *ends = json_object(), *row;
 	size_t n;
 	read_journal(d, ends);
-	json_t *rows = tm_store_rows(d->store, "SELECT ti.* FROM ti JOIN run ON run.id = ti.run WHERE ti.state = 'running' AND run.state IN ('queued', 'running')", "");
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT ti.* FROM ti JOIN run ON run.id = ti.run WHERE ti.state = 'running' AND run.state IN ('queued', 'running')", "");
 	json_array_foreach(rows, n, row)
 		recover_task(d, row, ends);
 	json_decref(rows);
 	json_decref(ends);
-	rows = tm_store_rows(d->store, "SELECT * FROM run WHERE state IN ('queued', 'running') ORDER BY id", "");
+	rows = tm_dag_store_rows(d->store, "SELECT * FROM run WHERE state IN ('queued', 'running') ORDER BY id", "");
 	json_array_foreach(rows, n, row)
 	{
 		struct dag_entry *e = tm_dag_entry(d, text_of(row, "dag_id"), true);
@@ -453,7 +453,7 @@ void tm_dag_recover(struct tm_dag *d)
 		entry_add_run(e, r);
 	}
 	json_decref(rows);
-	rows = tm_store_rows(d->store, "SELECT dag_id, paused, asset_queue FROM dag", "");
+	rows = tm_dag_store_rows(d->store, "SELECT dag_id, paused, asset_queue FROM dag", "");
 	json_array_foreach(rows, n, row)
 	{
 		struct dag_entry *e = tm_dag_entry(d, text_of(row, "dag_id"), true);

@@ -138,7 +138,7 @@ static void touch_after(struct tm_dag *d, struct run *r, int task)
 /* ---- states ---- */
 static void save(struct tm_dag *d, const struct run *r, const char *task_id, const struct ti *ti, const char *error)
 {
-	tm_store_exec(d->store,
+	tm_dag_store_exec(d->store,
 		"INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries, start_us, end_us, next_us, first_us, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 		" ON CONFLICT (run, task_id, map_index) DO UPDATE SET state=excluded.state, try_number=excluded.try_number, max_tries=excluded.max_tries,"
 		" start_us=excluded.start_us, end_us=excluded.end_us, next_us=excluded.next_us, first_us=excluded.first_us, error=excluded.error",
@@ -174,8 +174,8 @@ static int expand_value(struct tm_dag *d, struct run *r, const json_t *e, bool *
 		const char *task_id = json_string_value(v), *key = json_string_value(json_object_get(e, "key"));
 		int task = tm_dag_def_task(r->dag->def, task_id);
 		if (task >= 0 && r->slots[task].expanded && r->dag->def->tasks[task].expand)
-			return (int)tm_store_int(d->store, 0, "SELECT count(*) FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
-		json_t *rows = tm_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
+			return (int)tm_dag_store_int(d->store, 0, "SELECT count(*) FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
+		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
 		json_t *value = json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY, NULL);
 		int n = json_is_array(value) ? (int)json_array_size(value) : json_is_object(value) ? (int)json_object_size(value) : -1;
 		const json_t *tuple = json_object_get(value, "__value");
@@ -257,7 +257,7 @@ static bool expand(struct tm_dag *d, struct run *r, int task)
 		TM_PUSH(s, first);
 		save(d, r, t->task_id, &first, NULL);
 	}
-	tm_store_exec(d->store, "DELETE FROM ti WHERE run=? AND task_id=? AND map_index=-1", "is", r->id, t->task_id);
+	tm_dag_store_exec(d->store, "DELETE FROM ti WHERE run=? AND task_id=? AND map_index=-1", "is", r->id, t->task_id);
 	return true;
 }
 
@@ -304,7 +304,7 @@ static bool past_allows(struct tm_dag *d, struct run *r, int task, const struct 
 		return true;
 	if (r->logical_us == TM_DAG_NEVER || (t->start_us != TM_DAG_NEVER && r->logical_us == t->start_us))
 		return true;
-	int64_t before = tm_store_int(d->store, -1,
+	int64_t before = tm_dag_store_int(d->store, -1,
 		r->dag->def->catchup ? "SELECT id FROM run WHERE dag_id=? AND logical_us < ? AND run_type <> 'manual' ORDER BY logical_us DESC LIMIT 1"
 				     : "SELECT id FROM run WHERE dag_id=? AND logical_us < ? ORDER BY logical_us DESC LIMIT 1",
 		"si", r->dag->dag_id, r->logical_us);
@@ -316,14 +316,14 @@ static bool past_allows(struct tm_dag *d, struct run *r, int task, const struct 
 			if (o->slots[task].items[k].map_index == ti->map_index && o->slots[task].items[k].state != TM_DAG_SUCCESS &&
 			    o->slots[task].items[k].state != TM_DAG_SKIPPED)
 				return false;
-	} else if (tm_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND map_index=? AND state NOT IN ('success', 'skipped')", "isi", before,
+	} else if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND map_index=? AND state NOT IN ('success', 'skipped')", "isi", before,
 			   t->task_id, (int64_t)ti->map_index) > 0) {
 		return false;
 	}
 	if (!t->wait_for_downstream)
 		return true;
 	for (int k = 0; k < t->down_count; k++)
-		if (tm_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND state IN ('success', 'skipped')", "is", before,
+		if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND state IN ('success', 'skipped')", "is", before,
 			    r->dag->def->tasks[t->down[k]].task_id) == 0)
 			return false;
 	return true;
@@ -335,7 +335,7 @@ static bool branch_forbids(struct tm_dag *d, struct run *r, int task)
 	const struct task_def *t = &r->dag->def->tasks[task];
 	bool forbids = false;
 	for (int k = 0; r->cleared && k < t->up_count && !forbids; k++) {
-		json_t *rows = tm_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key='skipmixin_key'", "is", r->id,
+		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key='skipmixin_key'", "is", r->id,
 			r->dag->def->tasks[t->up[k]].task_id);
 		json_t *v = json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY, NULL), *id;
 		const json_t *skipped = json_object_get(v, "skipped");
@@ -516,7 +516,7 @@ static void begin_try(struct tm_dag *d, struct run *r, int task, struct ti *ti)
 		ti->try_number++;
 		ti->first_us = now;
 		if (ti->try_number > 1)
-			tm_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND map_index=?", "isi", r->id, t->task_id, (int64_t)ti->map_index);
+			tm_dag_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND map_index=?", "isi", r->id, t->task_id, (int64_t)ti->map_index);
 	}
 	ti->start_us = now;
 	ti->end_us = ti->next_us = TM_DAG_NEVER;

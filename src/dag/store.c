@@ -47,7 +47,7 @@ static void fail(struct store *s, const char *sql)
 	tm_err_detail(&s->err, "in %.300s", sql);
 }
 
-tm_rc tm_store_open(const char *path, struct store **ret, struct tm_err *err)
+tm_rc tm_dag_store_open(const char *path, struct store **ret, struct tm_err *err)
 {
 	struct store *s = tm_zalloc(sizeof *s);
 	char *text = NULL;
@@ -62,14 +62,14 @@ tm_rc tm_store_open(const char *path, struct store **ret, struct tm_err *err)
 		tm_rc code = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? TM_CORRUPT : rc == SQLITE_FULL ? TM_DISK_FULL : rc == SQLITE_BUSY ? TM_BUSY : TM_IO;
 		tm_fail(err, code, "%s: %s", path, text ? text : s->db ? sqlite3_errmsg(s->db) : "out of memory");
 		sqlite3_free(text);
-		tm_store_close(s);
+		tm_dag_store_close(s);
 		return code;
 	}
 	*ret = s;
 	return TM_OK;
 }
 
-void tm_store_close(struct store *s)
+void tm_dag_store_close(struct store *s)
 {
 	if (!s)
 		return;
@@ -79,9 +79,9 @@ void tm_store_close(struct store *s)
 	free(s);
 }
 
-bool tm_store_dirty(const struct store *s) { return s->in_transaction; }
+bool tm_dag_store_dirty(const struct store *s) { return s->in_transaction; }
 
-tm_rc tm_store_commit(struct store *s, struct tm_err *err)
+tm_rc tm_dag_store_commit(struct store *s, struct tm_err *err)
 {
 	if (s->in_transaction && s->err.rc == TM_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		fail(s, "COMMIT");
@@ -166,7 +166,7 @@ static sqlite3_stmt *start(struct store *s, const char *sql, const char *types, 
 	return stmt;
 }
 
-void tm_store_exec(struct store *s, const char *sql, const char *types, ...)
+void tm_dag_store_exec(struct store *s, const char *sql, const char *types, ...)
 {
 	va_list ap;
 	va_start(ap, types);
@@ -197,7 +197,7 @@ static json_t *row_json(sqlite3_stmt *stmt)
 	return row;
 }
 
-json_t *tm_store_rows(struct store *s, const char *sql, const char *types, ...)
+json_t *tm_dag_store_rows(struct store *s, const char *sql, const char *types, ...)
 {
 	json_t *rows = json_array();
 	va_list ap;
@@ -216,7 +216,7 @@ json_t *tm_store_rows(struct store *s, const char *sql, const char *types, ...)
 	return rows;
 }
 
-int64_t tm_store_int(struct store *s, int64_t otherwise, const char *sql, const char *types, ...)
+int64_t tm_dag_store_int(struct store *s, int64_t otherwise, const char *sql, const char *types, ...)
 {
 	va_list ap;
 	va_start(ap, types);
@@ -232,4 +232,4 @@ int64_t tm_store_int(struct store *s, int64_t otherwise, const char *sql, const 
 	return v;
 }
 
-int64_t tm_store_last_id(struct store *s) { return sqlite3_last_insert_rowid(s->db); }
+int64_t tm_dag_store_last_id(struct store *s) { return sqlite3_last_insert_rowid(s->db); }

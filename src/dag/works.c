@@ -66,7 +66,7 @@ json_t *tm_dag_run_context(struct tm_dag *d, struct run *r, int task, const stru
 		json_object_set_new(j, "ti_first_date", tm_dag_iso(ti->first_us));
 		json_object_set_new(j, "mapped_length", json_integer(task >= 0 && r->slots[task].items[0].map_index >= 0 ? (json_int_t)r->slots[task].count : 0));
 	}
-	json_t *events = tm_store_rows(d->store,
+	json_t *events = tm_dag_store_rows(d->store,
 		"SELECT e.uri, e.extra, e.dag_id, e.run_id, e.task_id, e.map_index, e.at_us FROM run_asset_event r JOIN asset_event e ON e.id = r.event WHERE r.run=?", "i", r->id);
 	if (json_array_size(events))
 		json_object_set(j, "asset_events", events);
@@ -177,7 +177,7 @@ static void take_xcoms(struct tm_dag *d, struct run *r, const char *task_id, int
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)xcoms, key, value)
-		tm_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", r->id, task_id, (int64_t)map_index, key, value);
+		tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", r->id, task_id, (int64_t)map_index, key, value);
 }
 
 static void logical_text(const struct run *r, struct tm_buf *out)
@@ -197,7 +197,7 @@ static void apply_end(struct tm_dag *d, struct run *r, int task, struct ti *ti, 
 	take_xcoms(d, r, t->task_id, ti->map_index, end->xcoms);
 	if (state == TM_DAG_FAILED && !end->no_retry && ti->try_number <= ti->max_tries)
 		state = TM_DAG_UP_FOR_RETRY;
-	tm_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", r->id, t->task_id, (int64_t)ti->map_index, (int64_t)ti->try_number,
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", r->id, t->task_id, (int64_t)ti->map_index, (int64_t)ti->try_number,
 		tm_dag_state_text(state == TM_DAG_UP_FOR_RETRY ? TM_DAG_FAILED : state), ti->start_us, ti->end_us, end->error);
 	if (state == TM_DAG_UP_FOR_RETRY) {
 		struct tm_buf logical = {0};
@@ -215,7 +215,7 @@ static void apply_end(struct tm_dag *d, struct run *r, int task, struct ti *ti, 
 	}
 	tm_dag_ti_set(d, r, task, ti, state, end->error);
 	if (end->rendered_map_index)
-		tm_store_exec(d->store, "UPDATE ti SET rendered_map_index=? WHERE run=? AND task_id=? AND map_index=?", "sisi", end->rendered_map_index, r->id, t->task_id,
+		tm_dag_store_exec(d->store, "UPDATE ti SET rendered_map_index=? WHERE run=? AND task_id=? AND map_index=?", "sisi", end->rendered_map_index, r->id, t->task_id,
 			(int64_t)ti->map_index);
 	skip_tasks(d, r, end->skip);
 	size_t i;
