@@ -346,6 +346,15 @@ static bool is_produce(const struct kafka_request *r)
 	return r->frame.len >= 2 && r->frame.at[0] == 0 && r->frame.at[1] == TM_KAFKA_PRODUCE;
 }
 
+/* For people to read: whatever is no plain character becomes a question mark. */
+static void client_id_keep(struct kafka_conn *c, struct tm_str id)
+{
+	size_t n = id.len < sizeof c->info.client_id - 1 ? id.len : sizeof c->info.client_id - 1;
+	for (size_t i = 0; i < n; i++)
+		c->info.client_id[i] = id.at[i] > ' ' && id.at[i] < 0x7F ? id.at[i] : '?';
+	c->info.client_id[n] = 0;
+}
+
 static void request_run(struct kafka_request *r)
 {
 	struct kafka_conn *c = r->conn;
@@ -355,7 +364,7 @@ static void request_run(struct kafka_request *r)
 	if (!request_parse(r))
 		return;
 	if (r->header.client_id.len && !c->info.client_id[0])
-		snprintf(c->info.client_id, sizeof c->info.client_id, "%.*s", TM_STR_ARG(r->header.client_id));
+		client_id_keep(c, r->header.client_id);
 	r->handler->handle(r);
 }
 

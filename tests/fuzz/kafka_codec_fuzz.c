@@ -30,6 +30,8 @@ static void round_trip(const struct tm_kafka_struct *s, int version, bool flexib
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	if (size < 4)
+		return 0;
 	struct tm_cursor in = tm_cursor_of(tm_str_n((const char *)data, size));
 	struct tm_kafka_request_header header;
 	bool whole = tm_kafka_header_decode(&in, &header);
