@@ -21,7 +21,7 @@ tm_rc cql_fail(struct tm_err *err, int code, const char *fmt, ...)
 const char *cql_type_cstr(struct tm_arena *arena, const struct tm_cql_type *type)
 {
 	struct tm_buf b = {0};
-	tm_type_text(tm_type_unfrozen(tm_type_reversed(type, false)), &b);
+	tm_table_type_text(tm_type_unfrozen(tm_type_reversed(type, false)), &b);
 	const char *s = tm_arena_cstr(arena, tm_buf_str(&b));
 	tm_buf_done(&b);
 	return s;
@@ -90,7 +90,7 @@ tm_rc cql_resolve_type(struct cql_scope *s, const struct cql_raw_type *raw, stru
 		else if (tm_str_is(raw->name, "set"))
 			t = tm_type_set(args[0], false);
 		else if (tm_str_is(raw->name, "map"))
-			t = tm_type_map(args[0], args[1], false);
+			t = tm_table_type_map(args[0], args[1], false);
 		else
 			t = tm_type_vector(args[0], raw->dimension);
 	} else if (raw->keyspace.at || !(t = tm_type_native_named(raw->name))) {
@@ -197,7 +197,7 @@ const struct tm_cql_type *cql_natural_type(struct cql_scope *s, const struct cql
 	case CQL_E_MAP:
 		t = common_type(s, e, 0, 2);
 		u = common_type(s, e, 1, 2);
-		return t && u ? tm_type_map(tm_type_frozen(t), tm_type_frozen(u), true) : NULL;
+		return t && u ? tm_table_type_map(tm_type_frozen(t), tm_type_frozen(u), true) : NULL;
 	case CQL_E_TUPLE: {
 		const struct tm_cql_type **items = TM_NEW_N(s->arena, const struct tm_cql_type *, e->arg_count);
 		for (size_t i = 0; i < e->arg_count; i++)

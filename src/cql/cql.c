@@ -178,7 +178,7 @@ tm_rc tm_cql_prepare(struct tm_cql_session *session, struct tm_str text, struct 
 	for (size_t i = 0; i < count; i++) {
 		tm_buf_str_put(&b, columns[i].name);
 		tm_buf_u8(&b, 0);
-		tm_type_text(columns[i].type, &b);
+		tm_table_type_text(columns[i].type, &b);
 		tm_buf_u8(&b, 0);
 	}
 	digest(p->result_id, (struct tm_str){"", 0}, tm_buf_str(&b));

@@ -31,7 +31,7 @@ static tm_rc key_column(struct cql_run *run, const struct cql_ddl *d, struct tm_
 	if (c->is_static)
 		return cql_fail(err, CQL_CODE_INVALID, "Static column '%.*s' cannot be part of the PRIMARY KEY", TM_STR_ARG(name));
 	struct tm_buf b = {0};
-	tm_type_text(t, &b);
+	tm_table_type_text(t, &b);
 	const char *text = tm_arena_cstr(run->arena, tm_buf_str(&b));
 	tm_buf_done(&b);
 	if (t->kind == TM_CQL_COUNTER)
@@ -197,8 +197,8 @@ static tm_rc add_columns(struct cql_run *run, const struct cql_ddl *d, const str
 			if (!tm_str_eq(old->name, name))
 				continue;
 			struct tm_buf a = {0}, b = {0};
-			tm_type_text(t, &a);
-			tm_type_text(old->type, &b);
+			tm_table_type_text(t, &a);
+			tm_table_type_text(old->type, &b);
 			bool fits = t == old->type || (!tm_type_is_multicell(t) && !tm_type_is_multicell(old->type) && cql_value_compatible(t, old->type));
 			tm_rc rc = TM_OK;
 			if (!fits)

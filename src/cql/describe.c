@@ -56,7 +56,7 @@ static void put_column(const struct tm_table_column *c, struct tm_buf *out)
 	tm_buf_cstr_put(out, "    ");
 	tm_type_name_text(c->name, out);
 	tm_buf_char(out, ' ');
-	tm_type_text(tm_type_reversed(c->type, false), out);
+	tm_table_type_text(tm_type_reversed(c->type, false), out);
 	if (c->kind == TM_COLUMN_STATIC)
 		tm_buf_cstr_put(out, " static");
 }
@@ -159,7 +159,7 @@ void cql_describe_type(const struct tm_cql_type *t, struct tm_buf *out)
 		tm_buf_cstr_put(out, i ? ",\n    " : "    ");
 		tm_type_name_text(t->field_names[i], out);
 		tm_buf_char(out, ' ');
-		tm_type_text(t->args[i], out);
+		tm_table_type_text(t->args[i], out);
 	}
 	tm_buf_cstr_put(out, "\n);");
 }
@@ -298,7 +298,7 @@ static tm_rc cluster(struct out *o)
 	v[2] = (struct tm_cql_value){.bytes = TM_STR("DynamicEndpointSnitch")};
 	if (keyspace) {
 		const struct tm_cql_type *text = tm_type_native(TM_CQL_VARCHAR), *list = tm_type_list(text, false);
-		o->run->result->columns[3].type = tm_type_map(text, list, false);
+		o->run->result->columns[3].type = tm_table_type_map(text, list, false);
 		struct tm_str node = TM_STR("127.0.0.1:7000"), pair[2] = {TM_STR("0"), {0}};
 		pair[1] = cql_pack_items(o->run->arena, list, &node, 1);
 		v[3] = (struct tm_cql_value){.bytes = cql_pack_items(o->run->arena, o->run->result->columns[3].type, pair, 2)};

@@ -123,7 +123,7 @@ void tm_cql_value_plain_json(const struct tm_cql_type *type, const struct tm_cql
 void tm_cql_type_wire_text(const struct tm_cql_type *t, struct tm_buf *out)
 {
 	if (t->kind != TM_CQL_UDT && t->arg_count == 0) {
-		tm_type_text(t, out);
+		tm_table_type_text(t, out);
 		return;
 	}
 	static const char *const names[] = {"list<", "map<", "set<"};

@@ -585,7 +585,7 @@ tm_rc cql_literal(struct tm_arena *arena, const struct cql_expr *e, const struct
 {
 	if (!cql_literal_fits(e->kind, type->kind)) {
 		struct tm_buf b = {0};
-		tm_type_text(type, &b);
+		tm_table_type_text(type, &b);
 		tm_rc rc = tm_fail(err, TM_INVALID, "Invalid %s constant (%.*s) for \"%.*s\" of type %s", cql_literal_kind_name(e->kind), TM_STR_ARG(e->text), TM_STR_ARG(name), tm_buf_cstr(&b));
 		tm_buf_done(&b);
 		return rc;

@@ -73,7 +73,7 @@ static void put_map(struct tm_cql_rows *rows, size_t column, const struct tm_map
 static void put_type(struct tm_cql_rows *rows, size_t column, const struct tm_cql_type *t)
 {
 	struct tm_buf b = {0};
-	tm_type_text(tm_type_reversed(t, false), &b);
+	tm_table_type_text(tm_type_reversed(t, false), &b);
 	tm_cql_rows_bytes(rows, column, tm_buf_str(&b));
 	tm_buf_done(&b);
 }
@@ -241,7 +241,7 @@ static tm_rc types_rows(void *ctx, const struct tm_cql_session *session, struct 
 			struct tm_str *texts = TM_NEW_N(rows->arena, struct tm_str, t->arg_count + 1);
 			for (size_t k = 0; k < t->arg_count; k++) {
 				struct tm_buf b = {0};
-				tm_type_text(t->args[k], &b);
+				tm_table_type_text(t->args[k], &b);
 				texts[k] = tm_arena_str(rows->arena, tm_buf_str(&b));
 				tm_buf_done(&b);
 			}

@@ -302,7 +302,7 @@ void tm_cql_value_json(const struct tm_cql_type *type, struct tm_str b, struct t
 	tm_buf_done(&text);
 }
 
-void tm_cql_type_text(const struct tm_cql_type *type, struct tm_buf *out) { tm_type_text(type, out); }
+void tm_cql_type_text(const struct tm_cql_type *type, struct tm_buf *out) { tm_table_type_text(type, out); }
 
 /* ---- as cqlsh shows it ---- */
 static void shell_quoted(const struct tm_cql_type *type, struct tm_str b, struct tm_buf *out)
