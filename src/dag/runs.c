@@ -258,6 +258,7 @@ tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct t
 		int64_t logical = how->logical_date_us == TM_DAG_NEVER || !how->logical_date_us ? now : how->logical_date_us;
 		TM_TRY(tm_timetable_manual(e->def->timetable, logical, &interval, err));
 		interval.logical_us = logical;
+		interval.run_after_us = now;
 	}
 	json_t *conf = how->conf_json ? json_loads(how->conf_json, 0, NULL) : json_object();
 	if (!json_is_object(conf)) {

@@ -17,6 +17,9 @@ class Timezone(zoneinfo.ZoneInfo):
     def name(self):
         return self.key
 
+    def __repr__(self):
+        return f"Timezone({self.key!r})"
+
     def convert(self, value, **_):
         return DateTime.of(value.replace(tzinfo=self) if value.tzinfo is None else value.astimezone(self))
 
@@ -135,6 +138,10 @@ def _token(v, t):
     return t
 
 
+def _bare(v):
+    return dt.datetime(v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, fold=v.fold)
+
+
 class DateTime(dt.datetime):
     """pendulum's DateTime, as far as DAG files go."""
 
@@ -147,13 +154,18 @@ class DateTime(dt.datetime):
     def __str__(self):
         return self.isoformat(" ")
 
+    def __repr__(self):
+        fields = [self.year, self.month, self.day, self.hour, self.minute, self.second] + ([self.microsecond] if self.microsecond else [])
+        zone = f", tzinfo=Timezone({zone_name(self.tzinfo)!r})" if self.tzinfo is not None else ""
+        return f"DateTime({', '.join(map(str, fields))}{zone})"
+
     def __format__(self, spec):
         return (self.strftime(spec) if "%" in spec else self.format(spec)) if spec else str(self)
 
     def _absolute(self, delta):
         if self.tzinfo is None or isinstance(self.tzinfo, dt.timezone):
             return DateTime.of(dt.datetime.__add__(self, delta))
-        return DateTime.of((dt.datetime.astimezone(self, UTC) + delta).astimezone(self.tzinfo))
+        return DateTime.of((_bare(self).astimezone(UTC) + delta).astimezone(self.tzinfo))
 
     def __add__(self, other):
         if not isinstance(other, dt.timedelta):
@@ -181,7 +193,7 @@ class DateTime(dt.datetime):
         return self.add(**{k: -v for k, v in units.items()})
 
     def astimezone(self, tz=None):
-        return DateTime.of(dt.datetime.astimezone(self, tz))
+        return DateTime.of(_bare(self).astimezone(tz))
 
     def in_timezone(self, tz):
         return self.astimezone(timezone(tz))

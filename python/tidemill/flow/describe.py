@@ -142,7 +142,7 @@ def timetable_spec(dag):
 def describe_dag(dag, dialect):
     timetable = dag.timetable
     return {"dag_id": dag.dag_id, "dag_display_name": dag.dag_display_name, "description": dag.description, "fileloc": dag.fileloc, "line": dag.line, "dialect": dialect,
-            "version": settings.version, "timetable": timetable_spec(dag), "timetable_class": type(timetable).__name__, "timetable_summary": str(getattr(timetable, "summary", "")),
+            "version": settings.version, "timetable": timetable_spec(dag), "timetable_class": type(timetable).__name__, "timetable_summary": schedules.summary_of(timetable),
             "timezone": clock.zone_name(dag.timezone), "start_date": iso(dag.start_date or _first_start(dag)), "end_date": iso(dag.end_date), "catchup": bool(dag.catchup),
             "max_active_runs": dag.max_active_runs, "max_active_tasks": dag.max_active_tasks, "max_consecutive_failed_dag_runs": dag.max_consecutive_failed_dag_runs,
             "dagrun_timeout_s": _seconds(dag.dagrun_timeout) if dag.dagrun_timeout else None, "is_paused_upon_creation": dag.is_paused_upon_creation, "fail_fast": dag.fail_fast,

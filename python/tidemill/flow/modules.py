@@ -56,7 +56,7 @@ class Configuration:
         return {}
 
     def __repr__(self):
-        return "<airflow.configuration.AirflowConfigParser object>"
+        return f"<airflow.configuration.AirflowConfigParser object at {id(self):#x}>"
 
 
 conf = Configuration()

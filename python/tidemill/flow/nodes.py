@@ -746,8 +746,9 @@ class BaseOperator(Operator, metaclass=OperatorMeta):
         self.retry_delay = retry_delay if isinstance(retry_delay, dt.timedelta) else dt.timedelta(seconds=retry_delay)
         self.retry_exponential_backoff = retry_exponential_backoff
         self.max_retry_delay = max_retry_delay if max_retry_delay is None or isinstance(max_retry_delay, dt.timedelta) else dt.timedelta(seconds=max_retry_delay)
-        self.start_date = clock.coerce_datetime(start_date, dag.timezone if dag is not None else None) if start_date else None
-        self.end_date = clock.coerce_datetime(end_date, dag.timezone if dag is not None else None) if end_date else None
+        zone = dag.timezone if dag is not None else None
+        self.start_date = clock.convert_to_utc(clock.coerce_datetime(_date(start_date), zone))
+        self.end_date = clock.convert_to_utc(clock.coerce_datetime(_date(end_date), zone))
         self.depends_on_past, self.wait_for_downstream = depends_on_past or wait_for_downstream, wait_for_downstream
         self.ignore_first_depends_on_past = ignore_first_depends_on_past
         self.wait_for_past_depends_before_skipping = wait_for_past_depends_before_skipping
@@ -895,6 +896,11 @@ class BaseOperator(Operator, metaclass=OperatorMeta):
 
 # `from airflow.models.baseoperator import BaseOperatorMeta`
 BaseOperatorMeta = OperatorMeta
+
+
+def _date(value):
+    """Dates may come as text."""
+    return clock.parse(value) if isinstance(value, str) else value or None
 
 
 def _params(given):
@@ -1298,15 +1304,14 @@ class DAG:
         self.default_params_given = self.default_args.get("params")
         if self.default_params_given:
             self.params.update(self.default_params_given)
-        start_date = start_date if start_date is not None else None
-        self.start_date = clock.coerce_datetime(start_date, self.timezone)
-        self.end_date = clock.coerce_datetime(end_date, self.timezone)
+        self.start_date = clock.convert_to_utc(clock.coerce_datetime(_date(start_date), self.timezone))
+        self.end_date = clock.convert_to_utc(clock.coerce_datetime(_date(end_date), self.timezone))
         for key in ("start_date", "end_date"):
             value = self.default_args.get(key)
             if isinstance(value, str):
                 value = clock.parse(value, tz=self.timezone)
             if value is not None:
-                self.default_args[key] = clock.coerce_datetime(value, self.timezone)
+                self.default_args[key] = clock.convert_to_utc(clock.coerce_datetime(value, self.timezone))
         self._schedule(schedule, schedule_interval, timetable)
         self.catchup = catchup if catchup is not None else settings.version < 3
         self.max_active_tasks = max_active_tasks or concurrency or 16
@@ -1348,7 +1353,7 @@ class DAG:
         return clock.UTC
 
     def _schedule(self, schedule, schedule_interval, timetable):
-        given = [v for v in (schedule, schedule_interval, timetable) if v is not NOTSET and not (v is timetable and v is None)]
+        given = [v for v in (schedule, schedule_interval) if v is not NOTSET] + ([timetable] if timetable is not None else [])
         if len(given) > 1:
             raise ValueError("At most one allowed for args 'schedule_interval', 'timetable', and 'schedule'.")
         value = given[0] if given else (dt.timedelta(days=1) if settings.version < 3 else None)

@@ -33,6 +33,19 @@ def _time(text):
     return clock.DateTime.of(dt.datetime.fromisoformat(text)) if text else None
 
 
+class _Plain(clock.DateTime):
+    """A run's times: plain datetimes in what they print."""
+
+    def __repr__(self):
+        fields = [self.year, self.month, self.day, self.hour, self.minute] + ([self.second] if self.second or self.microsecond else []) + ([self.microsecond] if self.microsecond else [])
+        zone = "datetime.timezone.utc" if settings.version >= 3 else "Timezone('UTC')"
+        return f"datetime.datetime({', '.join(map(str, fields))}, tzinfo={zone})"
+
+
+def _stored(text):
+    return _Plain.of(dt.datetime.fromisoformat(text)) if text else None
+
+
 class _State:
     """Attributes that one version's object does not have raise as they would there."""
     _absent = {}
@@ -60,10 +73,10 @@ class DagRun(_State):
         self.run_type = DagRunType.members.get(kind, kind)
         state = data.get("state") or "running"
         self.state = DagRunState.members.get(state, state)
-        self.logical_date = self.execution_date = _time(data.get("logical_date"))
-        self.data_interval_start, self.data_interval_end = _time(data.get("data_interval_start")), _time(data.get("data_interval_end"))
-        self.run_after, self.queued_at = _time(data.get("run_after")), _time(data.get("queued_at"))
-        self.start_date, self.end_date = _time(data.get("start_date")), _time(data.get("end_date"))
+        self.logical_date = self.execution_date = _stored(data.get("logical_date"))
+        self.data_interval_start, self.data_interval_end = _stored(data.get("data_interval_start")), _stored(data.get("data_interval_end"))
+        self.run_after, self.queued_at = _stored(data.get("run_after")), _stored(data.get("queued_at"))
+        self.start_date, self.end_date = _stored(data.get("start_date")), _stored(data.get("end_date"))
         self.conf = data.get("conf") or {}
         self.external_trigger = kind == "manual"
         self.consumed_asset_events = []
@@ -131,7 +144,7 @@ class TaskInstance(_State):
         self.task, self.dag_run = task, run
         self.dag_id, self.run_id, self.task_id = start["dag_id"], start["run_id"], start["task_id"]
         self.map_index, self.try_number, self.max_tries = start["map_index"], start["try_number"], start["max_tries"]
-        self.start_date, self.end_date, self.duration = _time(start["run"].get("ti_start_date")), None, None
+        self.start_date, self.end_date, self.duration = _stored(start["run"].get("ti_start_date")), None, None
         self.first_date = _time(start["run"].get("ti_first_date")) or self.start_date
         self.state = TaskInstanceState.RUNNING
         self.hostname = os.uname().nodename
@@ -150,7 +163,13 @@ class TaskInstance(_State):
 
     @property
     def log_url(self):
-        return f"/#/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}?try_number={self.try_number}"
+        from urllib.parse import quote
+        if settings.version >= 3:
+            mapped = f"/mapped/{self.map_index}" if self.map_index >= 0 else ""
+            return f"/dags/{self.dag_id}/runs/{quote(self.run_id)}/tasks/{self.task_id}{mapped}?try_number={self.try_number}"
+        base = quote(self.dag_run.logical_date.strftime("%Y-%m-%dT%H:%M:%S.%f%z")) if self.dag_run.logical_date else ""
+        mapped = f"&map_index={self.map_index}" if self.map_index >= 0 else ""
+        return f"/dags/{self.dag_id}/grid?dag_run_id={quote(self.run_id, safe='')}&task_id={self.task_id}{mapped}&base_date={base}&tab=logs"
 
     @property
     def log_filepath(self):
@@ -308,7 +327,7 @@ class InletEventsAccessors(list):
     def __repr__(self):
         if settings.version >= 3:
             return "InletEventsAccessors(_inlets=[], _assets={}, _asset_aliases={})"
-        return "InletEventsAccessors(_inlets=[], _datasets={}, _dataset_aliases={}, _session=<sqlalchemy.orm.session.Session object>)"
+        return "InletEventsAccessors(_inlets=[], _datasets={}, _dataset_aliases={}, _session=<sqlalchemy.orm.session.Session object at 0x0>)"
 
 
 class TriggeringEvents(collections.defaultdict):
@@ -378,7 +397,7 @@ class Context(dict):
 def make_context(dag, task, start):
     run = DagRun(start["run"])
     ti = TaskInstance(task, start, run)
-    logical, begin, end = run.logical_date, run.data_interval_start, run.data_interval_end
+    logical, begin, end = (_time(start["run"].get(k)) for k in ("logical_date", "data_interval_start", "data_interval_end"))
     params = dag.params.copy()
     if getattr(task, "params", None):
         for k in task.params:
@@ -416,14 +435,13 @@ def make_context(dag, task, start):
                        "prev_ds_nodash": _day(preceding, ""), "yesterday_ds": _day(logical - day) if logical else None, "yesterday_ds_nodash": _day(logical - day, "") if logical else None,
                        "tomorrow_ds": _day(logical + day) if logical else None, "tomorrow_ds_nodash": _day(logical + day, "") if logical else None})
         lazy["prev_execution_date_success"] = lambda: before().logical_date if before() is not None else None
-    key_date = logical or run.run_after
-    values["task_instance_key_str"] = f"{dag.dag_id}__{task.task_id}__{key_date:%Y%m%d}"
+    values["task_instance_key_str"] = f"{dag.dag_id}__{task.task_id}__{logical:%Y%m%d}" if logical else f"{dag.dag_id}__{task.task_id}__{run.run_id}"
+    if logical is None:
+        lazy.pop("prev_data_interval_start_success"), lazy.pop("prev_data_interval_end_success")
     if logical is not None or settings.version < 3:
         at = logical or clock.utcnow()
         values.update({"logical_date": logical, "data_interval_start": begin, "data_interval_end": end, "ds": _day(at), "ds_nodash": _day(at, ""), "ts": at.isoformat(),
                        "ts_nodash": at.strftime("%Y%m%dT%H%M%S"), "ts_nodash_with_tz": at.isoformat().replace("-", "").replace(":", "")})
-        if settings.version >= 3:
-            pass
     return Context(values, lazy)
 
 
