@@ -1,0 +1,2 @@
+"""The set airflow/example_dags_2: see airflow_example_dags.py."""
+from airflow_example_dags import run  # noqa: F401
