@@ -61,11 +61,25 @@ def _serialized(timetable):
     if isinstance(timetable, schedule.AssetOrTimeSchedule):
         key = "asset_condition" if settings.version >= 3 else "dataset_condition"
         inner = timetable.timetable
-        path = _class_path(inner)
-        return {key: _asset_json(timetable.asset_condition), "timetable": {"__type": path, "__var": inner.serialize()}}
+        rest = inner.serialize()
+        if settings.version < 3:
+            rest.pop("run_immediately", None)
+        return {key: _asset_json(timetable.asset_condition), "timetable": {"Encoding.TYPE": _class_path(inner), "Encoding.VAR": rest}}
     if isinstance(timetable, schedule.AssetTriggeredTimetable):
-        return {"asset_condition" if settings.version >= 3 else "dataset_condition": _asset_json(timetable.asset_condition), **getattr(timetable, "serialized_rest", dict)()}
+        return {"asset_condition" if settings.version >= 3 else "dataset_condition": _asset_json(timetable.asset_condition), **_partition_rest(timetable)}
     return timetable.serialize()
+
+
+def _encoded(mapper):
+    return {"Encoding.TYPE": f"airflow.partition_mappers.{mapper.module}.{type(mapper).__name__}", "Encoding.VAR": {k: _encoded(v) if hasattr(v, "module") else [_encoded(x) if hasattr(x, "module") else x
+            for x in v] if isinstance(v, (list, tuple)) else v for k, v in mapper.fields().items()}}
+
+
+def _partition_rest(timetable):
+    if not hasattr(timetable, "default_partition_mapper"):
+        return {}
+    return {"partition_mapper_config": [[_asset_json(a), _encoded(m)] for a, m in timetable.partition_mapper_config.items()],
+            "default_partition_mapper": _encoded(timetable.default_partition_mapper)}
 
 
 def _class_path(timetable):
@@ -87,12 +101,12 @@ def _task(t):
            "trigger_rule": str.__str__(t.trigger_rule), "retry_delay": {"seconds": t.retry_delay.total_seconds()}, "pool": t.pool, "pool_slots": t.pool_slots, "queue": t.queue,
            "priority_weight": t.priority_weight, "weight_rule": {"downstream": "_DownstreamPriorityWeightStrategy", "upstream": "_UpstreamPriorityWeightStrategy",
                                                                  "absolute": "_AbsolutePriorityWeightStrategy"}.get(str(t.weight_rule), str(t.weight_rule)),
-           "owner": t.owner, "ui_color": t.ui_color, "ui_fgcolor": t.ui_fgcolor, "priority_weight_total": t.priority_weight_total}
+           "owner": t.owner, "ui_color": t.ui_color, "ui_fgcolor": t.ui_fgcolor, "priority_weight_total": t.priority_weight_total if settings.version < 3 else None}
     cls = t.operator_class
     fields = cls.template_fields if not isinstance(cls.template_fields, property) else t.template_fields
     if fields:
         out["template_fields"] = list(fields)
-    ext = cls.template_ext
+    ext = t.template_ext
     if ext:
         out["template_ext"] = [ext] if isinstance(ext, str) else list(ext)
     if t.retries:

@@ -5,7 +5,7 @@ import importlib.machinery
 import sys
 import types
 
-from tidemill.flow import clock, errors, nodes, ops, runtime, schedule, sensors, settings, stores, taskflow, templating
+from tidemill.flow import clock, errors, nodes, ops, runtime, schedule, sensors, partitions, settings, stores, taskflow, templating
 
 EXPORTS = {}
 
@@ -152,6 +152,9 @@ class DeadlineReference(_Kept, metaclass=_KeptConstants):
     AVERAGE_RUNTIME = classmethod(lambda cls, *a, **k: cls(*a))
 
 
+NEVER_EXPIRE = types.SimpleNamespace(name="NEVER_EXPIRE")
+
+
 def _provide_session(f):
     import functools
 
@@ -237,8 +240,8 @@ def _table():
                  {"DAG": nodes.DAG, "asset": taskflow.asset, "Variable": stores.Variable, "Connection": stores.Connection, "XComArg": nodes.XComArg, "WeightRule": nodes.WeightRule,
                   "TaskInstance": runtime.TaskInstance, "BaseNotifier": BaseNotifier, "BaseSensorOperator": sensors.BaseSensorOperator, "PokeReturnValue": sensors.PokeReturnValue,
                   "BaseBranchOperator": ops.BaseBranchOperator, "BranchMixIn": ops.BranchMixIn, "SkipMixin": ops.SkipMixin, "BaseAsyncOperator": nodes.BaseOperator, "BaseXCom": stores.XCom,
-                  "literal": templating.literal, "conf": conf, "get_parsing_context": _once(_Kept(dag_id=None, task_id=None)), "NEVER_EXPIRE": None, "ResumableJobMixin": object,
-                  "DagRunState": nodes.DagRunState, "ObjectStoragePath": _object_path(), "TaskInstanceState": nodes.TaskInstanceState, "WaitForAll": _Kept, "MinimumCount": _Kept})
+                  "literal": templating.literal, "conf": conf, "get_parsing_context": _once(_Kept(dag_id=None, task_id=None)), "NEVER_EXPIRE": NEVER_EXPIRE, "ResumableJobMixin": object, "timezone": types.SimpleNamespace(**_timezone_module()), "macros": templating.macros(),
+                  "DagRunState": nodes.DagRunState, "ObjectStoragePath": _object_path(), "TaskInstanceState": nodes.TaskInstanceState, }, partitions.exports())
     exceptions = {n: v for n, v in vars(errors).items() if isinstance(v, type)}
     pod = {"Secret": _Kept, "Resources": _Kept}
     t = {
@@ -272,7 +275,8 @@ def _table():
                                                                      "task_decorator_factory": lambda python_callable=None, *, multiple_outputs=None, decorated_operator_class, **kw: taskflow._factory(
                                                                          decorated_operator_class)(python_callable, multiple_outputs, **kw)},
         "airflow.decorators.task_group": {"task_group": taskflow.task_group}, "airflow.decorators.python": {"python_task": taskflow.task.python},
-        "airflow.sdk": sdk, "airflow.sdk.bases": {}, "airflow.sdk.bases.operator": base, "airflow.sdk.bases.sensor": all_sensors, "airflow.sdk.bases.hook": hooks,
+        "airflow.sdk": sdk, "airflow.providers.common.compat.sdk": sdk | {"timezone": types.SimpleNamespace(**_timezone_module())}, "airflow.providers.common.compat": {},
+        "airflow.providers.common": {}, "airflow.sdk.bases": {}, "airflow.sdk.bases.operator": base, "airflow.sdk.bases.sensor": all_sensors, "airflow.sdk.bases.hook": hooks,
         "airflow.sdk.bases.notifier": {"BaseNotifier": BaseNotifier}, "airflow.sdk.bases.xcom": xcom, "airflow.sdk.bases.operatorlink": {"BaseOperatorLink": BaseOperatorLink},
         "airflow.sdk.bases.branch": {"BaseBranchOperator": ops.BaseBranchOperator, "BranchMixIn": ops.BranchMixIn}, "airflow.sdk.bases.skipmixin": {"SkipMixin": ops.SkipMixin},
         "airflow.sdk.bases.decorator": {"DecoratedOperator": taskflow.DecoratedOperator, "TaskDecorator": taskflow.TaskDecorator},
@@ -283,7 +287,7 @@ def _table():
         "airflow.sdk.definitions.variable": {"Variable": stores.Variable}, "airflow.sdk.definitions.template": {"literal": templating.literal}, "airflow.sdk.definitions.retry_policy": retry,
         "airflow.sdk.definitions.timetables": timetables, "airflow.sdk.definitions.timetables.trigger": timetables, "airflow.sdk.definitions.timetables.interval": timetables,
         "airflow.sdk.definitions.timetables.assets": timetables, "airflow.sdk.definitions.timetables.events": timetables, "airflow.sdk.definitions.timetables.simple": timetables,
-        "airflow.sdk.exceptions": exceptions, "airflow.sdk.execution_time": {}, "airflow.sdk.execution_time.context": context | {"AIRFLOW_VAR_NAME_FORMAT_MAPPING": {}},
+        "airflow.sdk.exceptions": exceptions, "airflow.sdk.execution_time": {}, "airflow.sdk.execution_time.context": context | {"AIRFLOW_VAR_NAME_FORMAT_MAPPING": {}, "NEVER_EXPIRE": NEVER_EXPIRE},
         "airflow.sdk.timezone": _timezone_module(), "airflow.sdk.types": {"RuntimeTaskInstanceProtocol": object, "DagRunProtocol": object}, "airflow.sdk.yaml": {}, "airflow.sdk.io": {},
         "airflow.sdk.observability": {}, "airflow.sdk.configuration": {"conf": conf}, "airflow.sdk.api": {}, "airflow.sdk.log": {},
         "airflow.exceptions": exceptions, "airflow.configuration": {"conf": conf, "get": conf.get, "getboolean": conf.getboolean, "AIRFLOW_HOME": "."}, "airflow.macros": {}, "airflow.plugins_manager":
@@ -321,12 +325,14 @@ def _table():
     }
     standard = {"operators.python": python_ops, "operators.bash": bash, "operators.empty": t["airflow.operators.empty"], "operators.datetime": t["airflow.operators.datetime"],
                 "operators.weekday": day, "operators.latest_only": t["airflow.operators.latest_only"], "operators.trigger_dagrun": misc, "operators.smooth": t["airflow.operators.smooth"],
-                "operators.branch": t["airflow.operators.branch"], "sensors.python": all_sensors, "sensors.bash": all_sensors, "sensors.filesystem": all_sensors,
+                "operators.branch": t["airflow.operators.branch"],
+                "operators.hitl": _public(ops, "HITLOperator", "ApprovalOperator", "HITLBranchOperator", "HITLEntryOperator"), "sensors.python": all_sensors, "sensors.bash": all_sensors, "sensors.filesystem": all_sensors,
                 "sensors.external_task": all_sensors, "sensors.date_time": all_sensors, "sensors.time": all_sensors, "sensors.time_delta": all_sensors, "sensors.weekday": all_sensors,
-                "hooks.filesystem": hooks, "triggers.file": {"FileDeleteTrigger": type("FileDeleteTrigger", (BaseEventTrigger, _Kept), {})}, "utils.skipmixin": {"SkipMixin": ops.SkipMixin},
+                "hooks.filesystem": hooks, "triggers.file": {"FileDeleteTrigger": type("FileDeleteTrigger", (BaseEventTrigger, _Kept), {})}, "utils.skipmixin": {"SkipMixin": ops.SkipMixin}, "utils.weekday": day,
                 "decorators": {}, "operators": {}, "sensors": {}, "hooks": {}, "triggers": {}, "utils": {}, "": {}}
     for name, values in standard.items():
         t["airflow.providers.standard" + ("." + name if name else "")] = values
+    t["airflow.utils"]["timezone"] = t["airflow.utils.dates"]["timezone"] = types.SimpleNamespace(**_timezone_module())
     smtp = {"EmailOperator": ops.EmailOperator}
     t.update({"airflow.providers": {}, "airflow.providers.smtp.operators.smtp": smtp, "airflow.providers.smtp": {}, "airflow.providers.smtp.operators": {}})
     from tidemill.flow import providers
@@ -416,6 +422,12 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         if name != "airflow" and not name.startswith("airflow."):
             return None
+        # The example DAGs of Airflow's wheels import each other; a test puts their folder here.
+        root = getattr(sys.modules.get("airflow"), "__path__", None)
+        if root and name.startswith("airflow.example_dags"):
+            found = importlib.machinery.PathFinder.find_spec(name, [root[0]] if name.count(".") == 1 else path)
+            if found is not None:
+                return found
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec):

@@ -522,6 +522,35 @@ class SubDagOperator(BaseOperator):
             time.sleep(0.05)
 
 
+class _HumanOperator(BaseOperator):
+    """Human in the loop: needs somebody to answer, which the page cannot do."""
+    template_fields = ("subject", "body")
+
+    def __init__(self, *, subject=None, options=None, body=None, defaults=None, multiple=False, params=None, notifiers=None, assigned_users=None, fail_on_reject=False, options_mapping=None,
+                 response_timeout=None, ignore_downstream_trigger_rules=False, **kwargs):
+        super().__init__(**kwargs)
+        self.subject, self.options, self.body, self.defaults, self.multiple = subject, options, body, defaults, multiple
+
+    def execute(self, context):
+        raise AirflowException(f"{type(self).__name__} waits for a person's answer, which Tidemill cannot take")
+
+
+class HITLOperator(_HumanOperator):
+    pass
+
+
+class ApprovalOperator(_HumanOperator):
+    pass
+
+
+class HITLBranchOperator(_HumanOperator):
+    pass
+
+
+class HITLEntryOperator(_HumanOperator):
+    pass
+
+
 # ---- providers that are not here ----
 class UnavailableOperator(BaseOperator):
     """Stands for an operator of a provider that Tidemill does not bring: the file loads, the task fails when it runs."""

@@ -297,6 +297,9 @@ class Asset(_Condition):
     def __hash__(self):
         return hash((self.name, self.uri))
 
+    def iter_assets(self):
+        return [((self.name, self.uri), self)]
+
     def condition(self):
         return {"asset": self.uri}
 
