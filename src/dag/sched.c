@@ -55,7 +55,7 @@ static void ti_due(struct tm_dag *d, const struct timer *t, int64_t now)
 		if (r->slots[i].items[0].state == TM_DAG_NONE)
 			tm_dag_touch_task(r, i); /* a start_date of the task */
 	}
-	d->touched = true;
+	r->touched = d->touched = true;
 }
 
 static void run_timed_out(struct tm_dag *d, struct run *r)
