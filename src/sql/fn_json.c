@@ -121,7 +121,11 @@ KERNEL(from_json)
 	const struct from_json *f = call->bound;
 	struct tm_column texts = args[0];
 	tm_column_flatten(&texts, ev->arena);
-	return tm_json_decode(f->decoder, ev->arena, &texts, ret, NULL, ev->err);
+	uint8_t *corrupt = ev->corrupt ? tm_arena_alloc(ev->arena, ev->rows + 1) : NULL;
+	TM_TRY(tm_json_decode(f->decoder, ev->arena, &texts, ret, corrupt, ev->err));
+	for (size_t i = 0; corrupt && i < ev->rows; i++)
+		ev->corrupt[i] |= corrupt[i];
+	return TM_OK;
 }
 BIND(from_json)
 {

@@ -212,6 +212,7 @@ tm_rc tm_expr_eval_rows(struct tm_eval *ev, const struct tm_expr *expr, const ui
 	const struct tm_column **lambda;
 	gather(ev, expr, rows, count, 0, &in, &lambda);
 	struct tm_eval sub = *ev;
+	sub.corrupt = NULL; /* its rows are others */
 	sub.in = &in;
 	sub.rows = count;
 	sub.lambda = lambda;
@@ -235,6 +236,7 @@ tm_rc tm_lambda_eval(struct tm_eval *ev, const struct tm_expr *lambda, const str
 	for (size_t i = 0; i < lambda->variable_count; i++)
 		variables[lambda->variables[i]] = &values[i];
 	struct tm_eval sub = *ev;
+	sub.corrupt = NULL; /* its rows are others */
 	sub.in = &in;
 	sub.rows = n;
 	sub.lambda = variables;

@@ -86,6 +86,16 @@ static void take_rows(struct tm_node *node, const struct tm_flow *in, const uint
 	node->out.origin_row = rows;
 }
 
+/* Marks the records that a parse could not use. */
+static void mark_corrupt(const struct tm_flow *in, const uint8_t *corrupt)
+{
+	for (size_t i = 0; i < in->batch.rows; i++)
+		if (corrupt[i]) {
+			in->origin->marks[tm_flow_record(in, i)] |= TM_MARK_CORRUPT;
+			in->origin->any_corrupt = true;
+		}
+}
+
 /* A record that FAILFAST parsing refuses is kept as a dead letter where its bytes are known; the rest of the batch goes on. */
 static bool is_malformed(const struct tm_err *err)
 {
@@ -128,22 +138,17 @@ static tm_rc without_malformed(struct tm_node *node, const struct tm_flow *in, s
 	return TM_OK;
 }
 
-/* Marks the records that a parse could not use. */
-static void mark_corrupt(const struct tm_flow *in, const uint8_t *corrupt)
-{
-	for (size_t i = 0; i < in->batch.rows; i++)
-		if (corrupt[i]) {
-			in->origin->marks[tm_flow_record(in, i)] |= TM_MARK_CORRUPT;
-			in->origin->any_corrupt = true;
-		}
-}
-
 /* ---- filter ---- */
 
 static tm_rc filter_rows(struct tm_node *node, const struct tm_flow *in, uint32_t **rows, size_t *n, struct tm_err *err)
 {
 	struct tm_eval ev = tm_node_eval(node, &node->arena, &in->batch, err);
-	return tm_expr_filter(&ev, node->op->filter.condition, rows, n);
+	if (in->origin && in->origin->marks)
+		ev.corrupt = TM_NEW_N(&node->arena, uint8_t, in->batch.rows + 1);
+	TM_TRY(tm_expr_filter(&ev, node->op->filter.condition, rows, n));
+	if (ev.corrupt)
+		mark_corrupt(in, ev.corrupt);
+	return TM_OK;
 }
 
 static tm_rc filter_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)

@@ -194,7 +194,7 @@ static tm_rc topic_partitions(struct kafka_sink *me, struct tm_str name, int32_t
 {
 	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, name);
 	if (!topic) {
-		tm_rc rc = tm_log_topic_create(me->s.world->log, name, 0, NULL, 0, &topic, err);
+		tm_rc rc = tm_log_topic_create(me->s.world->log, name, -1, NULL, 0, &topic, err);
 		if (rc == TM_EXISTS)
 			topic = tm_log_topic_find(me->s.world->log, name);
 		else if (rc)
