@@ -37,6 +37,7 @@ struct run {
 	struct tm_arena *arena;
 	struct builder *builders;
 	struct tm_json_scan scan;
+	bool misfit; /* some value of this record was not of its type */
 };
 enum outcome { GOOD, MISFIT, BROKEN }; /* MISFIT: well-formed but not of the type: null, the rest is kept */
 
@@ -286,6 +287,7 @@ static enum outcome list(struct run *r, const struct node *n, size_t row, int de
 	/* Elements of nested lists go to the same builder: collected first, so that a list's elements lie together. */
 	struct builder *eb = &r->builders[element->id];
 	uint32_t from = (uint32_t)eb->count, count = 0;
+	enum outcome all = GOOD; /* one element that does not fit makes the whole list null */
 	r->scan.at++;
 	tm_json_space(&r->scan);
 	if (r->scan.at < r->scan.end && *r->scan.at == ']') {
@@ -295,8 +297,10 @@ static enum outcome list(struct run *r, const struct node *n, size_t row, int de
 			size_t at = eb->count++;
 			room(r, element, eb->count);
 			eb->valid[at] = 0;
-			if (value(r, element, at, depth - 1) == BROKEN)
+			enum outcome got = value(r, element, at, depth - 1);
+			if (got == BROKEN)
 				return BROKEN;
+			all = got == GOOD ? all : got;
 			count++;
 			tm_json_space(&r->scan);
 			if (r->scan.at >= r->scan.end)
@@ -309,7 +313,7 @@ static enum outcome list(struct run *r, const struct node *n, size_t row, int de
 		}
 	}
 	((struct tm_span *)(void *)r->builders[n->id].data)[row] = (struct tm_span){from, count};
-	return GOOD;
+	return all;
 }
 
 static enum outcome map(struct run *r, const struct node *n, size_t row, int depth)
@@ -317,6 +321,7 @@ static enum outcome map(struct run *r, const struct node *n, size_t row, int dep
 	const struct node *key = &n->children[0], *val = &n->children[1];
 	struct builder *kb = &r->builders[key->id], *vb = &r->builders[val->id];
 	uint32_t from = (uint32_t)kb->count, count = 0;
+	enum outcome all = GOOD;
 	r->scan.at++;
 	tm_json_space(&r->scan);
 	if (r->scan.at < r->scan.end && *r->scan.at == '}') {
@@ -336,8 +341,10 @@ static enum outcome map(struct run *r, const struct node *n, size_t row, int dep
 			kb->valid[at] = 1;
 			((struct tm_str *)(void *)kb->data)[at] = name;
 			vb->valid[at] = 0;
-			if (value(r, val, at, depth - 1) == BROKEN)
+			enum outcome got = value(r, val, at, depth - 1);
+			if (got == BROKEN)
 				return BROKEN;
+			all = got == GOOD ? all : got;
 			count++;
 			tm_json_space(&r->scan);
 			if (r->scan.at >= r->scan.end)
@@ -350,7 +357,7 @@ static enum outcome map(struct run *r, const struct node *n, size_t row, int dep
 		}
 	}
 	((struct tm_span *)(void *)r->builders[n->id].data)[row] = (struct tm_span){from, count};
-	return GOOD;
+	return all;
 }
 
 static bool parse_i64(struct tm_str s, int64_t *ret)
@@ -500,7 +507,7 @@ static enum outcome value(struct run *r, const struct node *n, size_t row, int d
 	case TM_T_STRUCT: case TM_T_MAP: case TM_T_ARRAY: {
 		struct tm_str skipped;
 		if (c != (n->type->kind == TM_T_ARRAY ? '[' : '{'))
-			return raw(r, &skipped, depth) == GOOD ? MISFIT : BROKEN;
+			return raw(r, &skipped, depth) == GOOD ? (r->misfit = true, MISFIT) : BROKEN;
 		got = n->type->kind == TM_T_STRUCT ? object(r, n, row, depth) : n->type->kind == TM_T_MAP ? map(r, n, row, depth) : list(r, n, row, depth);
 		break;
 	}
@@ -508,6 +515,8 @@ static enum outcome value(struct run *r, const struct node *n, size_t row, int d
 	}
 	if (got == GOOD)
 		r->builders[n->id].valid[row] = 1;
+	else
+		r->misfit = true;
 	return got;
 }
 
@@ -530,6 +539,28 @@ static void finish(struct run *r, const struct node *n, size_t rows, struct tm_c
 		finish(r, &n->children[i], n->type->kind == TM_T_STRUCT ? rows : r->builders[n->children[i].id].count, &ret->children[i]);
 }
 
+/* One record; an object where a list of structs is asked for is a list of one. */
+static enum outcome record(struct run *r, const struct node *root, size_t row)
+{
+	if (root->type->kind != TM_T_ARRAY || root->type->children[0]->kind != TM_T_STRUCT || *r->scan.at != '{')
+		return value(r, root, row, (int)TM_LIMIT_JSON_NESTING);
+	struct builder *eb = &r->builders[root->children[0].id];
+	size_t at = eb->count++;
+	room(r, &root->children[0], eb->count);
+	eb->valid[at] = 0;
+	enum outcome got = value(r, &root->children[0], at, (int)TM_LIMIT_JSON_NESTING - 1);
+	((struct tm_span *)(void *)r->builders[root->id].data)[row] = (struct tm_span){(uint32_t)at, 1};
+	r->builders[root->id].valid[row] = got == GOOD;
+	return got;
+}
+
+static void keep_corrupt(struct run *r, const struct node *root, size_t row, struct tm_str text)
+{
+	struct builder *b = &r->builders[root->children[root->corrupt].id];
+	((struct tm_str *)(void *)b->data)[row] = text;
+	b->valid[row] = 1;
+}
+
 tm_rc tm_json_decode(const struct tm_json_decoder *d, struct tm_arena *arena, const struct tm_column *texts, struct tm_column *ret, uint8_t *corrupt,
 		     struct tm_err *err)
 {
@@ -550,25 +581,28 @@ tm_rc tm_json_decode(const struct tm_json_decoder *d, struct tm_arena *arena, co
 		tm_json_space(&r.scan);
 		if (r.scan.at >= r.scan.end)
 			continue;
-		enum outcome got = value(&r, root, row, (int)TM_LIMIT_JSON_NESTING);
+		r.misfit = false;
+		enum outcome got = record(&r, root, row);
 		broken = got != GOOD || !b->valid[row];
-		if (!broken)
+		if (!broken && !r.misfit)
 			continue;
 		if (d->options.fail_fast)
 			return tm_fail_class(err, TM_DATA, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "22023",
 					     "Malformed records are detected in record parsing: %.*s. Parse Mode: FAILFAST. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.",
 					     (int)(t.len < 200 ? t.len : 200), t.at);
+		if (!broken) {
+			if (root->corrupt >= 0)
+				keep_corrupt(&r, root, row, t);
+			continue;
+		}
 		if (corrupt)
 			corrupt[row] = 1;
 		b->valid[row] = 0;
 		if (root->type->kind == TM_T_STRUCT) { /* a row of nulls, not a null */
 			clear_fields(&r, root, row);
 			b->valid[row] = 1;
-			if (root->corrupt >= 0) {
-				struct builder *cb = &r.builders[root->children[root->corrupt].id];
-				((struct tm_str *)(void *)cb->data)[row] = t;
-				cb->valid[row] = 1;
-			}
+			if (root->corrupt >= 0)
+				keep_corrupt(&r, root, row, t);
 		}
 	}
 	finish(&r, root, texts->rows, ret);
@@ -652,6 +686,8 @@ static bool decimal(const struct tm_type *t, struct tm_str s, __int128 *ret)
 
 static bool base64(struct tm_arena *arena, struct tm_str s, struct tm_str *ret)
 {
+	if (s.len % 4)
+		return false;
 	unsigned char *out = tm_arena_alloc(arena, s.len + 1);
 	size_t n = 0;
 	uint32_t bits = 0;
