@@ -1,5 +1,6 @@
 /* Aggregates that keep their values: collect_list, collect_set, listagg, mode, percentile, median, histogram_numeric, bitmaps. */
 #include "sql/agg_int.h"
+#include "sql/value_text.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -174,9 +175,30 @@ BIND(collect)
 
 /* ---- listagg ---- the separator is a constant; ORDER BY sorts the values themselves */
 struct listagg { struct tm_str separator; bool sort, descending; };
+/* Row numbers of a column in order, by merging runs. */
+static void sort_values(struct tm_eval *ev, const struct tm_column *c, size_t n, bool down, uint32_t **ret)
+{
+	uint32_t *v = tm_arena_alloc(ev->arena, (n + 1) * sizeof *v), *tmp = tm_arena_alloc(ev->arena, (n + 1) * sizeof *tmp);
+	for (size_t i = 0; i < n; i++)
+		v[i] = (uint32_t)i;
+	for (size_t width = 1; width < n; width *= 2) {
+		for (size_t lo = 0; lo < n; lo += 2 * width) {
+			size_t mid = lo + width < n ? lo + width : n, hi = mid + width < n ? mid + width : n, a = lo, b = mid, o = lo;
+			while (a < mid || b < hi) {
+				int cmp = a < mid && b < hi ? tm_value_cmp(c, v[a], c, v[b]) : 0;
+				bool left = b >= hi || (a < mid && (down ? cmp >= 0 : cmp <= 0));
+				tmp[o++] = left ? v[a++] : v[b++];
+			}
+		}
+		memcpy(v, tmp, n * sizeof *v);
+	}
+	*ret = v;
+}
 static tm_rc listagg_result(AGG_RESULT_ARGS)
 {
 	const struct listagg *o = agg->bound;
+	const struct tm_sql_zone *zone = fn_zone(ev->session);
+	uint32_t *order = NULL;
 	struct tm_buf b = {0};
 	tm_column_init(ret, ev->arena, agg->type, n);
 	for (size_t i = 0; i < n; i++) {
@@ -190,10 +212,12 @@ static tm_rc listagg_result(AGG_RESULT_ARGS)
 		if (list_append(l, a) == SIZE_MAX)
 			return tm_fail(ev->err, TM_CORRUPT, "a collected value cannot be read back");
 		tm_appender_finish(a, &c);
+		if (o->sort)
+			sort_values(ev, &c, l->count, o->descending, &order);
 		for (size_t j = 0; j < l->count; j++) {
 			if (j)
 				tm_buf_str_put(&b, o->separator);
-			tm_buf_str_put(&b, c.str[j]);
+			fn_value_text(zone, &c, o->sort ? order[j] : j, &b);
 		}
 		ret->str[i] = fn_buf(ev, &b);
 	}
@@ -206,8 +230,10 @@ BIND(listagg)
 {
 	struct listagg *o = TM_NEW(b->arena, struct listagg);
 	bool binary = b->args[0].type->kind == TM_T_BINARY;
-	if (!binary)
-		TM_TRY(fn_want(b, 0, &tm_type_string, err));
+	if (!binary && !tm_cast_implicit(b->args[0].type, &tm_type_string, b->session->ansi))
+		return fn_unexpected_type(b, 0, "(\"STRING\" or \"BINARY\")", err);
+	o->sort = b->ordered;
+	o->descending = b->descending;
 	if (b->arg_count > 1 && !fn_literal_null(b, 1) && !fn_literal_str(b, 1, &o->separator))
 		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"delimiter\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
 	o->separator = tm_arena_str(b->arena, o->separator);

@@ -190,8 +190,8 @@ static void write_time(const struct to_json *o, const struct tm_sql_zone *zone, 
 	enum tm_type_kind k = c->type->kind;
 	const struct tm_pattern *p = k == TM_T_DATE ? o->date : k == TM_T_TIMESTAMP ? o->timestamp : o->timestamp_ntz;
 	tm_buf_char(out, '"');
-	if (k == TM_T_DATE && !p)
-		tm_date_text(c->i32[row], out);
+	if (!p)
+		fn_value_text(zone, c, row, out);
 	else
 		tm_pattern_format(p, zone, k == TM_T_DATE ? c->i32[row] * TM_US_DAY : c->i64[row], k != TM_T_TIMESTAMP, out);
 	tm_buf_char(out, '"');
@@ -281,6 +281,12 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 	}
 	default: write_quoted(zone, c, row, out);
 	}
+}
+
+void fn_json_text(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out)
+{
+	static const struct to_json plain = {.keep_nulls = true};
+	write_json(&plain, fn_zone(session), c, row, out);
 }
 
 KERNEL(to_json)

@@ -26,4 +26,6 @@ bool json_path_parse(struct tm_arena *arena, struct tm_str text, struct json_pat
 bool json_get(struct tm_str text, const struct json_path *path, struct tm_buf *out);
 /* The text of the value at path, not unquoted; false when there is none. */
 bool json_find(struct tm_str text, const struct json_path *path, struct tm_str *ret);
+/* to_json's text of a value; times as their plain text. */
+void fn_json_text(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
 #endif
