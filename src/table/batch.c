@@ -11,6 +11,7 @@ struct tm_table_batch {
 	struct tm_arena arena, originals;
 	size_t bytes;
 	bool rows;
+	size_t marked_bytes;
 };
 
 struct tm_table_batch *tm_table_batch_new(struct tm_store *store)
@@ -41,6 +42,24 @@ bool tm_table_batch_is_empty(const struct tm_table_batch *b) { return b->bytes =
 int64_t tm_store_now_us(struct tm_store *store) { return tm_store_timestamp_us(store); }
 int64_t tm_store_clock_s(struct tm_store *store) { return tm_now_us(store->env) / 1000000; }
 const struct tm_env *tm_store_env(struct tm_store *store) { return store->env; }
+
+void tm_table_batch_mark(struct tm_table_batch *b)
+{
+	rocksdb_writebatch_set_save_point(b->wb);
+	b->marked_bytes = b->bytes;
+}
+
+void tm_table_batch_settle(struct tm_table_batch *b, bool keep)
+{
+	char *message = NULL;
+	if (keep) {
+		rocksdb_writebatch_pop_save_point(b->wb, &message);
+	} else {
+		rocksdb_writebatch_rollback_to_save_point(b->wb, &message);
+		b->bytes = b->marked_bytes;
+	}
+	TM_ASSERT(!message);
+}
 
 /* ---- keys ---- */
 void tm_key_table(struct tm_buf *out, uint32_t number) { tm_buf_be32(out, number); }

@@ -15,6 +15,9 @@ struct tm_mutation {
 	size_t cell_count;
 };
 void tm_table_batch_mutate(struct tm_table_batch *batch, const struct tm_mutation *mutation);
+/* A point to go back to: settle(false) takes out what was put in since mark. */
+void tm_table_batch_mark(struct tm_table_batch *batch);
+void tm_table_batch_settle(struct tm_table_batch *batch, bool keep);
 struct tm_store *tm_table_batch_store(struct tm_table_batch *batch);
 bool tm_table_batch_is_empty(const struct tm_table_batch *batch);
 int64_t tm_store_now_us(struct tm_store *store);       /* write timestamps: the clock, always going forward */

@@ -74,6 +74,9 @@ const struct tm_keyspace *tm_schema_keyspace(const struct tm_schema *schema, str
 const struct tm_table *tm_keyspace_table(const struct tm_keyspace *ks, struct tm_str name);
 const struct tm_cql_type *tm_keyspace_type(const struct tm_keyspace *ks, struct tm_str name);
 
+/* Called when the store is closed, before anything of it goes; the same function is kept once. */
+void tm_store_on_close(struct tm_store *store, void (*call)(struct tm_store *store));
+
 void tm_store_ddl_lock(struct tm_store *store);
 void tm_store_ddl_unlock(struct tm_store *store);
 /* What is given is copied. All need the lock, are durable when they return, and hold until TM_OK. */

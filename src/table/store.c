@@ -229,6 +229,8 @@ void tm_store_close(struct tm_store *store)
 {
 	if (!store)
 		return;
+	for (size_t i = 0; i < sizeof store->on_close / sizeof *store->on_close && store->on_close[i]; i++)
+		store->on_close[i](store);
 	tm_store_schema_free(store);
 	if (store->db) {
 		for (int i = 0; i < TM_FAMILY_COUNT; i++)
@@ -250,6 +252,17 @@ void tm_store_close(struct tm_store *store)
 	pthread_mutex_destroy(&store->ddl);
 	free(store->grace);
 	free(store);
+}
+
+void tm_store_on_close(struct tm_store *store, void (*call)(struct tm_store *store))
+{
+	pthread_mutex_lock(&store->schema_lock);
+	size_t i = 0, n = sizeof store->on_close / sizeof *store->on_close;
+	while (i < n && store->on_close[i] && store->on_close[i] != call)
+		i++;
+	TM_ASSERT(i < n);
+	store->on_close[i] = call;
+	pthread_mutex_unlock(&store->schema_lock);
 }
 
 int64_t tm_store_timestamp_us(struct tm_store *store)

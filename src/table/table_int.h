@@ -30,6 +30,7 @@ struct tm_store {
 	pthread_rwlock_t grace_lock;    /* rank leaf: gc_grace_seconds by table number, for the compaction filter */
 	int32_t *grace;
 	size_t grace_count;
+	void (*on_close[4])(struct tm_store *store);
 	pthread_mutex_t stripes[TM_LWT_STRIPES]; /* rank 1: conditional writes, by partition */
 };
 

@@ -1,0 +1,1 @@
+target_link_libraries(tm_cql PUBLIC tm_base tm_table)
