@@ -142,7 +142,8 @@ static tm_rc check_all(struct check *c, const char *dir, const char *scratch, st
 	tm_rc rc = tm_config_load(&c->in.config, dir, err);
 	if (rc != TM_OK)
 		return rc;
-	TM_TRY(tm_store_open(scratch, NULL, &c->in.store, err));
+	const struct tm_store_options store = {0};
+	TM_TRY(tm_store_open(scratch, &store, &c->in.store, err));
 	c->in.world = (struct tm_stream_world){.env = tm_env_real(), .store = c->in.store, .project_dir = c->in.config.dir};
 	struct tm_sql_options sql = {.world = &c->in.world, .time_zone = "UTC"};
 	c->in.sql = tm_sql_new(&sql);

@@ -266,7 +266,8 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	struct tm_log_options log = {0};
 	TM_TRY(tm_log_open(path, &log, &in->log, err));
 	snprintf(path, sizeof path, "%s/table", in->config.data);
-	TM_TRY(tm_store_open(path, NULL, &in->store, err));
+	const struct tm_store_options store = {0};
+	TM_TRY(tm_store_open(path, &store, &in->store, err));
 	in->world = (struct tm_stream_world){.env = tm_env_real(), .log = in->log, .store = in->store, .project_dir = in->config.dir};
 	TM_TRY(each_file(in, "tables", ".cql", run_cql_file, err));
 	if (!options->no_doors)

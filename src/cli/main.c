@@ -1,0 +1,55 @@
+/* tidemill: the subcommands. */
+#include "cli/command.h"
+#include <curl/curl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+const struct tm_command tm_commands[] = {
+	{"up", "tidemill up [DIR] [--until-idle] [--trigger DAG_ID]…", "run a project: its DAGs, topics, pipelines and tables", tm_command_up},
+	{"check", "tidemill check [DIR]", "say all that is wrong with a project, without running it", tm_command_check},
+	{"sql", "tidemill sql ['SELECT …']", "answer Spark SQL over topics, tables and files", tm_command_sql},
+	{"cql", "tidemill cql ['SELECT …']", "answer CQL on the running instance", tm_command_cql},
+	{"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
+	{"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID]", "DAGs: what there is, run one, read its logs", tm_command_dag},
+	{"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
+	{"version", "tidemill version", "print the version", tm_command_version},
+};
+const size_t tm_command_count = sizeof tm_commands / sizeof *tm_commands;
+
+static void usage(FILE *to)
+{
+	fprintf(to, "Tidemill %s: Airflow DAGs, Kafka topics, Spark SQL pipelines and Cassandra tables in one program.\n\n", TM_VERSION);
+	for (size_t i = 0; i < tm_command_count; i++)
+		fprintf(to, "  %-62s %s\n", tm_commands[i].usage, tm_commands[i].summary);
+	fprintf(to, "\n`tidemill COMMAND --help` lists a command's options. A first run: tidemill up examples/earthquakes\n");
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(name, "--version") == 0)
+		name = "version";
+	const char *names[sizeof tm_commands / sizeof *tm_commands + 1] = {0};
+	for (size_t i = 0; i < tm_command_count; i++) {
+		if (strcmp(tm_commands[i].name, name) == 0)
+			return tm_commands[i].run(&tm_commands[i], argc - 2, argv + 2);
+		names[i] = tm_commands[i].name;
+	}
+	const char *close = tm_str_closest(tm_str_of(name), names);
+	fprintf(stderr, "error: unknown command '%s'\n", name);
+	if (close)
+		fprintf(stderr, "  next: Did you mean `tidemill %s`?\n", close);
+	else
+		fprintf(stderr, "  next: `tidemill help` lists the commands.\n");
+	return 2;
+}
