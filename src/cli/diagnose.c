@@ -181,9 +181,8 @@ static void dag_findings(struct found *f)
 		}
 		json_decref(errors);
 	}
-	raw.len = 0;
-	if (tm_dag_summary_json(f->in->dag, &raw, NULL) == TM_OK) {
-		json_t *dags = json_loadb(raw.at, raw.len, 0, NULL), *d, *run;
+	{
+		json_t *dags = tm_dag_summary_list(f->in->dag), *d, *run;
 		size_t i, r;
 		json_array_foreach(dags, i, d) {
 			const char *id = json_string_value(json_object_get(d, "dag_id"));

@@ -46,6 +46,8 @@ void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow
 bool tm_instance_idle(struct tm_instance *instance);
 /* {"dags": …, "topics": …, "pipelines": …, "tables": …, "dead_letters": …, "findings": …, "ok": …}; *ret_ok: no DAG run and no pipeline failed. */
 tm_rc tm_instance_summary_json(struct tm_instance *instance, struct tm_buf *out, bool *ret_ok, struct tm_err *err) TM_CHECKED;
+/* DAG runs that ended since the start: [{"dag_id", "runs": [{"run_id", "state", "tasks": {state: count}, "error"}]}]. */
+struct json_t *tm_dag_summary_list(struct tm_dag *dag);
 /* The same for people. */
 void tm_summary_text(struct tm_str json, bool color, struct tm_buf *out);
 #endif

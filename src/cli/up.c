@@ -147,7 +147,8 @@ static void show_tables(struct tm_instance *in)
 		int64_t rows = 0;
 		struct tm_str name = tm_arena_printf(&arena, "%.*s.%.*s", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name));
 		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
-		if (tm_table_count(in->store, tables[i], &rows, &err) == TM_OK && rows && tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) == TM_OK) {
+		bool ours = tm_str_is(tables[i]->keyspace, "tidemill");
+		if (!ours && tm_table_count(in->store, tables[i], &rows, &err) == TM_OK && rows && tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) == TM_OK) {
 			printf("\n%.*s", TM_STR_ARG(name));
 			if (rows > ROWS_SHOWN)
 				printf(" (the first %d of %lld rows)", ROWS_SHOWN, (long long)rows);
