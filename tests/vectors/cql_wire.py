@@ -26,7 +26,7 @@ EXTRA = {
     "all_types": [
         "CREATE TYPE w.u (a int, b text)",
         "CREATE TABLE w.ty (k int PRIMARY KEY, a ascii, bi bigint, bl blob, bo boolean, d double, da date, de decimal, du duration, f float, fl frozen<list<int>>, "
-        "fu frozen<u>, i inet, l list<int>, m map<int, text>, nn frozen<list<map<text, set<int>>>>, s set<text>, si smallint, ti time, tp tuple<int, text>, ts timestamp, "
+        "fu frozen<u>, i inet, l list<int>, m map<int, text>, nn frozen<list<frozen<map<text, frozen<set<int>>>>>>, s set<text>, si smallint, ti time, tp tuple<int, text>, ts timestamp, "
         "tu timeuuid, ty tinyint, u uuid, ud u, v varint, ve vector<float, 2>)",
         "INSERT INTO w.ty (k, a, bi, bl, bo, d, da, de, du, f, fl, fu, i, l, m, nn, s, si, ti, tp, ts, tu, ty, u, ud, v, ve) VALUES (1, 'a', 2, 0x03, true, 2.5, "
         "'2024-02-29', 1.50, 1mo2d3ns, 0.5, [3], {a: 2}, '::1', [1, 2], {1: 'y'}, [{'k': {1}}], {'x'}, 7, '00:00:01', (1, 'z'), 1000, "
