@@ -197,7 +197,7 @@ def events(session, cluster, port, options):
 
 def tracing(session, cluster):
     result = session.execute("SELECT * FROM it.kv WHERE k = 3", trace=True)
-    trace = result.get_query_trace(max_wait=5)
+    trace = result.get_query_trace(max_wait_sec=5)
     check("trace", trace.request_type is not None and trace.duration is not None, True)
 
 
