@@ -141,7 +141,7 @@ struct ast_query {
 /* ---- statements ---- */
 enum ast_stmt_kind {
 	AST_STMT_QUERY, AST_STMT_VIEW, AST_STMT_SOURCE, AST_STMT_STREAMING_TABLE, AST_STMT_FLOW, AST_STMT_SET, AST_STMT_RESET, AST_STMT_SHOW, AST_STMT_DESCRIBE,
-	AST_STMT_EXPLAIN, AST_STMT_DROP_VIEW, AST_STMT_USE
+	AST_STMT_EXPLAIN, AST_STMT_DROP_VIEW, AST_STMT_USE, AST_STMT_INSERT
 };
 struct ast_option { struct tm_str name, value; };
 struct ast_stmt {

@@ -79,6 +79,9 @@ static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struc
 	struct sx *sx = env->sx;
 	if (env->in_aggregate)
 		return sx_fail(sx, at->line, at->column, "NESTED_AGGREGATE_FUNCTION", "42607", "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.");
+	for (size_t i = 0; i < b->arg_count; i++)
+		if (sx_volatile(args[i]))
+			return sx_fail(sx, at->line, at->column, "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", "42845", "Non-deterministic expression \"%.*s\" should not appear in the arguments of an aggregate function.", TM_STR_ARG(text));
 	struct tm_agg *agg = TM_NEW(sx->arena, struct tm_agg);
 	struct tm_expr *e = sx_expr(sx, (enum tm_expr_kind)SX_AGG, b->type, b->nullable);
 	*agg = (struct tm_agg){.kernel = b->agg, .bound = b->bound, .type = b->type, .nullable = b->nullable, .distinct = at->kind == AST_CALL && at->distinct, .arg_count = b->arg_count, .args = args, .text = text,

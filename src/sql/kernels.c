@@ -13,11 +13,18 @@ static tm_rc eval_logic(struct tm_eval *ev, const struct tm_expr *call, struct t
 	TM_TRY(tm_expr_eval(ev, call->args[0], &left));
 	size_t n = ev->rows, open = 0;
 	uint32_t *rows = row_list(ev, n);
-	bool left_null = left.type->kind == TM_T_NULL;
-	for (size_t i = 0; i < n; i++) {
+	bool left_null = left.type->kind == TM_T_NULL, plain = !left_null && !left.constant;
+	for (size_t i = 0; plain && !left.valid && i < n; i++) {
+		rows[open] = (uint32_t)i;
+		open += left.boolean[i] != decisive;
+	}
+	for (size_t i = 0; (!plain || left.valid) && i < n; i++) {
 		rows[open] = (uint32_t)i;
 		open += left_null || tm_is_null(&left, i) || left.boolean[tm_row(&left, i)] != decisive;
 	}
+	/* Nothing is settled and nothing unknown: the right side is the result. */
+	if (plain && !left.valid && open == n && call->args[1]->type->kind == TM_T_BOOLEAN)
+		return tm_expr_eval(ev, call->args[1], ret);
 	tm_column_init(ret, ev->arena, &tm_type_boolean, n);
 	memset(ret->boolean, decisive, n);
 	TM_TRY(tm_expr_eval_rows(ev, call->args[1], rows, open, &right));

@@ -239,6 +239,15 @@ tm_rc parse_statement(struct parser *p, struct ast_stmt **ret)
 		if (!take_word(p, "SCHEMA") && !take_word(p, "DATABASE"))
 			take_word(p, "NAMESPACE");
 		TM_TRY(parse_names(p, &s->name));
+	} else if (take_word(p, "INSERT")) {
+		s->kind = AST_STMT_INSERT;
+		if (!take_word(p, "OVERWRITE"))
+			TM_TRY(parse_want_word(p, "INTO"));
+		take_word(p, "TABLE");
+		TM_TRY(parse_names(p, &s->name));
+		if (at_sign(p, 0, "(") && !at_query(p, 1))
+			TM_TRY(parse_name_list(p, &s->columns));
+		TM_TRY(parse_query(p, &s->query));
 	} else if (take_words(p, "DROP", "VIEW")) {
 		s->kind = AST_STMT_DROP_VIEW;
 		s->if_exists = take_words(p, "IF", "EXISTS");

@@ -274,6 +274,8 @@ tm_rc tm_sql_stream_plan(struct tm_sql *sql, struct tm_str text, enum tm_output_
 	struct sx sx = sx_begin(sql, &sql->arena, err);
 	text = tm_arena_str(&sql->arena, text);
 	TM_TRY(tm_sql_parse(&sql->arena, text, &offset, &s, err));
+	if (s && s->kind == AST_STMT_INSERT)
+		return sx_statement(&sx, s, text, &root);
 	if (!s || s->kind != AST_STMT_QUERY)
 		return tm_fail_class(err, TM_SYNTAX, "PARSE_SYNTAX_ERROR", "42601", "A query was expected.");
 	sx.want_stream = true;

@@ -73,6 +73,39 @@ static struct tm_expr *shift(void *ctx, struct tm_expr *e)
 	return r;
 }
 
+/* Is the condition never true where these columns are null? Then an outer join below it is none. */
+static bool rejects_null(const struct tm_expr *e, size_t from, size_t to)
+{
+	static const char *const strict[] = {"=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "like", "isnotnull", "not", "negative", NULL};
+	if (e->kind == TM_EXPR_COLUMN)
+		return e->column >= from && e->column < to;
+	if (e->kind != TM_EXPR_CALL)
+		return false;
+	bool known = !e->function || e->kernel == &sx_kernel_field;
+	for (size_t i = 0; !known && strict[i]; i++)
+		known = strcmp(e->function, strict[i]) == 0;
+	if (e->kernel == &sx_kernel_and)
+		known = true;
+	for (size_t i = 0; known && i < e->arg_count; i++)
+		if (rejects_null(e->args[i], from, to))
+			return true;
+	return false;
+}
+
+static void simplify_outer(struct tm_op *op, const struct conditions *c)
+{
+	size_t left = op->inputs[0]->schema.count;
+	bool needs_left = false, needs_right = false;
+	for (size_t i = 0; i < c->count; i++) {
+		needs_left = needs_left || rejects_null(c->items[i], 0, left);
+		needs_right = needs_right || rejects_null(c->items[i], left, SIZE_MAX);
+	}
+	if (op->join.kind == TM_JOIN_FULL && (needs_left || needs_right))
+		op->join.kind = needs_left && needs_right ? TM_JOIN_INNER : needs_left ? TM_JOIN_LEFT : TM_JOIN_RIGHT;
+	if ((op->join.kind == TM_JOIN_LEFT && needs_right) || (op->join.kind == TM_JOIN_RIGHT && needs_left))
+		op->join.kind = TM_JOIN_INNER;
+}
+
 /* Rows whose key is null join nothing. Spark drops them early, below a watermark too, and so moves the watermark less. */
 static void infer_keys(struct sx *sx, struct tm_op *op, struct conditions *left, struct conditions *right)
 {
@@ -98,6 +131,7 @@ static void infer_keys(struct sx *sx, struct tm_op *op, struct conditions *left,
 static struct tm_op *push_join(struct sx *sx, struct tm_op *op, struct conditions *c)
 {
 	size_t left = op->inputs[0]->schema.count;
+	simplify_outer(op, c);
 	enum tm_join_kind k = op->join.kind;
 	bool inner = k == TM_JOIN_INNER || k == TM_JOIN_CROSS, only_left = k == TM_JOIN_SEMI || k == TM_JOIN_ANTI;
 	struct conditions to_left = {0}, to_right = {0}, both = {0}, stay = {0};

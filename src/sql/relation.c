@@ -597,6 +597,14 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 }
 
 /* ---- what may stand behind a relation ---- */
+static bool has_watermark(const struct tm_op *op)
+{
+	for (size_t i = 0; i < op->input_count; i++)
+		if (has_watermark(op->inputs[i]))
+			return true;
+	return op->kind == TM_OP_WATERMARK;
+}
+
 static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct sx_rel *io)
 {
 	struct sx *sx = env->sx;
@@ -632,6 +640,8 @@ static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct
 			TM_PUSH_IN(sx->arena, &all, io->columns.items[i]);
 		io->columns = all;
 	}
+	if (sx->want_stream && has_watermark(io->op))
+		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_3076", "", "Redefining watermark is disallowed. You can set the config 'spark.sql.streaming.statefulOperator.allowMultiple' to 'false' to restore the previous behavior. Note that multiple stateful operators will be disallowed.");
 	struct tm_op *op = sx_op(sx, TM_OP_WATERMARK, io->op, NULL);
 	sx_schema_copy(sx, op, io->op);
 	op->watermark.column = column;

@@ -194,6 +194,18 @@ static tm_rc drop_view(struct sx *sx, const struct ast_stmt *s)
 	return TM_OK;
 }
 
+/* Rows are written by pipelines and by CQL; a name that is nothing is told first. */
+static tm_rc insert(struct sx *sx, const struct ast_stmt *s)
+{
+	struct ast_rel r = {.kind = AST_REL_NAME, .line = s->line, .column = s->column, .names = s->name};
+	struct sx_env env = {.sx = sx};
+	struct sx_rel rel;
+	TM_TRY(sx_relation(&env, &r, &rel));
+	tm_rc rc = sx_fail(sx, s->line, s->column, "UNSUPPORTED_INSERT.NOT_ALLOWED", "42809", "Can't insert into the target. The target relation `%.*s` does not allow insertion by SQL.", TM_STR_ARG(s->name.items[s->name.count - 1]));
+	tm_err_hint(sx->err, "write rows with CQL (`tidemill cql`), or with a pipeline: CREATE STREAMING TABLE … USING cassandra");
+	return rc;
+}
+
 tm_rc sx_statement(struct sx *sx, const struct ast_stmt *s, struct tm_str text, struct tm_op **ret)
 {
 	struct answer none;
@@ -219,6 +231,7 @@ tm_rc sx_statement(struct sx *sx, const struct ast_stmt *s, struct tm_str text, 
 		tm_err_hint(sx->err, "put the statement into pipelines/*.sql of a project and run it with `tidemill up`");
 		return rc;
 	}
+	case AST_STMT_INSERT: return insert(sx, s);
 	case AST_STMT_QUERY: break;
 	}
 	return tm_fail(sx->err, TM_INTERNAL, "a statement of kind %d", (int)s->kind);

@@ -92,7 +92,8 @@ def run(files):
             area[1] += 1
             wrong = judge(case, answer)
             if wrong:
-                misses[f"{case['area']}: {case['sql']}"] = wrong
+                name = f"{case['area']}: {case['sql']}".replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+                misses[name] = " ".join(wrong.split())
             else:
                 area[0] += 1
                 names += names_differ(case, answer)
