@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "sql/sql_int.h"
+#include "stream/stateful.h"
 
 struct table { struct tm_str name, format; struct tm_option *options; size_t option_count; int line; };
 struct builder {
@@ -70,8 +71,49 @@ static tm_rc set_trigger(struct builder *b, int line, int column, struct tm_str 
 	return TM_OK;
 }
 
+/* The columns of dropDuplicates and dropDuplicatesWithinWatermark, DataFrame calls for which Spark's SQL has no form: options here,
+ * calls of the runner on a real Spark. */
+struct duplicates { struct tm_str columns; bool asked, within; };
+
+static size_t op_count(const struct tm_op *op)
+{
+	size_t n = 1;
+	for (size_t i = 0; i < op->input_count; i++)
+		n += op_count(op->inputs[i]);
+	return n;
+}
+
+static tm_rc drop_duplicates(struct builder *b, const struct ast_stmt *s, const struct duplicates *d, struct tm_op **io_root)
+{
+	struct tm_op *in = *io_root, *op = TM_NEW(b->arena, struct tm_op);
+	*op = (struct tm_op){.kind = TM_OP_DEDUPLICATE, .schema = in->schema, .input_count = 1, .streaming = true, .id = op_count(in), .line = s->line, .column_no = s->column};
+	op->inputs = TM_NEW(b->arena, struct tm_op *);
+	op->inputs[0] = in;
+	size_t *columns = TM_NEW_N(b->arena, size_t, in->schema.count + d->columns.len + 1), n = 0;
+	struct tm_str rest = d->columns, name;
+	while (rest.len && tm_str_split(&rest, ',', &name)) {
+		name = tm_str_trim(name);
+		size_t found = SIZE_MAX;
+		for (size_t i = 0; i < in->schema.count; i++)
+			if (tm_str_ieq(in->schema.fields[i].name, name))
+				found = i;
+		if (found == SIZE_MAX)
+			return fail_at(b, s->line, s->column, "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES", "42703", "Cannot resolve column name \"%.*s\" among the columns of the query.", TM_STR_ARG(name));
+		columns[n++] = found;
+	}
+	for (size_t i = 0; !d->columns.len && i < in->schema.count; i++)
+		columns[n++] = i;
+	size_t event_time = tm_op_watermark_column(in);
+	op->deduplicate.columns = columns;
+	op->deduplicate.column_count = n;
+	op->deduplicate.within_watermark = d->within;
+	op->deduplicate.event_time_column = event_time == SIZE_MAX ? -1 : (int)event_time;
+	*io_root = op;
+	return TM_OK;
+}
+
 /* Spark's options of a streaming query among the sink's. */
-static tm_rc query_options(struct builder *b, const struct table *t, const struct ast_stmt *s, struct tm_query_spec *q)
+static tm_rc query_options(struct builder *b, const struct table *t, const struct ast_stmt *s, struct tm_query_spec *q, struct duplicates *ret_duplicates)
 {
 	struct tm_option *rest = TM_NEW_N(b->arena, struct tm_option, t->option_count + 1);
 	for (size_t i = 0; i < t->option_count; i++) {
@@ -85,6 +127,8 @@ static tm_rc query_options(struct builder *b, const struct table *t, const struc
 				q->mode = TM_MODE_COMPLETE;
 			else
 				return fail_at(b, s->line, s->column, "STREAMING_OUTPUT_MODE.INVALID", "42KDE", "Invalid streaming output mode: %.*s. Accepted output modes are 'append', 'complete', 'update'.", TM_STR_ARG(o.value));
+		} else if (tm_str_iis(o.name, "dropDuplicates") || tm_str_iis(o.name, "dropDuplicatesWithinWatermark")) {
+			*ret_duplicates = (struct duplicates){o.value, true, !tm_str_iis(o.name, "dropDuplicates")};
 		} else if (tm_str_iis(o.name, "queryName")) {
 			q->name = o.value;
 		} else if (tm_str_iis(o.name, "trigger") || tm_str_iis(o.name, "processingTime")) {
@@ -131,7 +175,8 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 	sx.check_only = b->check_only;
 	q.session = b->sql->session;
 	apply_settings(b->sql, &q);
-	TM_TRY(query_options(b, t, s, &q));
+	struct duplicates duplicates = {0};
+	TM_TRY(query_options(b, t, s, &q, &duplicates));
 	for (size_t i = 0; i < b->queries.count; i++)
 		if (tm_str_ieq(b->queries.items[i].name, q.name))
 			return fail_at(b, s->line, s->column, "PIPELINE_DUPLICATE_IDENTIFIERS.FLOW", "42710", "There are two queries named `%.*s`: lines %d and %d.", TM_STR_ARG(q.name), b->queries.items[i].line, s->line);
@@ -144,6 +189,8 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 	TM_TRY(rc);
 	if (!root->streaming)
 		return fail_at(b, s->line, s->column, "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", "42000", "The query of streaming table `%.*s` reads no stream; write FROM STREAM name for the source that should be followed.", TM_STR_ARG(q.name));
+	if (duplicates.asked)
+		TM_TRY(drop_duplicates(b, s, &duplicates, &root));
 	q.root = root;
 	q.plan_hash = sx_plan_hash(root);
 	TM_TRY(sx_at(&sx, s->line, s->column, tm_query_check(&q, b->err)));

@@ -14,15 +14,15 @@ CREATE TEMPORARY VIEW quakes_flat AS
            geometry STRUCT<coordinates: ARRAY<DOUBLE>>') AS q
         FROM STREAM quakes_raw);
 
--- An event that comes again within a day is dropped; only earthquakes stay; the region comes from the table.
-CREATE STREAMING TABLE quakes_clean USING kafka OPTIONS (topic 'earthquakes_clean') AS
-  SELECT d.id AS key,
-         to_json(struct(d.id, d.mag, d.place, d.time, d.status, d.alert, d.longitude, d.latitude, d.depth_km,
-                        coalesce(r.region, d.suffix) AS region, coalesce(r.country, 'elsewhere') AS country)) AS value
-  FROM (SELECT DISTINCT id, mag, place, time, status, alert, longitude, latitude, depth_km, element_at(split(place, ', '), -1) AS suffix
+-- An event that comes again within a day of event time is dropped; only earthquakes stay; the region comes from the table.
+CREATE STREAMING TABLE quakes_clean USING kafka OPTIONS (topic 'earthquakes_clean', dropDuplicatesWithinWatermark 'key') AS
+  SELECT q.id AS key, q.time,
+         to_json(struct(q.id, q.mag, q.place, q.time, q.status, q.alert, q.longitude, q.latitude, q.depth_km,
+                        coalesce(r.region, q.suffix) AS region, coalesce(r.country, 'elsewhere') AS country)) AS value
+  FROM (SELECT *, element_at(split(place, ', '), -1) AS suffix
         FROM STREAM quakes_flat WATERMARK time DELAY OF INTERVAL 1 DAY
-        WHERE type = 'earthquake' AND mag IS NOT NULL) d
-  LEFT JOIN regions r ON d.suffix = r.suffix;
+        WHERE type = 'earthquake' AND mag IS NOT NULL) q
+  LEFT JOIN regions r ON q.suffix = r.suffix;
 
 CREATE TEMPORARY VIEW clean_raw USING kafka OPTIONS (subscribe 'earthquakes_clean', startingOffsets 'earliest');
 
