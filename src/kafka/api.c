@@ -98,8 +98,8 @@ void kafka_api_versions(struct kafka_request *r)
 			kafka_reply(r);
 			return;
 		}
-		snprintf(r->conn->info.software, sizeof r->conn->info.software, "%.*s %.*s", TM_STR_ARG(in->client_software_name),
-			 TM_STR_ARG(in->client_software_version));
+		kafka_conn_name(r->conn, r->conn->info.software, sizeof r->conn->info.software,
+				tm_arena_printf(&r->arena, "%.*s %.*s", TM_STR_ARG(in->client_software_name), TM_STR_ARG(in->client_software_version)));
 	}
 	out->api_keys.items = tm_kafka_api_versions_response_api_keys_new(&r->arena, kafka_handler_count);
 	out->api_keys.count = (int32_t)kafka_handler_count;

@@ -292,7 +292,7 @@ static void config_change(struct kafka_request *r, const struct tm_kafka_increme
 	static const char *const words[] = {"SET", "DELETE", "APPEND", "SUBTRACT"};
 	struct tm_str name = res->configs.items[at].name, value = res->configs.items[at].value;
 	int operation = res->configs.items[at].config_operation;
-	for (int32_t i = 0; i < res->configs.count && i < 5000; i++)
+	for (int32_t i = 0; i < res->configs.count && i < 500; i++)
 		if (i != at && tm_str_eq(res->configs.items[i].name, name)) {
 			alter_refuse(a, KAFKA_INVALID_REQUEST, TM_STR("Error due to duplicate config keys"));
 			return;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "kafka/fetch.h"
 
-enum { FINAL_EPOCH = -1, INITIAL_EPOCH = 0, MAX_SESSIONS = 1000, MAX_PARTITIONS = 100000, IDLE_MS = 120000 };
+enum { FINAL_EPOCH = -1, INITIAL_EPOCH = 0, MAX_SESSIONS = 1000, MAX_PARTITIONS = 2000, IDLE_MS = 120000 };
 
 static void want_free(struct fetch_want *w) { free((void *)(uintptr_t)w->topic.at); }
 
@@ -62,6 +62,7 @@ static struct kafka_fetch_session *session_new(struct tm_kafka_server *s)
 	return f;
 }
 
+/* Partitions are looked for one by one: a Fetch of more than MAX_PARTITIONS gets full answers without a session. */
 static bool same_part(const struct fetch_want *w, struct tm_str topic, const struct tm_kafka_uuid *id, int32_t partition, bool by_id)
 {
 	return w->partition == partition && (by_id ? memcmp(&w->topic_id, id, sizeof *id) == 0 : tm_str_eq(w->topic, topic));
@@ -93,7 +94,7 @@ static void session_update(struct kafka_fetch_session *session, const struct tm_
 		for (int32_t k = 0; k < t->partitions.count; k++) {
 			const struct tm_kafka_fetch_request_topics_partitions *p = &t->partitions.items[k];
 			struct fetch_remembered *have = kafka_fetch_session_part(session, t->topic, &t->topic_id, p->partition, by_id);
-			if (!have && session->parts.count >= MAX_PARTITIONS)
+			if (!have && session->parts.count >= 2 * MAX_PARTITIONS)
 				continue;
 			if (!have) {
 				struct fetch_remembered fresh = {.high_watermark = -1, .log_start = -1};
@@ -122,6 +123,14 @@ static void session_update(struct kafka_fetch_session *session, const struct tm_
 	}
 }
 
+static size_t partitions_named(const struct tm_kafka_fetch_request *in)
+{
+	size_t n = 0;
+	for (int32_t i = 0; i < in->topics.count; i++)
+		n += (size_t)in->topics.items[i].partitions.count;
+	return n;
+}
+
 int kafka_fetch_session_for(struct kafka_request *r, struct kafka_fetch_session **ret, bool *ret_fresh)
 {
 	struct tm_kafka_server *s = r->conn->server;
@@ -135,7 +144,7 @@ int kafka_fetch_session_for(struct kafka_request *r, struct kafka_fetch_session 
 	if (in->session_epoch == FINAL_EPOCH || in->session_epoch == INITIAL_EPOCH) {
 		if (session && !session->busy)
 			session_remove(s, session);
-		if (in->session_epoch == INITIAL_EPOCH)
+		if (in->session_epoch == INITIAL_EPOCH && partitions_named(in) <= MAX_PARTITIONS)
 			*ret = session_new(s);
 		if (*ret) {
 			(*ret)->epoch = 1;

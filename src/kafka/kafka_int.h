@@ -118,7 +118,7 @@ struct tm_kafka_server {
 	struct kafka_chunk *spare_chunks;
 	size_t spare_chunk_bytes;
 	struct kafka_request *spare_requests;
-	size_t spare_request_count;
+	size_t spare_request_count, spare_answer_bytes;
 	struct kafka_request *waiting; /* Fetches that wait for data */
 	struct kafka_fetch_session *sessions;
 	size_t session_count;
@@ -135,6 +135,8 @@ int64_t kafka_now_ms(const struct tm_kafka_server *s); /* monotonic */
 void kafka_reply(struct kafka_request *r);
 /* Closes the connection without an answer, with a word in the log. */
 void kafka_refuse(struct kafka_request *r, const char *why);
+/* Keeps what a client says of itself, for people to read: whatever is no plain character becomes a question mark. */
+void kafka_conn_name(struct kafka_conn *c, char *out, size_t size, struct tm_str text);
 /* From any thread: r->resume runs in the loop. */
 void kafka_resume(struct kafka_request *r);
 void kafka_task_post(struct tm_kafka_server *s, struct kafka_task *task);

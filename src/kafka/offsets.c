@@ -35,7 +35,7 @@ static void partition_answer(struct kafka_request *r, struct tm_topic *topic, co
 	struct tm_err err = {0};
 	int64_t offset = -1, timestamp = -1;
 	a->partition_index = p->partition_index;
-	for (int32_t i = 0; i < t->partitions.count; i++)
+	for (int32_t i = 0; i < t->partitions.count && i < 500; i++)
 		if (i != at && t->partitions.items[i].partition_index == p->partition_index)
 			a->error_code = KAFKA_INVALID_REQUEST;
 	if (a->error_code)
@@ -67,7 +67,7 @@ static void partition_answer(struct kafka_request *r, struct tm_topic *topic, co
 
 static bool asked_before(const struct tm_kafka_list_offsets_request_topics *t, int32_t at)
 {
-	for (int32_t i = 0; i < at; i++)
+	for (int32_t i = 0; i < at && i < 500; i++)
 		if (t->partitions.items[i].partition_index == t->partitions.items[at].partition_index)
 			return true;
 	return false;

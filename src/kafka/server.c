@@ -13,13 +13,16 @@ enum {
 };
 #define SPARE_CHUNK_BYTES (32 * TM_MIB)
 #define QUEUED_BYTES_MAX (64 * TM_MIB)
-#define KEEP_ANSWER_BYTES (4 * TM_MIB)
+#define SPARE_ANSWER_BYTES (24 * TM_MIB)
 
 static struct tm_metric connections_gauge = TM_GAUGE("tidemill_kafka_connections", "Open Kafka connections.");
 static struct tm_metric requests_total = TM_COUNTER("tidemill_kafka_requests_total", "Kafka requests.");
 static struct tm_metric bytes_in_total = TM_COUNTER("tidemill_kafka_bytes_in_total", "Bytes read from Kafka clients.");
 static struct tm_metric bytes_out_total = TM_COUNTER("tidemill_kafka_bytes_out_total", "Bytes written to Kafka clients.");
 static struct tm_metric refused_total = TM_COUNTER("tidemill_kafka_connections_refused_total", "Kafka connections closed for what they sent.");
+
+/* Another thread may look at a connection's counters at any time. */
+static void count(int64_t *counter, int64_t n) { __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED); }
 
 static void requests_start(struct kafka_conn *c);
 static void conn_read(struct kafka_conn *c);
@@ -69,6 +72,7 @@ static struct kafka_request *request_new(struct tm_kafka_server *s)
 		s->spare_request_count--;
 		struct tm_arena arena = r->arena;
 		struct tm_buf answer = r->answer, records = r->records;
+		s->spare_answer_bytes -= answer.cap + records.cap;
 		*r = (struct kafka_request){.arena = arena, .answer = answer, .records = records};
 		return r;
 	}
@@ -93,10 +97,11 @@ static void request_free(struct tm_kafka_server *s, struct kafka_request *r)
 		return;
 	}
 	tm_arena_reset(&r->arena);
-	if (r->answer.cap > KEEP_ANSWER_BYTES)
+	if (s->spare_answer_bytes + r->answer.cap + r->records.cap > SPARE_ANSWER_BYTES) {
 		tm_buf_done(&r->answer);
-	if (r->records.cap > KEEP_ANSWER_BYTES)
 		tm_buf_done(&r->records);
+	}
+	s->spare_answer_bytes += r->answer.cap + r->records.cap;
 	r->answer.len = r->records.len = 0;
 	r->next = s->spare_requests;
 	s->spare_requests = r;
@@ -218,7 +223,7 @@ static void answer_write(struct kafka_conn *c, struct kafka_request *r)
 	if (at < r->answer.len)
 		bufs[n++] = uv_buf_init(r->answer.at + at, (unsigned)(r->answer.len - at));
 	size_t total = r->answer.len + r->splices.bytes;
-	c->info.bytes_out += (int64_t)total;
+	count(&c->info.bytes_out, (int64_t)total);
 	tm_metric_add(&bytes_out_total, (int64_t)total);
 	r->stage = KAFKA_WRITING;
 	r->write.data = r;
@@ -346,25 +351,26 @@ static bool is_produce(const struct kafka_request *r)
 	return r->frame.len >= 2 && r->frame.at[0] == 0 && r->frame.at[1] == TM_KAFKA_PRODUCE;
 }
 
-/* For people to read: whatever is no plain character becomes a question mark. */
-static void client_id_keep(struct kafka_conn *c, struct tm_str id)
+void kafka_conn_name(struct kafka_conn *c, char *out, size_t size, struct tm_str text)
 {
-	size_t n = id.len < sizeof c->info.client_id - 1 ? id.len : sizeof c->info.client_id - 1;
+	size_t n = text.len < size - 1 ? text.len : size - 1;
+	pthread_mutex_lock(&c->server->lock);
 	for (size_t i = 0; i < n; i++)
-		c->info.client_id[i] = id.at[i] > ' ' && id.at[i] < 0x7F ? id.at[i] : '?';
-	c->info.client_id[n] = 0;
+		out[i] = text.at[i] >= ' ' && text.at[i] < 0x7F ? text.at[i] : '?';
+	out[n] = 0;
+	pthread_mutex_unlock(&c->server->lock);
 }
 
 static void request_run(struct kafka_request *r)
 {
 	struct kafka_conn *c = r->conn;
 	r->stage = KAFKA_RUNNING;
-	c->info.requests++;
+	count(&c->info.requests, 1);
 	tm_metric_add(&requests_total, 1);
 	if (!request_parse(r))
 		return;
 	if (r->header.client_id.len && !c->info.client_id[0])
-		client_id_keep(c, r->header.client_id);
+		kafka_conn_name(c, c->info.client_id, sizeof c->info.client_id, r->header.client_id);
 	r->handler->handle(r);
 }
 
@@ -496,7 +502,7 @@ static void was_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	c->chunk->len += (size_t)n;
-	c->info.bytes_in += n;
+	count(&c->info.bytes_in, n);
 	tm_metric_add(&bytes_in_total, n);
 	char why[120];
 	bool good = frames_take(c, why, sizeof why);
@@ -557,6 +563,12 @@ static void accepted(uv_stream_t *listener, int status)
 	c->server = s;
 	uv_tcp_init(&s->loop, &c->tcp);
 	c->tcp.data = c;
+	bool accepted_one = uv_accept(listener, (uv_stream_t *)&c->tcp) == 0;
+	if (accepted_one) {
+		uv_tcp_nodelay(&c->tcp, 1);
+		conn_init_addresses(c);
+	}
+	c->info.opened_ms = tm_now_ms(s->env);
 	pthread_mutex_lock(&s->lock);
 	c->next = s->conns;
 	if (s->conns)
@@ -565,13 +577,10 @@ static void accepted(uv_stream_t *listener, int status)
 	s->conn_count++;
 	pthread_mutex_unlock(&s->lock);
 	tm_metric_set(&connections_gauge, (int64_t)s->conn_count);
-	if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
+	if (!accepted_one) {
 		conn_close(c);
 		return;
 	}
-	uv_tcp_nodelay(&c->tcp, 1);
-	conn_init_addresses(c);
-	c->info.opened_ms = tm_now_ms(s->env);
 	if (s->conn_count > TM_LIMIT_CONNECTIONS) {
 		conn_refuse(c, "too many connections");
 		return;
@@ -769,8 +778,15 @@ size_t tm_kafka_server_connections(struct tm_kafka_server *s, struct tm_kafka_co
 	pthread_mutex_lock(&s->lock);
 	struct tm_kafka_connection *list = tm_alloc((s->conn_count + 1) * sizeof *list);
 	size_t n = 0;
-	for (struct kafka_conn *c = s->conns; c; c = c->next)
-		list[n++] = c->info;
+	for (struct kafka_conn *c = s->conns; c; c = c->next, n++) {
+		memcpy(list[n].peer, c->info.peer, sizeof list[n].peer);
+		memcpy(list[n].client_id, c->info.client_id, sizeof list[n].client_id);
+		memcpy(list[n].software, c->info.software, sizeof list[n].software);
+		list[n].opened_ms = c->info.opened_ms;
+		list[n].requests = __atomic_load_n(&c->info.requests, __ATOMIC_RELAXED);
+		list[n].bytes_in = __atomic_load_n(&c->info.bytes_in, __ATOMIC_RELAXED);
+		list[n].bytes_out = __atomic_load_n(&c->info.bytes_out, __ATOMIC_RELAXED);
+	}
 	pthread_mutex_unlock(&s->lock);
 	*ret = list;
 	return n;

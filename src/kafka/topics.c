@@ -16,7 +16,7 @@ static bool zero_id(const struct tm_kafka_uuid *id)
 	do { \
 		(ret_times) = 0; \
 		(ret_first) = true; \
-		for (int32_t k_ = 0; k_ < (list).count && k_ < 5000; k_++) { \
+		for (int32_t k_ = 0; k_ < (list).count && k_ < 500; k_++) { \
 			if (!tm_str_eq((list).items[k_].name, (list).items[i].name)) \
 				continue; \
 			(ret_times)++; \

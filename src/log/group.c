@@ -833,10 +833,14 @@ int64_t tm_groups_tick(struct tm_groups *gs, int64_t now_ms)
 	group_lock(gs);
 	int64_t next = INT64_MAX;
 	for (size_t i = 0; i < GROUP_SLOTS && gs->count; i++) {
-		for (struct group *g = gs->slots[i]; g; g = g->next) {
+		for (struct group *g = gs->slots[i], *following; g; g = following) {
+			following = g->next;
 			int64_t at = group_tick(gs, g, now_ms);
 			if (at < next)
 				next = at;
+			/* A name that somebody asked to join by, and nothing came of it. */
+			if (g->state == GROUP_EMPTY && !g->generation && !g->member_count && !g->pending.count && !g->offsets.count && !g->unstable.count)
+				group_remove(gs, g);
 		}
 	}
 	if (now_ms >= gs->next_expiry_ms) {

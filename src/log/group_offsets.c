@@ -378,7 +378,7 @@ int64_t group_offsets_expire(struct tm_groups *gs, int64_t wall_ms)
 					group_write_offset_gone(&w, g->id, c->topic, c->partition);
 			}
 			expired += (int64_t)w.records.count;
-			if (!w.records.count) {
+			if (!w.records.count && (g->offsets.count || g->unstable.count || g->pending.count)) {
 				tm_arena_done(&w.arena);
 				continue;
 			}

@@ -73,5 +73,25 @@ def committed(address, name):
     consumer.close()
 
 
+def old(address):
+    """The protocol of brokers long gone: message formats 0 and 1, Produce 0 to 2, Fetch 0 to 3."""
+    for version in [(0, 8, 2), (0, 9), (0, 10), (0, 10, 1), (0, 11), (1, 0, 0), (2, 0, 0)]:
+        for codec in [None, "gzip", "snappy"] + (["lz4"] if version >= (0, 10) else []):
+            topic = f"old-{'.'.join(map(str, version))}-{codec}"
+            producer = KafkaProducer(bootstrap_servers=address, api_version=version, compression_type=codec, linger_ms=20)
+            futures = [producer.send(topic, key=b"k%d" % i, value=b"v%d" % i + b"x" * 50) for i in range(50)]
+            assert [f.get(10).offset for f in futures] == list(range(50))
+            producer.close()
+            consumer = KafkaConsumer(topic, bootstrap_servers=address, api_version=version, auto_offset_reset="earliest", consumer_timeout_ms=10000, group_id=None)
+            seen = []
+            for record in consumer:
+                seen.append((record.offset, record.key, record.value))
+                if len(seen) == 50:
+                    break
+            consumer.close()
+            assert seen == [(i, b"k%d" % i, b"v%d" % i + b"x" * 50) for i in range(50)], (version, codec, len(seen))
+    print("old")
+
+
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "group": group, "committed": committed}[sys.argv[1]](*sys.argv[2:])
+    {"old": old, "produce": produce, "consume": consume, "group": group, "committed": committed}[sys.argv[1]](*sys.argv[2:])

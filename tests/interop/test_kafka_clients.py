@@ -89,6 +89,10 @@ def test_kcat(door):
     assert kcat("-b", door.address, "-Q", "-t", "c-none:0:-1") == "c-none [0] offset 2\n"
 
 
+def test_the_protocol_of_old_brokers(door):
+    assert Client("kafka-python-2.0.2").run("old", door.address) == "old"
+
+
 def test_transactions_of_librdkafka(door):
     assert Client("confluent-kafka").run("transactions", door.address).startswith("transactions")
 
