@@ -121,7 +121,7 @@ bool cql_value_compatible(const struct tm_cql_type *to, const struct tm_cql_type
 	if (a == TM_CQL_BLOB && to->arg_count == 0)
 		return true;
 	if ((a == TM_CQL_VARCHAR && b == TM_CQL_ASCII) || (a == TM_CQL_BIGINT && b == TM_CQL_TIMESTAMP) || (a == TM_CQL_TIMESTAMP && b == TM_CQL_BIGINT) ||
-	    (a == TM_CQL_UUID && b == TM_CQL_TIMEUUID) || (a == TM_CQL_VARINT && (b == TM_CQL_INT || b == TM_CQL_BIGINT)))
+	    (a == TM_CQL_UUID && b == TM_CQL_TIMEUUID) || (a == TM_CQL_DATE && b == TM_CQL_INT) || (a == TM_CQL_TIME && b == TM_CQL_BIGINT) || (a == TM_CQL_VARINT && (b == TM_CQL_INT || b == TM_CQL_BIGINT)))
 		return true;
 	if (a != b || to->arg_count != from->arg_count || to->arg_count == 0 || a == TM_CQL_UDT || to->dimension != from->dimension)
 		return false;
@@ -347,8 +347,8 @@ static tm_rc bind_hint(struct cql_scope *s, const struct cql_expr *e, struct cql
 		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot cast value %s to type %s", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, t));
 	if (to.type && !cql_value_compatible(to.type, t))
 		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot assign value %s to %.*s of type %s", cql_expr_cstr(s->arena, e), TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
-	TM_TRY(cql_bind_term(s, e->args[0], (struct cql_receiver){to.name, t}, ret));
-	if ((*ret)->type != t) {
+	TM_TRY(cql_bind_term(s, e->args[0], (struct cql_receiver){to.name, to.type && e->args[0]->kind <= CQL_E_MARKER ? to.type : t}, ret));
+	if ((*ret)->type != t && !to.type) {
 		struct cql_node *n = TM_NEW(s->arena, struct cql_node);
 		*n = **ret;
 		n->type = t;
@@ -400,7 +400,7 @@ static tm_rc bind_call(struct cql_scope *s, const struct cql_expr *e, const stru
 		return cql_fail(err, CQL_CODE_INVALID, "Invalid call to function %.*s, none of its type signatures match (known type signatures: system.%s)", TM_STR_ARG(e->text), f->name);
 	}
 	for (size_t i = 0; i < e->arg_count; i++) {
-		struct cql_receiver to = {tm_arena_printf(s->arena, "arg%zu(system.%s)", i, f->name), c.types[i]};
+		struct cql_receiver to = {s->selecting ? TM_STR("[selection]") : tm_arena_printf(s->arena, "arg%zu(system.%s)", i, f->name), c.types[i]};
 		if (e->args[i]->kind <= CQL_E_UDT || e->args[i]->kind == CQL_E_HINT) {
 			if (!cql_assignable(s, e->args[i], c.types[i]))
 				return cql_fail(err, CQL_CODE_INVALID, "Type error: %s cannot be passed as argument %zu of function system.%s of type %s", cql_expr_cstr(s->arena, e->args[i]), i, f->name, cql_type_cstr(s->arena, c.types[i]));

@@ -110,9 +110,15 @@ static tm_rc prepare_batch(struct cql_scope *s, struct tm_cql_prepared *p)
 		if (b->timestamp && b->parts[i].timestamp)
 			return cql_fail(s->err, CQL_CODE_INVALID, "Timestamp must be set either on BATCH or individual statements");
 		TM_TRY(cql_modify_prepare(s, p, &b->parts[i], tm_table_of(def), cql_modify_plan_at(p->modify, i)));
-		if (i == 0)
+		bool one_table = true;
+		for (size_t j = 1; j < b->part_count; j++)
+			one_table &= tm_str_eq(b->parts[j].table.name, b->parts[0].table.name) && tm_str_eq(b->parts[j].table.keyspace, b->parts[0].table.keyspace);
+		if (i == 0 && one_table)
 			find_pk_markers(p, def, b->parts[i].where, b->parts[i].where_count, b->parts[i].kind == CQL_INSERT ? &b->parts[i] : NULL);
 	}
+	for (size_t i = 0; b->timestamp && i < b->part_count; i++)
+		if (b->parts[i].condition_count || b->parts[i].if_exists || b->parts[i].if_not_exists)
+			return cql_fail(s->err, CQL_CODE_INVALID, "Cannot provide custom timestamp for conditional BATCH");
 	if (b->ttl)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Global TTL on the BATCH statement is not supported.");
 	return TM_OK;

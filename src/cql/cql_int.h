@@ -41,7 +41,7 @@ struct cql_scope {
 	size_t marker_count;
 	const struct tm_str *marker_names;
 	struct { struct cql_node **items; size_t count, cap; } aggregates;
-	bool in_aggregate;
+	bool in_aggregate, selecting;
 	struct tm_err *err;
 };
 struct cql_receiver { struct tm_str name; const struct tm_cql_type *type; };

@@ -232,7 +232,7 @@ static tm_rc drop_columns(struct cql_run *run, const struct cql_ddl *d, struct t
 	for (size_t i = 0; i < spec->dropped_count; i++) {
 		bool again = false;
 		for (size_t j = 0; j < d->rename_count; j++)
-			again |= tm_str_eq(d->from[j], spec->dropped[i].name);
+			again |= tm_str_eq(d->from[j], spec->dropped[i].name) && tm_table_column_index(&spec->def, d->from[j]) != SIZE_MAX;
 		if (!again)
 			dropped[dropped_count++] = spec->dropped[i];
 	}
@@ -309,6 +309,8 @@ tm_rc cql_alter_table(struct cql_run *run, const struct cql_ddl *d, const struct
 	case CQL_ALTER_TYPE_OF: return cql_fail(err, CQL_CODE_INVALID, "Altering column types is no longer supported");
 	case CQL_ALTER_OTHER: return cql_fail(err, CQL_CODE_INVALID, "DROP COMPACT STORAGE is disabled. Enable in cassandra.yaml to use.");
 	}
+	if ((d->alter == CQL_ALTER_ADD || d->alter == CQL_ALTER_DROP) && spec.def.column_count == table->def.column_count)
+		return TM_OK; /* IF [NOT] EXISTS left nothing to do */
 	TM_TRY(tm_store_table_put(run->session->store, &spec, err));
 	return cql_ddl_changed(run, "UPDATED", "TABLE", ks, d->name.name);
 }

@@ -59,6 +59,15 @@ static struct tm_dec decimal_of(struct tm_arena *arena, const struct tm_cql_type
 	return d;
 }
 
+/* Beside a decimal, Cassandra makes one of a whole number by way of a double: 17 becomes 17.0. */
+static struct tm_dec operand_of(struct tm_arena *arena, const struct tm_cql_type *t, struct tm_str b)
+{
+	struct tm_dec d = decimal_of(arena, t, b);
+	if (is_whole(t))
+		d = (struct tm_dec){tm_big_mul(arena, d.unscaled, tm_big_i64(arena, 10)), 1};
+	return d;
+}
+
 static double double_of(struct tm_arena *arena, const struct tm_cql_type *t, struct tm_str b)
 {
 	if (is_floating(t))
@@ -233,7 +242,7 @@ static tm_rc run_binary(struct cql_eval *ev, const struct cql_node *n, const str
 	if (t->kind == TM_CQL_VARINT)
 		return varint_op(ev, n, decimal_of(m, x, a[0].bytes).unscaled, decimal_of(m, y, a[1].bytes).unscaled, ret, err);
 	if (t->kind == TM_CQL_DECIMAL)
-		return decimal_op(ev, n, decimal_of(m, x, a[0].bytes), decimal_of(m, y, a[1].bytes), ret, err);
+		return decimal_op(ev, n, operand_of(m, x, a[0].bytes), operand_of(m, y, a[1].bytes), ret, err);
 	double p = double_of(m, x, a[0].bytes), q = double_of(m, y, a[1].bytes), v;
 	if (t->kind == TM_CQL_FLOAT) {
 		float f = (float)p, g = (float)q;
@@ -324,7 +333,9 @@ tm_rc cql_bind_binary(struct cql_scope *s, const struct cql_expr *e, const struc
 	const struct tm_cql_type *types[2];
 	for (int i = 0; i < 2; i++) {
 		const struct cql_expr *a = e->args[i];
-		types[i] = only_literals(a) && rank(wanted) && cql_assignable(s, a, wanted) && only_literals(e->args[!i]) ? wanted : cql_natural_type(s, a);
+		types[i] = cql_natural_type(s, a);
+		if (types[i] && only_literals(a) && only_literals(e->args[!i]) && rank(wanted) && !cql_value_compatible(wanted, types[i]) && cql_assignable(s, a, wanted))
+			types[i] = wanted;
 		if (!types[i] && a->kind != CQL_E_MARKER && a->kind != CQL_E_NULL && !(a->kind == CQL_E_PAREN && a->args[0]->kind == CQL_E_MARKER)) {
 			struct cql_node *unused;
 			TM_TRY(cql_bind_selection(s, a, &unused));

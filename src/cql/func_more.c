@@ -30,17 +30,18 @@ static const struct tm_cql_type *resolve_similarity(struct cql_call *c, struct t
 static tm_rc run_similarity(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
 {
 	size_t count = n->args[0]->type->dimension;
-	double dot = 0, square = 0, x2 = 0, y2 = 0;
+	double dot = 0, x2 = 0, y2 = 0;
+	float square = 0;
 	for (size_t i = 0; i < count; i++) {
-		double x = cql_double_of(tm_str_slice(a[0].bytes, i * 4, i * 4 + 4)), y = cql_double_of(tm_str_slice(a[1].bytes, i * 4, i * 4 + 4));
-		dot += x * y;
+		float x = (float)cql_double_of(tm_str_slice(a[0].bytes, i * 4, i * 4 + 4)), y = (float)cql_double_of(tm_str_slice(a[1].bytes, i * 4, i * 4 + 4));
+		dot += (double)x * y;
 		square += (x - y) * (x - y);
-		x2 += x * x;
-		y2 += y * y;
+		x2 += (double)x * x;
+		y2 += (double)y * y;
 	}
 	if (n->what == COSINE && (x2 == 0 || y2 == 0))
 		return cql_fail(err, CQL_CODE_INVALID, "Function system.similarity_cosine doesn't support all-zero vectors.");
-	double v = n->what == COSINE ? (1 + dot / sqrt(x2 * y2)) / 2 : n->what == EUCLIDEAN ? 1 / (1 + square) : (1 + dot) / 2;
+	double v = n->what == COSINE ? (1 + dot / sqrt(x2 * y2)) / 2 : n->what == EUCLIDEAN ? (double)(1 / (1 + square)) : (1 + dot) / 2;
 	*ret = (struct tm_cql_value){.bytes = cql_float_bytes(ev->arena, (float)v)};
 	return TM_OK;
 }

@@ -35,13 +35,12 @@ static const struct tm_cql_type *resolve_sum(struct cql_call *c, struct tm_err *
 {
 	(void)err;
 	const struct tm_cql_type *t = c->types[0] = c->natural[0];
-	return !t || !numeric(t) ? NULL : t->kind == TM_CQL_COUNTER ? tm_type_native(TM_CQL_BIGINT) : t;
+	return t && numeric(t) ? t : NULL;
 }
 
 static const struct tm_cql_type *resolve_minmax(struct cql_call *c, struct tm_err *err)
 {
-	const struct tm_cql_type *t = resolve_any(c, err);
-	return t && t->kind == TM_CQL_COUNTER ? tm_type_native(TM_CQL_BIGINT) : t;
+	return resolve_any(c, err);
 }
 
 /* ---- blobs ---- */

@@ -1,6 +1,8 @@
 /* `--json` of the command line: one line {"columns": …, "rows": …} per statement, values in the forms that docs and tests use:
  * numbers as numbers, big ones and decimals as strings, blobs 0x…, times in ISO forms, collections as arrays. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include "cql/json.h"
 #include "cql/literal.h"
 #include "table/value.h"
@@ -64,6 +66,24 @@ static void put_duration(struct tm_str b, struct tm_buf *out)
 	tm_buf_printf(out, "\"%dmo%dd%lldns\"", d.months, d.days, (long long)d.nanos);
 }
 
+/* The fewest digits that read back the same. */
+static void shortest(double v, bool single, struct tm_buf *out)
+{
+	if (!isfinite(v)) {
+		tm_buf_cstr_put(out, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
+		return;
+	}
+	char text[40];
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, v);
+		if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)
+			break;
+	}
+	tm_buf_cstr_put(out, text);
+	if (!strpbrk(text, ".e"))
+		tm_buf_cstr_put(out, ".0");
+}
+
 static void put_value(const struct tm_cql_type *t, struct tm_str b, struct tm_buf *out)
 {
 	if (!b.at) {
@@ -81,7 +101,7 @@ static void put_value(const struct tm_cql_type *t, struct tm_str b, struct tm_bu
 	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: {
 		struct tm_buf text = {0};
 		double d = cql_double_of(b);
-		cql_double_text(d, t->kind == TM_CQL_FLOAT, &text);
+		shortest(d, t->kind == TM_CQL_FLOAT, &text);
 		if (isfinite(d))
 			tm_buf_str_put(out, tm_buf_str(&text));
 		else

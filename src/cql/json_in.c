@@ -185,13 +185,23 @@ static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql
 				return cql_fail(r->err, CQL_CODE_INVALID, "String representation of blob is missing 0x prefix: %.*s", TM_STR_ARG(text));
 			text = tm_str_slice(text, 2, text.len);
 		}
-		if (text.len == 0 && number) { /* an empty text is a value of no bytes */
+		if (text.len == 0 && t->kind == TM_CQL_VARINT)
+			return cql_fail(r->err, CQL_CODE_INVALID, "Value '' is not a valid representation of a varint value");
+		if (text.len == 0 && t->kind == TM_CQL_BOOLEAN) {
+			*ret = (struct tm_cql_value){.bytes = {"\0", 1}};
+			return TM_OK;
+		}
+		bool bare = number || t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_UUID || t->kind == TM_CQL_TIMEUUID || t->kind == TM_CQL_INET || t->kind == TM_CQL_DURATION;
+		if (text.len == 0 && bare) { /* an empty text is a value of no bytes */
 			*ret = (struct tm_cql_value){.bytes = {"", 0}};
 			return TM_OK;
 		}
-	} else if (s == J_NUMBER && (number || t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_DATE || t->kind == TM_CQL_TIME)) {
+	} else if (s == J_NUMBER && (number || t->kind == TM_CQL_TIMESTAMP)) {
 		text = take_number(r);
 		bool whole = t->kind != TM_CQL_DECIMAL && t->kind != TM_CQL_FLOAT && t->kind != TM_CQL_DOUBLE;
+		int64_t fits;
+		if (t->kind == TM_CQL_TIMESTAMP && tm_str_to_i64(text, &fits) && fits == (int32_t)fits)
+			return wrong(r, t, s, from); /* Cassandra takes what Java reads as a long only */
 		for (size_t i = 0; whole && i < text.len; i++)
 			if (!isdigit((unsigned char)text.at[i]) && text.at[i] != '-')
 				return wrong(r, t, s, from);
@@ -392,7 +402,13 @@ tm_rc cql_json_row(struct cql_eval *ev, const struct tm_table_def *def, struct t
 		bool quoted = key.len >= 2 && key.at[0] == '"' && key.at[key.len - 1] == '"';
 		struct tm_str name = quoted ? tm_str_slice(key, 1, key.len - 1) : key;
 		size_t c = 0;
-		while (c < def->column_count && !(quoted ? tm_str_eq(def->columns[c].name, name) : tm_str_ieq(def->columns[c].name, name)))
+		if (!quoted) {
+			char *lower = tm_arena_cstr(ev->arena, name);
+			for (size_t i = 0; i < name.len; i++)
+				lower[i] = (char)tolower((unsigned char)lower[i]);
+			name = tm_str_n(lower, name.len);
+		}
+		while (c < def->column_count && !tm_str_eq(def->columns[c].name, name))
 			c++;
 		if (c == def->column_count)
 			return cql_fail(err, CQL_CODE_INVALID, "JSON values map contains unrecognized column: %.*s", TM_STR_ARG(name));

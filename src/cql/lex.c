@@ -268,7 +268,7 @@ static tm_rc lex_one(struct lexer *x)
 		push(x, CQL_T_DURATION, from, tm_str_n(from, iso));
 		return TM_OK;
 	}
-	if (digit(c) || (c == '-' && digit(peek(x, 1)) && !after_operand(x)))
+	if (digit(c) || (c == '-' && digit(peek(x, 1)) && (!after_operand(x) || duration_here(x))))
 		return lex_number(x);
 	if (c == '-' && letter(peek(x, 1)) && strchr("iInN", peek(x, 1))) {
 		const char *name = tolower((unsigned char)peek(x, 1)) == 'i' ? "infinity" : "nan";

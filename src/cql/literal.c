@@ -138,10 +138,8 @@ static tm_rc date_from_string(struct tm_arena *arena, struct tm_str text, struct
 		return TM_OK;
 	}
 	struct tm_str s = text;
-	if (!take_date(&s, &days) || s.len)
+	if (!take_date(&s, &days) || s.len || days < INT32_MIN || days >= INT32_MAX) /* Cassandra refuses the last day */
 		return tm_fail(err, TM_INVALID, "Unable to coerce '%.*s' to a formatted date (long)", TM_STR_ARG(text));
-	if (days < INT32_MIN || days > INT32_MAX)
-		return tm_fail(err, TM_INVALID, "Input date %.*s is out of range", TM_STR_ARG(text));
 	*ret = cql_be32(arena, (int32_t)((uint32_t)days ^ 0x80000000u));
 	return TM_OK;
 }
@@ -453,12 +451,41 @@ static tm_rc uuid_from_string(struct tm_arena *arena, enum tm_cql_kind kind, str
 	return TM_OK;
 }
 
+/* "1" is 0.0.0.1 and "1.2.3" 1.2.0.3, as Java reads them. */
+static bool short_ipv4(struct tm_str text, uint8_t out[4])
+{
+	uint64_t parts[4] = {0};
+	size_t n = 0;
+	struct tm_str rest = text, part;
+	int64_t v;
+	while (tm_str_split(&rest, '.', &part)) {
+		if (n == 4 || part.len == 0 || part.len > 10 || part.at[0] == '-' || part.at[0] == '+' || !tm_str_to_i64(part, &v))
+			return false;
+		parts[n++] = (uint64_t)v;
+	}
+	if (n == 0 || n == 4 || parts[n - 1] >> (8 * (5 - n)))
+		return false;
+	uint32_t address = (uint32_t)parts[n - 1];
+	for (size_t i = 0; i + 1 < n; i++) {
+		if (parts[i] > 255)
+			return false;
+		address |= (uint32_t)parts[i] << (24 - 8 * i);
+	}
+	address = __builtin_bswap32(address);
+	memcpy(out, &address, 4);
+	return true;
+}
+
 static tm_rc inet_from_string(struct tm_arena *arena, struct tm_str text, struct tm_str *ret, struct tm_err *err)
 {
 	char buf[64];
 	uint8_t out[16];
-	if (text.len == 0) { /* Java's getByName of nothing is the loopback address */
-		*ret = tm_arena_str(arena, TM_STR("\x7F\0\0\1"));
+	if (text.len == 0) {
+		*ret = (struct tm_str){"", 0};
+		return TM_OK;
+	}
+	if (short_ipv4(text, out)) {
+		*ret = tm_arena_str(arena, tm_str_n((char *)out, 4));
 		return TM_OK;
 	}
 	if (text.len < sizeof buf) {
@@ -575,7 +602,7 @@ bool cql_literal_fits(enum cql_expr_kind kind, enum tm_cql_kind type)
 	case CQL_E_FLOAT: return type == TM_CQL_DECIMAL || type == TM_CQL_DOUBLE || type == TM_CQL_FLOAT;
 	case CQL_E_BOOLEAN: return type == TM_CQL_BOOLEAN;
 	case CQL_E_UUID: return type == TM_CQL_UUID || type == TM_CQL_TIMEUUID;
-	case CQL_E_HEX: return type == TM_CQL_BLOB;
+	case CQL_E_HEX: return type == TM_CQL_BLOB || type == TM_CQL_TINYINT; /* Cassandra takes any bytes as a tinyint there */
 	case CQL_E_DURATION: return type == TM_CQL_DURATION;
 	default: return false;
 	}
@@ -592,6 +619,6 @@ tm_rc cql_literal(struct tm_arena *arena, const struct cql_expr *e, const struct
 	}
 	struct tm_str text = e->text;
 	if (e->kind == CQL_E_HEX)
-		text = tm_str_slice(text, 2, text.len);
+		return blob_from_hex(arena, tm_str_slice(text, 2, text.len), ret, err);
 	return cql_from_string(arena, type, text, ret, err);
 }

@@ -286,6 +286,10 @@ tm_rc cql_lwt_run(struct cql_run *run, const struct cql_modify_item *items, size
 		if (i && !tm_str_eq(writes[i].keys.items[0], writes[0].keys.items[0]))
 			return cql_fail(err, CQL_CODE_INVALID, "Batch with conditions cannot span multiple partitions");
 	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < count; j++)
+			if (items[i].plan->if_not_exists && (items[j].plan->condition_count || items[j].plan->if_exists) && same_row(&writes[i], &writes[j]))
+				return cql_fail(err, CQL_CODE_INVALID, items[j].plan->if_exists ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row" : "Cannot mix IF conditions and IF NOT EXISTS for the same row");
 	if (run->pending)
 		TM_TRY(tm_table_batch_commit(run->pending, true, err));
 	struct tm_str pk = writes[0].keys.items[0];

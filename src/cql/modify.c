@@ -50,7 +50,7 @@ static tm_rc bind_arithmetic(struct cql_scope *s, const struct cql_assignment *a
 {
 	const struct tm_cql_type *t = c->type;
 	if (a->other.at && !tm_str_eq(a->other, a->column))
-		return cql_fail(s->err, CQL_CODE_INVALID, a->kind == CQL_SET_PREPEND ? "Only expressions of the form X = <value> + X are supported." : "Only expressions of the form X = X %c<value> are supported.", a->kind == CQL_SET_ADD ? '+' : '-');
+		return cql_fail(s->err, CQL_CODE_SYNTAX, a->kind == CQL_SET_PREPEND ? "Only expressions of the form X = <value> + X are supported." : "Only expressions of the form X = X %c<value> are supported.", a->kind == CQL_SET_ADD ? '+' : '-');
 	if (!tm_type_is_collection(t) && t->kind != TM_CQL_COUNTER)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid operation (%s) for non counter column %.*s", op_text(s, a), TM_STR_ARG(c->name));
 	if (t->kind == TM_CQL_COUNTER && a->kind == CQL_SET_PREPEND)
@@ -60,7 +60,7 @@ static tm_rc bind_arithmetic(struct cql_scope *s, const struct cql_assignment *a
 	if (a->kind == CQL_SET_PREPEND && t->kind != TM_CQL_LIST)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid operation (%s) for non list column %.*s", op_text(s, a), TM_STR_ARG(c->name));
 	if (t->kind == TM_CQL_COUNTER)
-		return cql_bind_term(s, a->value, (struct cql_receiver){c->name, tm_type_native(TM_CQL_BIGINT)}, &op->value);
+		return cql_bind_term(s, a->value, (struct cql_receiver){c->name, t}, &op->value);
 	if (t->kind == TM_CQL_MAP && a->kind == CQL_SET_SUBTRACT)
 		return cql_bind_term(s, a->value, (struct cql_receiver){c->name, tm_type_set(t->args[0], false)}, &op->value);
 	return cql_bind_term(s, a->value, (struct cql_receiver){c->name, t}, &op->value);
@@ -150,7 +150,7 @@ static tm_rc check_keys(struct cql_scope *s, struct cql_modify_plan *p)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Only EQ and IN relation are supported on the partition key (unless you use the token() function) for %s statements", verb(p));
 	bool static_only = p->writes_static && !p->writes_rows && p->op_count;
 	if (static_only && p->kind != CQL_INSERT) {
-		if (w->ck_restricted)
+		if (w->ck_restricted && !p->condition_count)
 			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid restrictions on clustering columns since the %s statement modifies only static columns", verb(p));
 		return TM_OK;
 	}
@@ -258,7 +258,7 @@ tm_rc cql_modify_prepare(struct cql_scope *s, struct tm_cql_prepared *prepared, 
 		TM_TRY(bind_assignment(s, p, &m->assignments[i]));
 		for (size_t j = 0; j < i; j++)
 			if (p->ops[j].column == p->ops[i].column && p->ops[j].kind == CQL_SET && p->ops[i].kind == CQL_SET)
-				return cql_fail(s->err, CQL_CODE_INVALID, "Multiple incompatible setting of column %.*s", TM_STR_ARG(m->assignments[i].column));
+				return cql_fail(s->err, CQL_CODE_SYNTAX, "Multiple incompatible setting of column %.*s", TM_STR_ARG(m->assignments[i].column));
 	}
 	TM_TRY(cql_where_bind(s, m->where, m->where_count, m->kind == CQL_UPDATE ? CQL_WHERE_UPDATE : CQL_WHERE_DELETE, &p->where));
 	TM_TRY(check_keys(s, p));

@@ -35,6 +35,8 @@ static tm_rc eval_ttl(struct cql_write *w, struct tm_err *err)
 		if (ttl > TTL_MAX)
 			return cql_fail(err, CQL_CODE_INVALID, "ttl is too large. requested (%d) maximum (%d)", ttl, TTL_MAX);
 	}
+	if (ttl > 0 && tm_store_clock_s(w->run->session->store) + ttl > INT32_MAX - 1)
+		return cql_fail(err, CQL_CODE_INVALID, "Request on table %.*s.%.*s with ttl of %d seconds exceeds maximum supported expiration date of 2038-01-19T03:14:06+00:00. In order to avoid this use a lower TTL or change the expiration date overflow policy.", TM_STR_ARG(w->plan->table->def.keyspace), TM_STR_ARG(w->plan->table->def.name), ttl);
 	w->ttl_s = w->plan->table->counter ? 0 : ttl;
 	return TM_OK;
 }

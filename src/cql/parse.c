@@ -2,7 +2,9 @@
  * parser: "line 1:9 mismatched input 'FORM' expecting K_FROM (SELECT * [FORM]...)". */
 #include "cql/parse_int.h"
 #include "table/type.h"
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static tm_rc parse_primary(struct parser *p, struct cql_expr **ret);
 
@@ -175,9 +177,9 @@ static tm_rc parse_type_args(struct parser *p, struct cql_raw_type *t, bool with
 			if (cur(p)->kind != CQL_T_INTEGER || !tm_str_to_i64(cur(p)->text, &n))
 				return no_viable(p);
 			if (n <= 0)
-				return tm_fail(p->err, TM_SYNTAX, "vectors may only have positive dimensions; given %lld", (long long)n);
+				return tm_fail(p->err, TM_INVALID, "vectors may only have positive dimensions; given %lld", (long long)n);
 			if (n > 65536)
-				return tm_fail(p->err, TM_SYNTAX, "vectors of more than 65536 dimensions are not supported; given %lld", (long long)n);
+				return tm_fail(p->err, TM_INVALID, "vectors of more than 65536 dimensions are not supported; given %lld", (long long)n);
 			t->dimension = (size_t)n;
 			advance(p);
 			break;
@@ -219,7 +221,7 @@ tm_rc parse_type(struct parser *p, struct cql_raw_type **ret)
 			return no_viable_at(p, word);
 		if (tm_str_is(t->name, "frozen")) {
 			t = t->args[0];
-			static const char *const freezable[] = {"list", "set", "map", "tuple"};
+			static const char *const freezable[] = {"list", "set", "map", "tuple", "vector"};
 			bool can = t->frozen;
 			for (size_t i = 0; i < sizeof freezable / sizeof *freezable; i++)
 				can |= t->arg_count && tm_str_is(t->name, freezable[i]);
@@ -310,7 +312,7 @@ static tm_rc parse_braces(struct parser *p, struct cql_expr **ret)
 	struct exprs items = {0};
 	struct { struct tm_str *items; size_t count, cap; } names = {0};
 	advance(p);
-	if (is_name(p) && mark_is(ahead(p, 1), ":")) {
+	if (is_name(p) && !is_word(p, "true") && !is_word(p, "false") && mark_is(ahead(p, 1), ":")) {
 		e->kind = CQL_E_UDT;
 		do {
 			struct tm_str name;
@@ -441,6 +443,8 @@ static tm_rc parse_literal(struct parser *p, struct cql_expr **ret)
 	};
 	const struct cql_token *t = cur(p);
 	*ret = new_expr(p, kinds[t->kind], t->text);
+	if (t->kind == CQL_T_FLOAT && !isfinite(strtod(tm_arena_cstr(p->arena, t->raw), NULL)) && t->raw.at[t->raw.len - 1] <= '9') /* Cassandra's parser makes a double of it first */
+		return tm_fail(p->err, TM_SYNTAX, "Failed parsing statement: [%.*s] reason: NumberFormatException Character I is neither a decimal digit number, decimal point, nor \"e\" notation exponential mark.", TM_STR_ARG(p->source));
 	advance(p);
 	return TM_OK;
 }
@@ -706,7 +710,7 @@ static tm_rc parse_statement(struct parser *p, struct cql_statement *s)
 
 tm_rc cql_parse(struct tm_arena *arena, struct tm_str text, struct cql_statement *ret, struct tm_err *err)
 {
-	struct parser p = {.arena = arena, .err = err};
+	struct parser p = {.arena = arena, .source = text, .err = err};
 	memset(ret, 0, sizeof *ret);
 	TM_TRY(cql_lex(arena, text, &p.tokens, err));
 	p.at = skip_space(&p, 0);
@@ -717,12 +721,5 @@ tm_rc cql_parse(struct tm_arena *arena, struct tm_str text, struct cql_statement
 		return fail_at(&p, cur(&p), cur(&p), "mismatched input", " expecting EOF");
 	ret->marker_names = p.markers.items;
 	ret->marker_count = p.markers.count;
-	bool named = false, positional = false;
-	for (size_t i = 0; i < p.markers.count; i++) {
-		named |= p.markers.items[i].len > 0;
-		positional |= p.markers.items[i].len == 0;
-	}
-	if (named && positional)
-		return tm_fail(err, TM_SYNTAX, "Cannot mix positional and named bind markers");
 	return TM_OK;
 }

@@ -249,6 +249,11 @@ static tm_rc parse_assignment(struct parser *p, struct cql_assignment *a)
 		advance(p);
 		return parse_term(p, &a->value);
 	}
+	if (is_name(p) && (mark_at(p, 1, "*") || mark_at(p, 1, "/") || mark_at(p, 1, "%"))) {
+		const struct cql_token *start = cur(p);
+		advance(p);
+		return no_viable_at(p, start);
+	}
 	if (is_name(p) && ahead(p, 1)->kind == CQL_T_INTEGER && ahead(p, 1)->raw.at[0] == '-') { /* c = c -1 */
 		TM_TRY(parse_name(p, &a->other));
 		a->kind = CQL_SET_ADD;

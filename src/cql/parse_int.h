@@ -6,6 +6,7 @@
 struct parser {
 	struct tm_arena *arena;
 	struct cql_tokens tokens;
+	struct tm_str source;
 	size_t at;
 	int depth;
 	bool selecting;      /* columns may stand in expressions */

@@ -33,7 +33,9 @@ static tm_rc bind_selectors(struct cql_scope *s, struct tm_cql_prepared *p, cons
 		}
 		/* count(1) and its like count rows */
 		struct cql_expr *e = sel->selectors[i].expr;
+		s->selecting = true;
 		TM_TRY(cql_bind_selection(s, e, &plan->nodes[i]));
+		s->selecting = false;
 		plan->names[i] = result_name(s, &sel->selectors[i], plan->nodes[i]);
 	}
 	plan->aggregates = s->aggregates.items;
@@ -74,6 +76,16 @@ static tm_rc check_distinct(struct cql_scope *s, struct cql_select_plan *plan)
 	return TM_OK;
 }
 
+/* Functions that keep the order of time, and so may end a GROUP BY. */
+static bool monotonic(struct tm_str name)
+{
+	static const char *const names[] = {"floor", "todate", "to_date", "totimestamp", "to_timestamp", "tounixtimestamp", "to_unix_timestamp"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (tm_str_is(name, names[i]))
+			return true;
+	return false;
+}
+
 static tm_rc bind_group(struct cql_scope *s, const struct cql_select *sel, struct cql_select_plan *plan)
 {
 	const struct tm_table_def *def = &s->table->def;
@@ -89,7 +101,7 @@ static tm_rc bind_group(struct cql_scope *s, const struct cql_select *sel, struc
 			for (size_t a = 0; a < column->arg_count; a++)
 				if (column->args[a]->op == CQL_N_COLUMN)
 					found = column->args[a];
-			if (!found || !tm_str_is(tm_str_of(column->function->name), "floor"))
+			if (!found || !monotonic(tm_str_of(column->function->name)))
 				return cql_fail(s->err, CQL_CODE_INVALID, "Group by is currently only supported on the columns of the PRIMARY KEY, got %s", cql_expr_cstr(s->arena, sel->group[i]));
 			if (i + 1 < sel->group_count)
 				return cql_fail(s->err, CQL_CODE_INVALID, "Functions are only supported on the last element of the GROUP BY clause");

@@ -129,8 +129,6 @@ static void a_table(struct tm_cql_rows *rows, const struct tm_table *t)
 	tm_cql_rows_bytes(rows, T_AWP, p->additional_write_policy);
 	tm_cql_rows_double(rows, T_BLOOM, p->bloom_filter_fp_chance);
 	put_map(rows, T_CACHING, &p->caching);
-	if (p->cdc)
-		tm_cql_rows_bool(rows, T_CDC, true);
 	if (!p->allow_auto_snapshot)
 		tm_cql_rows_bool(rows, T_SNAPSHOT, false);
 	if (!p->incremental_backups)

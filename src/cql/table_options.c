@@ -237,6 +237,13 @@ tm_rc cql_table_options(struct tm_arena *arena, const struct cql_properties *p, 
 			return cql_fail(err, CQL_CODE_SYNTAX, "Unknown property '%.*s'", TM_STR_ARG(x->name));
 		TM_TRY(set_option(arena, x, o, params, err));
 	}
+	bool bloom = false, leveled = false;
+	for (size_t i = 0; i < p->count; i++) {
+		bloom |= tm_str_is(p->items[i].name, "bloom_filter_fp_chance");
+		leveled |= tm_str_is(p->items[i].name, "compaction") && tm_str_ends(entry(&params->compaction, "class")->value, TM_STR("LeveledCompactionStrategy"));
+	}
+	if (leveled && !bloom)
+		params->bloom_filter_fp_chance = 0.1;
 	if (params->max_index_interval < params->min_index_interval)
 		return cql_fail(err, CQL_CODE_CONFIG, "max_index_interval must be greater than or equal to min_index_interval (got %d)", params->max_index_interval);
 	return TM_OK;

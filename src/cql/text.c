@@ -1,4 +1,5 @@
 /* Values to text: as Cassandra's getString, as JSON, and as `--json` of the command line prints them. */
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,11 +71,13 @@ void cql_double_text(double v, bool single, struct tm_buf *out)
 	tm_buf_printf(out, "E%d", exponent);
 }
 
-static void date_text(int64_t days, struct tm_buf *out)
+static void date_text(int64_t days, bool of_era, struct tm_buf *out)
 {
 	int64_t y;
 	int m, d;
 	cql_civil_from_days(days, &y, &m, &d);
+	if (of_era && y <= 0) /* Java's "yyyy" leaves the era out */
+		y = 1 - y;
 	tm_buf_printf(out, y > 9999 ? "+%lld-%02d-%02d" : y < 0 ? "-%04lld-%02d-%02d" : "%04lld-%02d-%02d", (long long)(y < 0 ? -y : y), m, d);
 }
 
@@ -85,7 +88,7 @@ void cql_timestamp_text(int64_t ms, enum cql_time_style style, struct tm_buf *ou
 		in_day += 86400000;
 		days--;
 	}
-	date_text(days, out);
+	date_text(days, true, out);
 	tm_buf_printf(out, "%c%02d:%02d:%02d.%03dZ", style == CQL_TIME_ISO ? 'T' : ' ', (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60), (int)(in_day % 1000));
 }
 
@@ -139,10 +142,10 @@ void cql_native_text(const struct tm_cql_type *type, struct tm_str b, struct tm_
 	case TM_CQL_BOOLEAN: tm_buf_cstr_put(out, b.at[0] ? "true" : "false"); break;
 	case TM_CQL_BLOB: hex_text(b, out); break;
 	case TM_CQL_TIMESTAMP: cql_timestamp_text(cql_int_of(b), CQL_TIME_JSON, out); break;
-	case TM_CQL_DATE: date_text((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL, out); break;
+	case TM_CQL_DATE: date_text((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL, false, out); break;
 	case TM_CQL_TIME: {
-		int64_t n = cql_int_of(b), s = n / 1000000000;
-		tm_buf_printf(out, "%02d:%02d:%02d.%09lld", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60), (long long)(n % 1000000000));
+		uint64_t n = (uint64_t)cql_int_of(b), s = n / 1000000000;
+		tm_buf_printf(out, "%02llu:%02d:%02d.%09llu", (unsigned long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60), (unsigned long long)(n % 1000000000));
 		break;
 	}
 	case TM_CQL_UUID: case TM_CQL_TIMEUUID:
@@ -329,6 +332,11 @@ void tm_cql_value_text(const struct tm_cql_type *type, struct tm_str b, struct t
 	if (type->kind == TM_CQL_BLOB) {
 		tm_buf_cstr_put(out, "0x");
 		hex_text(b, out);
+		return;
+	}
+	if (type->kind == TM_CQL_INET && b.len == 16) { /* the short form, as cqlsh has it */
+		char text[64];
+		tm_buf_cstr_put(out, inet_ntop(AF_INET6, b.at, text, sizeof text) ? text : "");
 		return;
 	}
 	if (type->arg_count == 0) {

@@ -102,8 +102,10 @@ static tm_rc validate_items(const struct tm_cql_type *type, struct tm_str bytes,
 			struct tm_str item;
 			if (!take_bytes(&c, &item))
 				return tm_fail(err, TM_DATA, "Not enough bytes to read %s %d of a collection", type->kind == TM_CQL_MAP ? "entry" : "element", i);
+			if (!item.at && type->frozen)
+				continue; /* Cassandra lets nulls into frozen lists that are bound */
 			if (!item.at)
-				return tm_fail(err, TM_DATA, "null is not supported inside collections");
+				return tm_fail(err, TM_INTERNAL, "java.lang.NullPointerException: null inside a collection");
 			TM_TRY(tm_value_validate(type->args[a], item, err));
 		}
 	if (tm_cursor_left(&c))
@@ -138,7 +140,7 @@ static tm_rc validate_vector(const struct tm_cql_type *type, struct tm_str bytes
 	for (size_t i = 0; i < type->dimension; i++) {
 		struct tm_str item;
 		if (!tm_value_vector_next(type, &c, &item))
-			return tm_fail(err, TM_DATA, "Not enough bytes to read element %zu of a vector", i);
+			return tm_fail(err, TM_INTERNAL, "java.lang.IndexOutOfBoundsException: not enough bytes to read element %zu of a vector", i);
 		TM_TRY(tm_value_validate(type->args[0], item, err));
 	}
 	if (tm_cursor_left(&c))
@@ -154,7 +156,7 @@ static tm_rc validate_duration(struct tm_str bytes, struct tm_err *err)
 	uint64_t v[3];
 	for (int i = 0; i < 3; i++)
 		if (!tm_value_vint_take(&c, &v[i]))
-			return tm_fail(err, TM_DATA, "Not enough bytes to read a duration");
+			return tm_fail(err, TM_INTERNAL, "java.lang.AssertionError: Unexpected error");
 	int64_t m = tm_value_zigzag(v[0]), d = tm_value_zigzag(v[1]), n = tm_value_zigzag(v[2]);
 	if (m != (int32_t)m || d != (int32_t)d)
 		return tm_fail(err, TM_DATA, "The duration %s must be a 32 bits integer but was: %lld", m != (int32_t)m ? "months" : "days", (long long)(m != (int32_t)m ? m : d));
