@@ -14,7 +14,6 @@ struct aggregate {
 	struct tm_groups groups, late;
 	struct tm_aggs aggs;
 	bool consumed, stateful;
-	int late_part;                                                /* input partition that `late` counts for */
 	struct tm_numbers dirty, emit, doomed;
 	struct tm_expiry expiry;
 	size_t emit_at;
@@ -75,7 +74,6 @@ static tm_rc aggregate_begin(struct tm_node *node, struct tm_err *err)
 		me->dirty.count = 0;
 	}
 	tm_groups_clear(&me->late);
-	me->late_part = 0;
 	node->dropped = 0;
 	return TM_OK;
 }
@@ -91,7 +89,7 @@ static void enlist(struct aggregate *me, uint32_t number, const struct tm_column
 	tm_expiry_add(&me->expiry, &me->groups, number, time_us);
 }
 
-/* Rows that are not late, or NULL = all. Late ones are counted (Spark: one per group and input partition) and kept as dead letters. */
+/* Rows that are not late, or NULL = all. Late ones are counted (as Spark does: one per group) and kept as dead letters. */
 static uint32_t *without_late(struct aggregate *me, const struct tm_flow *in, const struct tm_column *keys, size_t *ret_n)
 {
 	struct tm_node *node = &me->node;
@@ -115,11 +113,6 @@ static uint32_t *without_late(struct aggregate *me, const struct tm_flow *in, co
 		}
 		bad[b++] = i;
 		tm_stream_dead(node->run, in, i, "late", "the watermark has passed the row's event time");
-	}
-	int part = in->origin ? in->origin->partition : 0;
-	if (part != me->late_part) {
-		tm_groups_clear(&me->late);
-		me->late_part = part;
 	}
 	struct tm_column *late_keys = TM_NEW_N(&node->arena, struct tm_column, node->op->aggregate.key_count + 1);
 	for (size_t k = 0; k < node->op->aggregate.key_count; k++)

@@ -133,6 +133,16 @@ static tm_rc check_stream_join(const struct tm_op *op, enum tm_output_mode mode,
 	return TM_OK;
 }
 
+static bool any_watermark(const struct tm_op *op)
+{
+	if (op->kind == TM_OP_WATERMARK && op->streaming)
+		return true;
+	for (size_t i = 0; i < op->input_count; i++)
+		if (any_watermark(op->inputs[i]))
+			return true;
+	return false;
+}
+
 static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, struct tm_err *err)
 {
 	for (size_t i = 0; i < op->input_count; i++)
@@ -141,6 +151,12 @@ static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, 
 		return TM_OK;
 	bool left = op->input_count > 0 && op->inputs[0]->streaming, right = op->input_count > 1 && op->inputs[1]->streaming;
 	switch (op->kind) {
+	case TM_OP_WATERMARK:
+		if (any_watermark(op->inputs[0]) && !spec->single_watermark)
+			return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3076", "",
+					     "Redefining watermark is disallowed. You can set the config 'spark.sql.streaming.statefulOperator.allowMultiple' to 'false' "
+					     "to restore the previous behavior. Note that multiple stateful operators will be disallowed.");
+		return TM_OK;
 	case TM_OP_AGGREGATE:
 		for (size_t i = 0; i < op->aggregate.agg_count; i++)
 			if (op->aggregate.aggs[i]->distinct)

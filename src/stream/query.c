@@ -188,7 +188,7 @@ static tm_rc check_fits(struct tm_query *q, const struct tm_checkpoint *c, struc
 {
 	if (c->offset_count == q->sources.count)
 		return TM_OK;
-	tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name), c->offset_count,
+	tm_rc rc = tm_fail_class(err, TM_INVALID, "STREAM_FAILED", "XXKST", "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name), c->offset_count,
 			   q->sources.count);
 	tm_err_hint(err, "Give the query another name to start it afresh.");
 	return rc;

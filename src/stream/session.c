@@ -114,38 +114,6 @@ static void insert_at(struct sessions *l, uint32_t at, struct one s)
 	l->count++;
 }
 
-/* The session of [start, end] in the list: made, widened, or several melted into one. */
-static tm_rc join_session(struct session *me, struct sessions *l, int64_t start_us, int64_t end_us, struct tm_eval *ev, void **ret_states)
-{
-	uint32_t at = 0;
-	while (at < l->count && l->items[at].end_us < start_us)
-		at++;
-	if (at == l->count || l->items[at].start_us > end_us) {
-		void *states = NULL;
-		TM_ASSERT(posix_memalign(&states, 16, me->aggs.bytes + 16) == 0);
-		memset(states, 0, me->aggs.bytes + 16);
-		tm_aggs_start(&me->aggs, states);
-		insert_at(l, at, (struct one){start_us, end_us, states, true});
-		*ret_states = states;
-		return TM_OK;
-	}
-	struct one *s = &l->items[at];
-	s->changed = true;
-	s->start_us = start_us < s->start_us ? start_us : s->start_us;
-	s->end_us = end_us > s->end_us ? end_us : s->end_us;
-	while (at + 1 < l->count && l->items[at + 1].start_us <= s->end_us) {
-		struct one *next = &l->items[at + 1];
-		s->end_us = next->end_us > s->end_us ? next->end_us : s->end_us;
-		tm_rc rc = tm_aggs_merge(&me->aggs, ev, s->states, next->states);
-		end_session(me, next);
-		memmove(next, next + 1, (l->count - at - 2) * sizeof *next);
-		l->count--;
-		TM_TRY(rc);
-	}
-	*ret_states = s->states;
-	return TM_OK;
-}
-
 struct span_of { int64_t start_us, end_us; bool none; };
 
 /* The rows' own sessions: the window key's struct where the planner made one, widened by the gap. A gap that is not positive, or
@@ -181,6 +149,111 @@ static tm_rc row_sessions(struct session *me, const struct tm_batch *in, struct 
 	return TM_OK;
 }
 
+/* ---- merging ---- */
+
+struct entry { uint32_t group, row; int64_t start_us, end_us; }; /* a row's own session */
+struct join_of { void *into, *from; };                              /* states to be merged once the rows are in */
+struct joins { struct join_of *items; size_t count, cap; };
+
+static int by_group_and_start(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	if (x->start_us != y->start_us)
+		return x->start_us < y->start_us ? -1 : 1;
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+static void *new_states(struct session *me)
+{
+	void *states = NULL;
+	TM_ASSERT(posix_memalign(&states, 16, me->aggs.bytes + 16) == 0);
+	memset(states, 0, me->aggs.bytes + 16);
+	tm_aggs_start(&me->aggs, states);
+	return states;
+}
+
+/* Sessions of one key: the kept ones and those of its rows, in the order of their starts (kept ones first), joined where they touch.
+ * states[i] gets where row i of the entries is counted: rows that follow one another share states, so that functions which
+ * mind the order (first, collect_list) see sessions and rows in order. */
+static void merge_key(struct session *me, struct sessions *l, const struct entry *rows, size_t n, void **states, struct joins *joins)
+{
+	struct sessions merged = {0};
+	uint32_t kept = 0;
+	size_t at = 0;
+	bool last_is_row = false;
+	void *last = NULL;
+	while (kept < l->count || at < n) {
+		bool is_row = kept == l->count || (at < n && rows[at].start_us < l->items[kept].start_us);
+		struct one e = is_row ? (struct one){rows[at].start_us, rows[at].end_us, NULL, true} : l->items[kept];
+		struct one *current = merged.count ? &merged.items[merged.count - 1] : NULL;
+		bool joined = current && e.start_us <= current->end_us;
+		if (is_row) {
+			if (!joined || !last_is_row)
+				last = e.states = new_states(me);
+			states[at++] = last;
+		} else {
+			kept++;
+		}
+		if (joined) {
+			current->end_us = e.end_us > current->end_us ? e.end_us : current->end_us;
+			current->changed = true;
+			if (e.states)
+				TM_PUSH(joins, (struct join_of){current->states, e.states});
+		} else {
+			insert_at(&merged, merged.count, e);
+		}
+		last_is_row = is_row;
+	}
+	free(l->items);
+	*l = merged;
+}
+
+static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint32_t *list, size_t n, const struct span_of *spans, struct tm_err *err)
+{
+	struct tm_node *node = &me->node;
+	struct tm_arena *arena = &node->arena;
+	struct tm_batch chosen, ordered;
+	tm_batch_take(&chosen, arena, &in->batch, list, n);
+	struct tm_column *keys;
+	TM_TRY(tm_node_columns(node, arena, &chosen, me->keys, me->key_count, &keys, err));
+	uint32_t *numbers = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *numbers)), *order = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *order));
+	tm_groups_upsert(&me->groups, arena, keys, n, numbers, NULL);
+	struct entry *entries = TM_NEW_N(arena, struct entry, n + 1);
+	for (uint32_t i = 0; i < n; i++)
+		entries[i] = (struct entry){numbers[i], i, spans[list[i]].start_us, spans[list[i]].end_us};
+	qsort(entries, n, sizeof *entries, by_group_and_start);
+	void **states = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *states));
+	struct joins joins = {0};
+	for (size_t from = 0, to; from < n; from = to) {
+		uint32_t group = entries[from].group;
+		for (to = from; to < n && entries[to].group == group; to++)
+			;
+		struct tm_group *g = tm_groups_at(&me->groups, group);
+		if (!(g->flags & DIRTY)) {
+			g->flags |= DIRTY;
+			TM_PUSH(&me->dirty, group);
+		}
+		merge_key(me, list_of(me, group), entries + from, to - from, states + from, &joins);
+	}
+	for (size_t i = 0; i < n; i++) {
+		order[i] = entries[i].row;
+		numbers[i] = entries[i].group;
+	}
+	tm_batch_take(&ordered, arena, &chosen, order, n);
+	tm_rc rc = tm_aggs_update(&me->aggs, node, arena, &ordered, NULL, n, states, numbers, err);
+	struct tm_eval ev = tm_node_eval(node, arena, &ordered, err);
+	for (size_t i = 0; i < joins.count; i++) {
+		if (!rc)
+			rc = tm_aggs_merge(&me->aggs, &ev, joins.items[i].into, joins.items[i].from);
+		tm_aggs_end(&me->aggs, joins.items[i].from);
+		free(joins.items[i].from);
+	}
+	free(joins.items);
+	return rc;
+}
+
 static tm_rc consume_batch(struct session *me, const struct tm_flow *in, struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
@@ -202,30 +275,7 @@ static tm_rc consume_batch(struct session *me, const struct tm_flow *in, struct 
 		}
 		list[n++] = i;
 	}
-	struct tm_batch chosen;
-	tm_batch_take(&chosen, arena, &in->batch, list, n);
-	struct tm_column *keys;
-	TM_TRY(tm_node_columns(node, arena, &chosen, me->keys, me->key_count, &keys, err));
-	uint32_t *numbers = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *numbers));
-	tm_groups_upsert(&me->groups, arena, keys, n, numbers, NULL);
-	struct tm_eval ev = tm_node_eval(node, arena, &chosen, err);
-	void **states = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *states));
-	for (size_t i = 0; i < n; i++) { /* first all lists get their form: a row's session may still melt into another */
-		struct tm_group *g = tm_groups_at(&me->groups, numbers[i]);
-		if (!(g->flags & DIRTY)) {
-			g->flags |= DIRTY;
-			TM_PUSH(&me->dirty, numbers[i]);
-		}
-		TM_TRY(join_session(me, list_of(me, numbers[i]), spans[list[i]].start_us, spans[list[i]].end_us, &ev, &states[i]));
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct sessions *l = list_of(me, numbers[i]);
-		uint32_t at = 0;
-		while (l->items[at].end_us < spans[list[i]].start_us)
-			at++;
-		states[i] = l->items[at].states;
-	}
-	return tm_aggs_update(&me->aggs, node, arena, &chosen, NULL, n, states, numbers, err);
+	return merge_rows(me, in, list, n, spans, err);
 }
 
 /* ---- giving ---- */

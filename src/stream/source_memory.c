@@ -61,6 +61,8 @@ static tm_rc memory_range(struct tm_source *s, struct tm_str from, struct tm_str
 	int64_t first, last;
 	TM_TRY(steps_of(from, &first, err));
 	TM_TRY(steps_of(to, &last, err));
+	while (first + 1 < last && (size_t)first < feed->step_count && !feed->steps[first].advances)
+		first++; /* steps at which nothing came do not count as a batch */
 	if (last != first + 1 || (size_t)last > feed->step_count)
 		return tm_fail(err, TM_CORRUPT, "the checkpoint asks for steps %lld to %lld of a memory stream that has %zu", (long long)first, (long long)last, feed->step_count);
 	if (feed->steps[first].advances) {

@@ -22,11 +22,7 @@ int64_t tm_op_watermark_us(const struct tm_op *op, size_t column)
 	case TM_OP_AGGREGATE: return column < op->aggregate.key_count ? expr_watermark(in, op->aggregate.keys[column]) : -1;
 	case TM_OP_JOIN:
 		return column < in->schema.count ? tm_op_watermark_us(in, column) : tm_op_watermark_us(op->inputs[1], column - in->schema.count);
-	case TM_OP_UNION:
-		for (size_t i = 0; i < op->input_count; i++)
-			if (tm_op_watermark_us(op->inputs[i], column) >= 0)
-				return tm_op_watermark_us(op->inputs[i], column);
-		return -1;
+	case TM_OP_UNION: return tm_op_watermark_us(in, column); /* the first branch decides, as in Spark */
 	default:
 		return in && column < in->schema.count ? tm_op_watermark_us(in, column) : -1;
 	}

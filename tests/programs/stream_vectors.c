@@ -657,6 +657,8 @@ static tm_rc run_steps(struct run *r)
 			r->calls = json_object_get(restart, "calls");
 		if (json_object_get(restart, "conf"))
 			json_object_set(r->test, "conf", json_object_get(restart, "conf"));
+		r->session_step = i + 1; /* a new session lists folders anew */
+		set_statics(r, i + 1);
 		TM_TRY(plan(r));
 		TM_TRY(open_query(r));
 		TM_TRY(drain(r, i, false));
@@ -674,7 +676,7 @@ static tm_rc run_backlog(struct run *r)
 	TM_TRY(drain(r, 0, true));
 	json_array_foreach(json_object_get(r->test, "restarts"), i, restart)
 	{
-		steps += (size_t)json_integer_value(json_object_get(restart, "release"));
+		steps = (size_t)json_integer_value(json_object_get(restart, "release"));
 		TM_TRY(reopen(r));
 		release(r, steps);
 		TM_TRY(drain(r, 0, true));
