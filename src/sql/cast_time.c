@@ -164,7 +164,8 @@ static tm_rc put_decimal(struct tm_eval *ev, const struct cast_plan *p, i128 v, 
 	out->i128[i] = 0;
 	if (!LIVE(i))
 		return TM_OK;
-	if (p->mode != TM_CAST_ANSI) {
+	bool interval = p->from->kind == TM_T_INTERVAL_YM || p->from->kind == TM_T_INTERVAL_DT; /* fails in every mode but try */
+	if (p->mode == TM_CAST_TRY || (p->mode == TM_CAST_LEGACY && !interval)) {
 		fn_null(ev, out, i);
 		return TM_OK;
 	}
@@ -225,8 +226,11 @@ RUN(interval_number)
 			TM_TRY(p->from->to_field == TM_F_SECOND ? put_decimal(ev, p, v, 6, i, out) : put_decimal(ev, p, whole, 0, i, out));
 			back = whole;
 		}
-		if (back != whole && LIVE(i))
-			TM_TRY(overflowed(ev, p, in, i, out));
+		if (back != whole && LIVE(i)) {
+			if (p->mode != TM_CAST_TRY)
+				return cast_overflow(ev, p, in, i);
+			fn_null(ev, out, i);
+		}
 	}
 	return TM_OK;
 }

@@ -127,6 +127,11 @@ const struct tm_type *fn_common_compare(struct tm_arena *arena, const struct tm_
 	const struct tm_type *other = a->kind == TM_T_STRING ? b : a;
 	if (!ansi && (a->kind == TM_T_STRING) != (b->kind == TM_T_STRING) && atomic(other))
 		return other->kind == TM_T_DECIMAL ? &tm_type_double : other;
+	if (!ansi && (a->kind == TM_T_BOOLEAN || b->kind == TM_T_BOOLEAN)) { /* true = 1 */
+		other = a->kind == TM_T_BOOLEAN ? b : a;
+		if (tm_type_numeric(other))
+			return other;
+	}
 	return common(arena, a, b, ansi, true);
 }
 

@@ -130,6 +130,7 @@ KERNEL(parse_time)
 				return cannot_parse(ev, STR_AT(0, i), &why, kind == TM_T_DATE);
 			tm_buf_done(&why);
 			fn_null(ev, ret, i);
+			continue;
 		}
 		tm_buf_done(&why);
 		int64_t us = kind == TM_T_TIMESTAMP_NTZ ? local : tm_sql_zone_to_utc(zone ? zone : session, local);
