@@ -839,7 +839,7 @@ int64_t tm_groups_tick(struct tm_groups *gs, int64_t now_ms)
 			if (at < next)
 				next = at;
 			/* A name that somebody asked to join by, and nothing came of it. */
-			if (g->state == GROUP_EMPTY && !g->generation && !g->member_count && !g->pending.count && !g->offsets.count && !g->unstable.count)
+			if (g->state == GROUP_EMPTY && !g->written && !g->generation && !g->member_count && !g->pending.count)
 				group_remove(gs, g);
 		}
 	}

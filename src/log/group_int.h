@@ -49,6 +49,7 @@ struct group {
 	int64_t rebalance_deadline_ms;   /* of PREPARING: joining ends; of COMPLETING: syncing ends */
 	int64_t state_since_ms;          /* wall clock of the state, as it is written */
 	uint64_t assign_ticket;          /* the assignment is on its way to the topic; 0 = none */
+	bool written;                    /* the topic has a record of it */
 	bool initial;                    /* the first joins of an empty group: ends by delay, not by completeness */
 	struct group *next;              /* in its slot */
 };

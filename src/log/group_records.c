@@ -202,6 +202,7 @@ static void offset_apply(struct applying *a, struct tm_cursor *key, const struct
 	if (!offset_value(&value, &c))
 		return;
 	struct group *g = group_make(a->gs, group);
+	g->written = true;
 	if (c.producer_id < 0) {
 		group_offset_put(g, &c);
 		return;
@@ -229,6 +230,7 @@ static void group_apply(struct applying *a, struct tm_cursor *key, const struct 
 		return;
 	}
 	struct group *g = group_make(a->gs, id);
+	g->written = true;
 	struct tm_cursor c = tm_cursor_of(r->value);
 	int version = (int16_t)tm_cursor_be16(&c);
 	group_members_free(g);
