@@ -281,10 +281,24 @@ def warm_up(loaded):
                 return
 
 
+def loading_log(path):
+    """What a file prints while it is loaded goes to a log of its own, as Airflow's DAG processor does it."""
+    folder = os.path.join(settings.data_dir, "logs", "dag_processor")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        fd = os.open(os.path.join(folder, os.path.relpath(path, settings.dags_dir).replace(os.sep, "__") + ".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    except OSError:
+        return
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+
+
 def parent_main(sock, path):
     channel = Channel(sock)
     channel.send({"op": "hello", "pid": os.getpid()})
     settings.file = path
+    loading_log(path)
     loaded = loader.load(path)
     definition = loaded.definition()
     unsafe = len(os.listdir("/proc/self/task")) > 1

@@ -24,6 +24,7 @@ struct dag_file {
 	char *path;        /* absolute */
 	int64_t stamp;     /* mtime, size and inode mixed: what was loaded */
 	bool seen, counted; /* counted: the engine waits for it (tm_dag_loading) */
+	bool waiting;       /* to be loaded when another has been */
 	struct parent *parent;
 	json_t *modules;   /* {path: stamp} of the project's modules it imported */
 };

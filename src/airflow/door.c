@@ -22,6 +22,7 @@
 #define CRASH_GRACE_MS 1000  /* from the end of the socket to the word of the parent */
 #define PARENTS_IDLE_MAX 32  /* parents of files without running tasks that are kept warm */
 #define ROOT_DEATHS_MAX 5
+#define LOADS_AT_ONCE 4      /* files loaded side by side; the limit of time is for each */
 
 static void root_start_again(struct tm_airflow *a);
 
@@ -81,11 +82,22 @@ void tm_airflow_parent_retire(struct parent *p)
 	json_decref(m);
 }
 
+static int loads_running(const struct tm_airflow *a)
+{
+	int n = 0;
+	for (size_t i = 0; i < a->files.count; i++)
+		n += a->files.items[i]->counted && !a->files.items[i]->waiting;
+	return n;
+}
+
 void tm_airflow_file_done(struct tm_airflow *a, struct dag_file *f)
 {
 	if (f->counted)
 		tm_dag_loading(a->dag, -1);
-	f->counted = false;
+	f->counted = f->waiting = false;
+	for (size_t i = 0; i < a->files.count && loads_running(a) < LOADS_AT_ONCE; i++)
+		if (a->files.items[i]->waiting)
+			tm_airflow_load(a, a->files.items[i]);
 }
 
 static void task_ended(struct task *t, const struct tm_dag_end *end);
@@ -131,6 +143,7 @@ static void on_load_limit(uv_timer_t *t)
 }
 
 static void start_waiting(struct tm_airflow *a, struct parent *p);
+static void trim_parents(struct tm_airflow *a);
 
 static void say_errors(const json_t *definition)
 {
@@ -166,6 +179,7 @@ static void on_loaded(struct parent *p, const json_t *m)
 		json_object_set_new(f->modules, json_string_value(path), json_integer(tm_airflow_stamp(json_string_value(path))));
 	tm_airflow_file_done(a, f);
 	start_waiting(a, p);
+	trim_parents(a);
 	if (json_is_true(json_object_get(m, "unsafe_to_fork")))
 		tm_say(TM_SAY_INFO, "airflow", "%s starts threads at module level: each of its tasks loads it anew", f->path);
 }
@@ -237,6 +251,10 @@ void tm_airflow_load(struct tm_airflow *a, struct dag_file *f)
 	if (!f->counted)
 		tm_dag_loading(a->dag, 1);
 	f->counted = true;
+	f->waiting = true;
+	if (loads_running(a) >= LOADS_AT_ONCE)
+		return;
+	f->waiting = false;
 	f->parent = parent_new(a, f);
 	if (!f->parent)
 		file_failed(a, f, "the Python process is not running", "see the log for why it ended");
@@ -389,11 +407,11 @@ static void start(void *ctx, const struct tm_dag_work *w)
 		task_ended(t, &(struct tm_dag_end){.state = TM_DAG_FAILED, .error = "the DAG's file is gone"});
 		return;
 	}
-	if (!f->parent)
+	if (!f->parent && !f->waiting)
 		f->parent = parent_new(a, f);
-	if (!f->parent)
+	if (!f->parent && !f->waiting)
 		task_ended(t, &(struct tm_dag_end){.state = TM_DAG_FAILED, .error = "the Python process is not running"});
-	else if (f->parent->loaded)
+	else if (f->parent && f->parent->loaded)
 		task_fork(t, f->parent);
 }
 

@@ -88,6 +88,7 @@ struct tm_dag_counts {
 	int files_loading;   /* not yet answered by the loader */
 	int import_errors;
 	int runs_active, runs_due;
+	int runs_waiting;    /* not ended, but nothing will happen by itself: depends_on_past behind a failure, a paused DAG */
 	int tasks_running, tasks_waiting;
 	int64_t runs_success, runs_failed; /* ended since open */
 };

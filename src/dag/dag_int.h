@@ -93,7 +93,7 @@ struct dag_entry {
 	bool has_last, has_next;
 	struct tm_dag_interval last, next;
 	json_t *asset_queue; /* {uri: event id} since the last run */
-	int64_t ended_success, ended_failed;
+	int64_t ended_success, ended_failed, timer_us; /* timer_us: when the timer of the next run fires */
 	int failed_in_a_row;
 };
 
@@ -159,6 +159,7 @@ struct tm_dag {
 		struct work **items;
 		size_t count, cap;
 	} works, starts;
+	bool ready_unsorted;
 	int64_t next_work_id;
 	json_t *pools; /* {name: slots} */
 	struct tm_dag_executor executor;
@@ -223,6 +224,8 @@ json_t *tm_dag_iso(int64_t us); /* JSON text or null */
 int tm_dag_expand_count(struct tm_dag *d, struct run *r, const json_t *expand, bool *ret_ready);
 tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err) TM_CHECKED;
 void tm_dag_recover(struct tm_dag *d);
+void tm_dag_recover_tasks(struct tm_dag *d); /* tries on disk that nobody works at */
+void tm_dag_ready_forget(struct tm_dag *d, const struct run *r);
 
 /* ---- shell.c: a shell task is run without Python ---- */
 struct shell_task;

@@ -54,19 +54,47 @@ void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char 
 				    .map_index = map_index, .try_number = try_number, .at_us = tm_dag_now(d)});
 }
 
-/* The disk refused a commit: what is in memory is ahead of what is on disk, and nobody may be told. The only honest way on is
- * from what is on disk: every try is dropped and the runs are read again. */
+static void read_last(struct tm_dag *d, struct dag_entry *e);
+
+/* The disk refused a commit: what is in memory is ahead of what is on disk, and nobody was told. The way on is from what is on
+ * disk: tries that were not yet started are dropped, runs that are not there are forgotten, the others are read again; an end
+ * that was lost in memory is in the journal of the workers. */
 static void start_over(struct tm_dag *d, struct tm_err *err)
 {
-	tm_err_detail(err, "nothing of the last turn was reported; the runs are read again from disk in a second");
+	tm_err_detail(err, "nothing of the last turn was reported; the runs are read again from disk");
 	tm_say_err("dag", err);
-	sleep(1);
-	for (size_t i = 0; i < d->works.count; i++)
-		tm_dag_work_kill(d, d->works.items[i]->id, true);
-	for (size_t i = 0; i < d->dags.count; i++)
-		for (size_t k = 0; k < d->dags.items[i]->run_count; k++)
-			if (d->dags.items[i]->def && d->dags.items[i]->runs[k]->state == TM_DAG_RUNNING)
-				tm_dag_run_bind(d, d->dags.items[i]->runs[k]);
+	usleep(500000);
+	while (d->starts.count) {
+		int64_t id = d->starts.items[0]->id;
+		struct run *r = tm_dag_active_run(d, d->starts.items[0]->run_id);
+		for (int i = 0; r && i < r->slot_count; i++)
+			for (size_t k = 0; k < r->slots[i].count; k++)
+				if (r->slots[i].items[k].work_id == id)
+					r->slots[i].items[k].work_id = 0;
+		memmove(d->starts.items, d->starts.items + 1, --d->starts.count * sizeof *d->starts.items);
+		tm_dag_work_ended(d, id, &(struct tm_dag_end){.state = TM_DAG_FAILED});
+	}
+	tm_dag_recover_tasks(d);
+	for (size_t i = 0; i < d->dags.count; i++) {
+		struct dag_entry *e = d->dags.items[i];
+		for (size_t k = 0; k < e->run_count;) {
+			struct run *r = e->runs[k];
+			if (!tm_dag_store_int(d->store, 0, "SELECT count(*) FROM run WHERE id=? AND run_id=?", "is", r->id, r->run_id)) {
+				tm_dag_ready_forget(d, r);
+				e->runs[k] = e->runs[--e->run_count];
+				tm_dag_run_free(r);
+				continue;
+			}
+			if (e->def && r->state != TM_DAG_QUEUED) {
+				r->state = TM_DAG_RUNNING;
+				tm_dag_run_bind(d, r);
+			}
+			k++;
+		}
+		read_last(d, e);
+		tm_dag_schedule_next(d, e);
+	}
+	d->touched = true;
 }
 
 static void on_timer(uv_timer_t *t) { tm_dag_timers_fire(t->data); }
@@ -109,6 +137,18 @@ static void finish_turn(struct tm_dag *d)
 	publish(d);
 }
 
+/* Something will still happen to a run by itself: a try in work, waiting for its time or for a free slot. */
+static bool moves(const struct run *r)
+{
+	if (r->state != TM_DAG_RUNNING || r->touched)
+		return r->state == TM_DAG_RUNNING;
+	for (int i = 0; i < r->slot_count; i++)
+		for (size_t k = 0; k < r->slots[i].count; k++)
+			if (r->slots[i].items[k].state != TM_DAG_NONE && !tm_dag_state_ended(r->slots[i].items[k].state))
+				return true;
+	return false;
+}
+
 /* What idle and counts answer from any thread. */
 static void publish(struct tm_dag *d)
 {
@@ -119,9 +159,12 @@ static void publish(struct tm_dag *d)
 		if (!e->def)
 			continue;
 		for (size_t k = 0; k < e->run_count; k++)
-			c.runs_active += e->runs[k]->state == TM_DAG_RUNNING || !e->paused;
+			if (moves(e->runs[k]))
+				c.runs_active++;
+			else
+				c.runs_waiting++;
 		bool again = e->def->continuous && (d->options.due_only ? e->has_last && e->last.run_after_us >= e->next.run_after_us : false);
-		c.runs_due += !e->paused && e->has_next && !again && e->next.run_after_us <= now;
+		c.runs_due += !e->paused && (int)e->run_count < e->def->max_active_runs && e->has_next && !again && e->next.run_after_us <= now;
 	}
 	for (size_t i = 0; i < d->works.count; i++)
 		c.tasks_running++;
@@ -353,11 +396,7 @@ static void dag_gone(struct tm_dag *d, struct dag_entry *e)
 {
 	for (size_t k = 0; k < e->run_count; k++) {
 		struct run *r = e->runs[k];
-		for (size_t i = 0; i < d->ready.count;)
-			if (d->ready.items[i].run == r)
-				d->ready.items[i] = d->ready.items[--d->ready.count];
-			else
-				i++;
+		tm_dag_ready_forget(d, r);
 		for (int i = 0; i < r->slot_count; i++)
 			free(r->slots[i].items);
 		free(r->slots);

@@ -96,11 +96,7 @@ void tm_dag_run_bind(struct tm_dag *d, struct run *r)
 			TM_PUSH(s, (struct ti){.state = TM_DAG_NONE, .map_index = -1, .max_tries = def->tasks[i].retries, .start_us = TM_DAG_NEVER, .end_us = TM_DAG_NEVER,
 					   .next_us = TM_DAG_NEVER, .first_us = TM_DAG_NEVER});
 	}
-	for (size_t i = 0; i < d->ready.count;)
-		if (d->ready.items[i].run == r)
-			d->ready.items[i] = d->ready.items[--d->ready.count];
-		else
-			i++;
+	tm_dag_ready_forget(d, r);
 	tm_dag_touch_all(d, r);
 }
 
@@ -189,8 +185,10 @@ void tm_dag_schedule_next(struct tm_dag *d, struct dag_entry *e)
 		if (e->def->continuous && ((d->options.due_only && e->has_last && e->last.run_after_us >= e->next.run_after_us) || e->run_count))
 			return;
 		if (e->next.run_after_us > schedule_now(d)) {
-			if (!d->options.due_only)
-				tm_dag_timer_add(d, e->next.run_after_us, TIMER_DAG, 0, e->dag_id, -1);
+			if (!d->options.due_only && e->timer_us != e->next.run_after_us) {
+				e->timer_us = e->next.run_after_us;
+				tm_dag_timer_add(d, e->timer_us, TIMER_DAG, 0, e->dag_id, -1);
+			}
 			return;
 		}
 		if ((int)e->run_count >= e->def->max_active_runs)
@@ -429,16 +427,32 @@ static void recover_task(struct tm_dag *d, const json_t *row, const json_t *ends
 		end ? json_string_value(json_object_get(end, "error")) : "the scheduler was killed while this try ran");
 }
 
-void tm_dag_recover(struct tm_dag *d)
+void tm_dag_recover_tasks(struct tm_dag *d)
 {
 	json_t *ends = json_object(), *row;
 	size_t n;
 	read_journal(d, ends);
 	json_t *rows = tm_dag_store_rows(d->store, "SELECT ti.* FROM ti JOIN run ON run.id = ti.run WHERE ti.state = 'running' AND run.state IN ('queued', 'running')", "");
 	json_array_foreach(rows, n, row)
-		recover_task(d, row, ends);
+	{
+		bool alive = false;
+		for (size_t i = 0; i < d->works.count; i++) {
+			const struct work *w = d->works.items[i];
+			alive |= w->run_id == json_integer_value(json_object_get(row, "run")) && w->map_index == json_integer_value(json_object_get(row, "map_index")) &&
+				 !strcmp(w->task_id, text_of(row, "task_id"));
+		}
+		if (!alive)
+			recover_task(d, row, ends);
+	}
 	json_decref(rows);
 	json_decref(ends);
+}
+
+void tm_dag_recover(struct tm_dag *d)
+{
+	json_t *row, *rows;
+	size_t n;
+	tm_dag_recover_tasks(d);
 	rows = tm_dag_store_rows(d->store, "SELECT * FROM run WHERE state IN ('queued', 'running') ORDER BY id", "");
 	json_array_foreach(rows, n, row)
 	{

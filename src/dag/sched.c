@@ -87,8 +87,10 @@ void tm_dag_timers_fire(struct tm_dag *d)
 		case TIMER_DAG:
 			for (size_t i = 0; i < d->dags.count; i++) {
 				e = d->dags.items[i];
-				if (!strncmp(e->dag_id, t.name, sizeof t.name - 1))
+				if (!strncmp(e->dag_id, t.name, sizeof t.name - 1)) {
+					e->timer_us = 0;
 					tm_dag_schedule_next(d, e);
+				}
 			}
 			break;
 		case TIMER_RUN:
@@ -351,6 +353,16 @@ static bool branch_forbids(struct tm_dag *d, struct run *r, int task)
 static void ready_push(struct tm_dag *d, struct run *r, int task, const struct ti *ti)
 {
 	TM_PUSH(&d->ready, (struct ready){r, task, ti->map_index, r->dag->def->tasks[task].weight});
+	d->ready_unsorted = true;
+}
+
+void tm_dag_ready_forget(struct tm_dag *d, const struct run *r)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < d->ready.count; i++)
+		if (d->ready.items[i].run != r)
+			d->ready.items[kept++] = d->ready.items[i];
+	d->ready.count = kept;
 }
 
 static void look_at_instance(struct tm_dag *d, struct run *r, int task, struct ti *ti)
@@ -533,16 +545,22 @@ static void start_ready(struct tm_dag *d)
 {
 	if (!d->ready.count)
 		return;
-	if (d->ready.count > 1)
+	if (d->ready.count > 1 && d->ready_unsorted)
 		qsort(d->ready.items, d->ready.count, sizeof *d->ready.items, ready_order);
+	d->ready_unsorted = false;
 	size_t kept = 0;
 	for (size_t i = 0; i < d->ready.count; i++) {
+		if ((int)d->works.count >= d->options.parallelism) {
+			memmove(d->ready.items + kept, d->ready.items + i, (d->ready.count - i) * sizeof *d->ready.items);
+			kept += d->ready.count - i;
+			break;
+		}
 		struct ready c = d->ready.items[i];
 		struct ti *ti = instance(c.run, c.task, c.map_index);
 		if (!ti || ti->state != TM_DAG_SCHEDULED)
 			continue;
 		bool shell = c.run->dag->def->tasks[c.task].kind == TM_DAG_TASK_SHELL;
-		if ((int)d->works.count >= d->options.parallelism || (!d->has_executor && !shell) || !limits_allow(d, c.run, c.task)) {
+		if ((!d->has_executor && !shell) || !limits_allow(d, c.run, c.task)) {
 			d->ready.items[kept++] = c;
 			continue;
 		}
@@ -563,11 +581,7 @@ void tm_dag_turn(struct tm_dag *d)
 				if (e->def && r->state == TM_DAG_RUNNING && r->touched)
 					look_at_run(d, r);
 				if (r->state == TM_DAG_SUCCESS || r->state == TM_DAG_FAILED) {
-					for (size_t q = 0; q < d->ready.count;)
-						if (d->ready.items[q].run == r)
-							d->ready.items[q] = d->ready.items[--d->ready.count];
-						else
-							q++;
+					tm_dag_ready_forget(d, r);
 					e->runs[k] = e->runs[--e->run_count];
 					tm_dag_run_free(r);
 					tm_dag_schedule_next(d, e);
