@@ -15,6 +15,7 @@
 #define TM_LIMIT_CQL_STATEMENT_BYTES (16 * TM_MIB)
 #define TM_LIMIT_CQL_REQUEST_BYTES (16 * TM_MIB)         /* Cassandra's native_transport_max_frame_size */
 #define TM_LIMIT_CQL_HELD_BYTES (256 * TM_MIB)           /* half-received requests of all connections together */
+#define TM_LIMIT_CQL_TOKENS ((size_t)1000000)            /* of one statement: about 100 bytes of memory each */
 #define TM_LIMIT_CQL_NESTING (64)                        /* of types and of literals */
 #define TM_LIMIT_SQL_BYTES (4 * TM_MIB)
 #define TM_LIMIT_SQL_NESTING (1000)                      /* parser depth; deeper is refused before the stack runs out */

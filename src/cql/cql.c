@@ -242,6 +242,9 @@ static tm_rc check_consistency(const struct cql_run *run, const struct tm_table_
 		return cql_fail(err, CQL_CODE_INVALID, "You must use conditional updates for serializable writes");
 	if (!write && level == CL_EACH_QUORUM)
 		return TM_OK;
+	int serial = run->options->serial_consistency;
+	if (conditional && serial && serial != CL_SERIAL && serial != CL_LOCAL_SERIAL) /* 0: a caller that has none */
+		return cql_fail(err, CQL_CODE_INVALID, "Invalid consistency for conditional update. Must be one of SERIAL or LOCAL_SERIAL");
 	if (conditional)
 		level = CL_QUORUM;
 	if (level == CL_ONE || level == CL_LOCAL_ONE || level == CL_ANY)
@@ -313,10 +316,14 @@ static tm_rc values_in_order(const struct tm_cql_prepared *p, const struct tm_cq
 	}
 	struct tm_cql_value *values = TM_NEW_N(arena, struct tm_cql_value, n + 1);
 	for (size_t i = 0; i < n; i++) {
-		values[i].unset = true;
+		bool given = false;
 		for (size_t j = 0; j < o->value_count; j++)
-			if (tm_str_eq(o->names[j], p->markers[i].name))
+			if (tm_str_eq(o->names[j], p->markers[i].name)) {
 				values[i] = o->values[j];
+				given = true;
+			}
+		if (!given)
+			return cql_fail(err, CQL_CODE_INVALID, "Invalid amount of bind variables");
 	}
 	*ret = values;
 	*ret_count = n;

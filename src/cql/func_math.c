@@ -547,7 +547,7 @@ static tm_rc run_math(struct cql_eval *ev, const struct cql_node *n, const struc
 	if (is_floating(t)) {
 		*ret = floating_value(m, t, r);
 	} else if (is_whole(t)) {
-		*ret = whole_value(m, t, wrap(t, java_long(r, INT64_MIN, INT64_MAX)));
+		*ret = whole_value(m, t, wrap(t, t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_COUNTER ? java_long(r, INT64_MIN, INT64_MAX) : java_long(r, INT32_MIN, INT32_MAX)));
 	} else {
 		struct tm_dec d = {0};
 		struct tm_buf text = {0};

@@ -5,17 +5,21 @@
 struct lexer {
 	struct tm_arena *arena;
 	const char *start, *at, *end, *line_start;
-	int line;
+	const char *counted_to;             /* of this line, so that a long line is counted once, not once per token */
+	int line, counted;
 	struct cql_tokens *out;
 	struct tm_err *err;
 };
 
-static int column_of(const struct lexer *x, const char *p)
+static int column_of(struct lexer *x, const char *p)
 {
-	int n = 0;
-	for (const char *q = x->line_start; q < p; q++)
-		n += ((unsigned char)*q & 0xC0) != 0x80;
-	return n;
+	if (!x->counted_to || x->counted_to < x->line_start || p < x->counted_to) {
+		x->counted_to = x->line_start;
+		x->counted = 0;
+	}
+	for (; x->counted_to < p; x->counted_to++)
+		x->counted += ((unsigned char)*x->counted_to & 0xC0) != 0x80;
+	return x->counted;
 }
 
 static char peek(const struct lexer *x, size_t n) { return n < (size_t)(x->end - x->at) ? x->at[n] : 0; }
@@ -296,8 +300,11 @@ tm_rc cql_lex(struct tm_arena *arena, struct tm_str text, struct cql_tokens *ret
 	struct lexer x = {.arena = arena, .start = text.at, .at = text.at, .end = text.at + text.len, .line_start = text.at, .line = 1, .out = ret, .err = err};
 	if (text.len > TM_LIMIT_CQL_STATEMENT_BYTES)
 		return tm_fail(err, TM_SYNTAX, "the statement is longer than %zu bytes", TM_LIMIT_CQL_STATEMENT_BYTES);
-	while (x.at < x.end)
+	while (x.at < x.end) {
 		TM_TRY(lex_one(&x));
+		if (ret->count > TM_LIMIT_CQL_TOKENS)
+			return tm_fail(err, TM_SYNTAX, "the statement has more than %zu words and marks", TM_LIMIT_CQL_TOKENS);
+	}
 	push(&x, CQL_T_END, x.at, TM_STR("<EOF>"));
 	return TM_OK;
 }
