@@ -198,9 +198,29 @@ static tm_rc refuse(struct tm_session const *session, struct tm_arena *arena, co
 	return rc;
 }
 
+/* CHAR(n) and VARCHAR(n) are plain strings in casts. */
+static const struct tm_type *plain_strings(struct tm_arena *arena, const struct tm_type *t)
+{
+	if (t->kind == TM_T_STRING && t->length)
+		return &tm_type_string;
+	if (!t->child_count)
+		return t;
+	struct tm_type *copy = TM_NEW(arena, struct tm_type);
+	const struct tm_type **children = TM_NEW_N(arena, const struct tm_type *, t->child_count);
+	bool same = true;
+	for (size_t i = 0; i < t->child_count; i++) {
+		children[i] = plain_strings(arena, t->children[i]);
+		same &= children[i] == t->children[i];
+	}
+	*copy = *t;
+	copy->children = children;
+	return same ? t : copy;
+}
+
 tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to, enum tm_cast_mode mode,
 		   struct tm_expr **ret, struct tm_err *err)
 {
+	to = plain_strings(arena, to);
 	if (tm_type_eq(value->type, to)) {
 		*ret = value;
 		return TM_OK;

@@ -27,13 +27,9 @@ static double f_csc(double x) { return 1 / sin(x); }
 static double f_asinh(double x) { return isinf(x) && x < 0 ? x : log(x + sqrt(x * x + 1)); }
 static double f_acosh(double x) { return log(x + sqrt(x * x - 1)); }
 static double f_atanh(double x) { return 0.5 * (log1p(x) - log1p(-x)); }
-/* cbrt and exp as Java's StrictMath gives them: exact cubes have exact roots; exp by reduction to [-ln2/2, ln2/2] and a rational
- * approximation there, whose last digit is not always that of the C library. */
-static double f_cbrt(double x)
-{
-	double r = cbrt(x), w = round(r);
-	return w * w * w == x ? w : r;
-}
+/* cbrt and exp as Java's StrictMath gives them: cbrt by way of more digits, as the C library's is not always the nearest; exp by
+ * reduction to [-ln2/2, ln2/2] and a rational approximation there, whose last digit is not always that of the C library. */
+static double f_cbrt(double x) { return (double)cbrtl((long double)x); }
 static double f_exp(double x)
 {
 	if (!(fabs(x) < 700) || fabs(x) < 0x1p-28)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 enum style { ST_NORMAL, ST_NOT_NEGATIVE, ST_EXCEEDS_PAD };
-enum field { F_YEAR, F_MONTH, F_DAY, F_DOY, F_QUARTER, F_HOUR, F_HOUR24, F_HOUR12, F_HOUR0_11, F_MINUTE, F_SECOND, F_WEEK_IN_MONTH, F_COUNT };
+enum field { F_YEAR, F_MONTH, F_DAY, F_DOY, F_QUARTER, F_HOUR, F_HOUR24, F_HOUR12, F_HOUR0_11, F_MINUTE, F_SECOND, F_ALIGNED_DAY, F_COUNT };
 enum item_kind { I_LITERAL, I_NUMBER, I_YEAR2, I_FRACTION, I_MONTH_TEXT, I_QUARTER_TEXT, I_DAY_TEXT, I_AMPM, I_ERA, I_ZONE_NAME, I_ZONE_ID, I_OFFSET, I_OFFSET_TEXT, I_OPEN, I_CLOSE };
 struct item {
 	enum item_kind kind;
@@ -121,7 +121,7 @@ static bool add_letters(struct tm_arena *arena, struct tm_pattern *p, char c, in
 		add_number(arena, p, F_DOY, n, n == 1 ? 19 : 3, n == 1 ? ST_NORMAL : ST_NOT_NEGATIVE);
 		return n <= 3;
 	case 'F':
-		add_number(arena, p, F_WEEK_IN_MONTH, 1, 19, ST_NORMAL);
+		add_number(arena, p, F_ALIGNED_DAY, 1, 19, ST_NORMAL);
 		return n == 1;
 	case 'E':
 		it = add(arena, p, I_DAY_TEXT);
@@ -321,7 +321,7 @@ static int64_t field_of(const struct tm_pattern *p, const struct tm_local *t, en
 	case F_HOUR0_11: return t->hour % 12;
 	case F_MINUTE: return t->minute;
 	case F_SECOND: return t->second;
-	default: return (t->day - 1) / 7 + 1;
+	default: return (t->day - 1) % 7 + 1; /* F: the aligned day of the week in the month */
 	}
 }
 
