@@ -91,11 +91,35 @@ static tm_rc finish(struct sx *sx, struct tm_op *op, size_t *io_id)
 	return TM_OK;
 }
 
+/* A projection that only picks columns of another projection is made part of it. */
+static void merge_projects(struct sx *sx, struct tm_op *op)
+{
+	struct tm_op *in = op->input_count ? op->inputs[0] : NULL;
+	while (op->kind == TM_OP_PROJECT && in->kind == TM_OP_PROJECT) {
+		uint8_t *used = TM_NEW_N(sx->arena, uint8_t, in->schema.count + 1);
+		bool plain = true;
+		for (size_t i = 0; plain && i < op->schema.count; i++) {
+			const struct tm_expr *e = op->project.exprs[i];
+			plain = e->kind == TM_EXPR_COLUMN && (!used[e->column]++ || in->project.exprs[e->column]->kind == TM_EXPR_COLUMN);
+		}
+		if (!plain)
+			break;
+		struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, op->schema.count + 1);
+		for (size_t i = 0; i < op->schema.count; i++)
+			exprs[i] = in->project.exprs[op->project.exprs[i]->column];
+		op->project.exprs = exprs;
+		op->inputs[0] = in = in->inputs[0];
+	}
+	for (size_t i = 0; i < op->input_count; i++)
+		merge_projects(sx, op->inputs[i]);
+}
+
 tm_rc sx_optimise(struct sx *sx, struct tm_op **io_root)
 {
 	size_t id = 0;
 	*io_root = sx_push_filters(sx, *io_root);
 	TM_TRY(sx_prune(sx, io_root));
+	merge_projects(sx, *io_root);
 	return finish(sx, *io_root, &id);
 }
 
