@@ -325,7 +325,13 @@ static struct tm_str window_text(struct sx *sx, struct tm_str call, const struct
 		tm_buf_printf(&b, "PARTITION BY %.*s ", TM_STR_ARG(sx_text_list(sx, w->partition, w->partition_count)));
 	for (size_t i = 0; i < w->order_count; i++)
 		tm_buf_printf(&b, "%s%.*s %s NULLS %s%s", i ? ", " : "ORDER BY ", TM_STR_ARG(w->order[i].expr->text), w->order[i].descending ? "DESC" : "ASC", w->order[i].nulls_last ? "LAST" : "FIRST", i + 1 == w->order_count ? " " : "");
-	tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE", TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)), TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
+	if (w->fn.kind == TM_WF_LAG || w->fn.kind == TM_WF_LEAD) {
+		/* Spark shows their frame as the row they take. */
+		struct tm_str n = w->fn.arg_count > 1 ? w->fn.args[1]->text : TM_STR("1");
+		const char *sign = w->fn.kind == TM_WF_LAG ? "-" : "";
+		tm_buf_printf(&b, "ROWS BETWEEN %s%.*s FOLLOWING AND %s%.*s FOLLOWING)", sign, TM_STR_ARG(n), sign, TM_STR_ARG(n));
+	} else
+		tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE", TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)), TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
 	struct tm_str s = tm_arena_str(sx->arena, tm_buf_str(&b));
 	tm_buf_done(&b);
 	return s;
@@ -389,6 +395,8 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 			TM_TRY(sx_resolve(env, e->args.items[i], &args[i]));
 		TM_TRY(bind_window_function(env, e, which, w, args, &text, &nullable));
 		w->fn.args = args;
+		if (w->fn.kind == TM_WF_RANK || w->fn.kind == TM_WF_DENSE_RANK || w->fn.kind == TM_WF_PERCENT_RANK)
+			text = w->fn.kind == TM_WF_RANK ? TM_STR("RANK()") : w->fn.kind == TM_WF_DENSE_RANK ? TM_STR("DENSE_RANK()") : TM_STR("PERCENT_RANK()");
 		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, w->fn.type, nullable);
 		r->args = args;
 		r->arg_count = w->fn.arg_count;

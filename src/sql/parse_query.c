@@ -605,7 +605,9 @@ static tm_rc parse_setop(struct parser *p, int least, struct ast_body **ret)
 
 static tm_rc parse_ctes(struct parser *p, struct ast_query *q)
 {
-	take_word(p, "RECURSIVE");
+	const struct token *t = tok(p, 0);
+	if (at_word(p, 0, "RECURSIVE") && at_identifier(p, 1) && !at_word(p, 1, "AS"))
+		return parse_fail_class(p, t->line, t->column, "UNSUPPORTED_FEATURE.RECURSIVE_CTE", "0A000", "The feature is not supported: recursive common table expressions.");
 	do {
 		struct ast_cte c = {0};
 		TM_TRY(parse_identifier(p, &c.name));

@@ -32,7 +32,7 @@ struct tm_str sx_text_list(struct sx *sx, struct tm_expr *const *args, size_t n)
 static const struct { const char *name; size_t args; const char *more; } defaults[] = {
 	{"substring", 2, "2147483647"}, {"substr", 2, "2147483647"}, {"sort_array", 1, "true"}, {"split", 2, "-1"}, {"locate", 2, "1"}, {"position", 2, "1"}, {"regexp_extract", 2, "1"},
 	{"regexp_extract_all", 2, "1"}, {"regexp_replace", 3, "1"}, {"round", 1, "0"}, {"bround", 1, "0"}, {"listagg", 1, "NULL"}, {"string_agg", 1, "NULL"}, {"overlay", 3, "-1"},
-	{"lpad", 2, " "}, {"rpad", 2, " "}, {"months_between", 2, "true"}, {"str_to_map", 1, ",, :"}, {"lag", 1, "-1, NULL"}, {"lead", 1, "1, NULL"}, {"percentile", 2, "1"},
+	{"lpad", 2, " "}, {"rpad", 2, " "}, {"months_between", 2, "true"}, {"str_to_map", 1, ",, :"}, {"lag", 1, "1, NULL"}, {"lag", 2, "NULL"}, {"lead", 2, "NULL"}, {"lead", 1, "1, NULL"}, {"percentile", 2, "1"},
 	{"sentences", 1, ", "}, {"array_sort", 1, "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, (IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, (IF((namedlambdavariable() > namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())"},
 };
 static const struct { const char *alias, *name; } shown[] = {
