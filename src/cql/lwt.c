@@ -264,7 +264,7 @@ static tm_rc decide(struct cql_run *run, struct cql_write *writes, const struct 
 		if ((p->if_not_exists && rows[i].exists) || (p->if_exists && !rows[i].exists))
 			*applied = false;
 		for (size_t c = 0; c < p->condition_count; c++) {
-			bool hit;
+			bool hit = false;
 			TM_TRY(test(run, &writes[i], &p->conditions[c], &rows[i], &hit, err));
 			*applied &= hit;
 		}
@@ -301,7 +301,9 @@ tm_rc cql_lwt_run(struct cql_run *run, const struct cql_modify_item *items, size
 	tm_rc rc = decide(run, writes, items, rows, count, &applied, err);
 	for (size_t i = 0; i < count && rc == TM_OK && applied; i++) {
 		writes[i].batch = batch;
-		writes[i].timestamp_us = us;
+		/* A range goes just below the time of the rows that the same statement writes. */
+		bool range = writes[i].plan->kind == CQL_DELETE && !writes[i].plan->op_count && writes[i].plan->where.ck_prefix < writes[i].plan->table->def.clustering_count;
+		writes[i].timestamp_us = us - range;
 		run->ev.table = writes[i].plan->table;
 		run->ev.values = items[i].values;
 		run->ev.value_count = items[i].value_count;
@@ -311,18 +313,18 @@ tm_rc cql_lwt_run(struct cql_run *run, const struct cql_modify_item *items, size
 		rc = tm_table_batch_commit(batch, true, err);
 	tm_table_batch_free(batch);
 	tm_store_partition_unlock(store, table, pk);
+	if (rc != TM_OK)
+		return rc;
 	/* rows that several statements are about are shown once */
 	size_t shown = 0;
-	for (size_t i = 0; i < count && rc == TM_OK; i++) {
-		bool twice = !cql_is_conditional(writes[i].plan);
-		for (size_t j = 0; j < shown && !twice; j++)
-			twice = same_row(&writes[j], &writes[i]) && !(shown == 0);
-		if (twice && i + 1 < count + (shown == 0))
+	for (size_t i = 0; i < count; i++) {
+		bool skip = !cql_is_conditional(writes[i].plan);
+		for (size_t j = 0; j < shown && !skip; j++)
+			skip = same_row(&writes[j], &writes[i]);
+		if (skip)
 			continue;
-		if (!twice) {
-			writes[shown] = writes[i];
-			rows[shown++] = rows[i];
-		}
+		writes[shown] = writes[i];
+		rows[shown++] = rows[i];
 	}
-	return rc != TM_OK ? rc : answer(run, writes, rows, shown ? shown : 1, is_batch, applied);
+	return answer(run, writes, rows, shown, is_batch, applied);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Small enough that an idle process stays small; the memtable takes its memory in arena blocks as it fills. */
-#define DATA_BUFFER_BYTES (32 * TM_MIB)
+#define DATA_BUFFER_BYTES (16 * TM_MIB) /* also what a start after a crash has to read again */
 #define SMALL_BUFFER_BYTES (4 * TM_MIB)
 #define BLOCK_CACHE_BYTES (16 * TM_MIB)
 #define ARENA_BLOCK_BYTES (256 * TM_KIB)
@@ -196,6 +196,7 @@ static tm_rc open_db(struct tm_store *store, const char *dir, struct tm_err *err
 tm_rc tm_store_open(const char *dir, const struct tm_store_options *options, struct tm_store **ret, struct tm_err *err)
 {
 	struct tm_store *store = tm_zalloc(sizeof *store);
+	store->memory_only = options->memory_only;
 	store->env = options->env ? options->env : tm_env_real();
 	pthread_mutex_init(&store->ddl, NULL);
 	pthread_mutex_init(&store->schema_lock, NULL);
@@ -225,6 +226,18 @@ tm_rc tm_store_open(const char *dir, const struct tm_store_options *options, str
 	return TM_OK;
 }
 
+/* What is in memory goes to files now, so that the next start has no log to read again. A failure loses nothing: the log is there. */
+static void flush_all(struct tm_store *store)
+{
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	for (int i = 0; i < TM_FAMILY_COUNT && !store->memory_only; i++) {
+		char *message = NULL;
+		rocksdb_flush_cf(store->db, o, store->family[i], &message);
+		free(message);
+	}
+	rocksdb_flushoptions_destroy(o);
+}
+
 void tm_store_close(struct tm_store *store)
 {
 	if (!store)
@@ -233,6 +246,7 @@ void tm_store_close(struct tm_store *store)
 		store->on_close[i](store);
 	tm_store_schema_free(store);
 	if (store->db) {
+		flush_all(store);
 		for (int i = 0; i < TM_FAMILY_COUNT; i++)
 			rocksdb_column_family_handle_destroy(store->family[i]);
 		rocksdb_close(store->db);

@@ -13,6 +13,7 @@ enum { TM_LWT_STRIPES = 64 };
 
 struct tm_store {
 	const struct tm_env *env;
+	bool memory_only;
 	rocksdb_t *db;
 	rocksdb_env_t *rocks_env;
 	rocksdb_cache_t *cache;

@@ -1,6 +1,6 @@
 /* CQL types as values. A type is interned: made once per process, never freed, so two types are equal when their
  * pointers are. That lets results, prepared statements and table definitions share types without owning them.
- * The number of different types a process sees is bounded by its schema and by TM_LIMIT_CQL_TYPES. */
+ * The number of different types a process sees is bounded by its schema and by a limit (type.c). */
 #ifndef TM_TABLE_TYPE_H
 #define TM_TABLE_TYPE_H
 #include "table/table.h"
