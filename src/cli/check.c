@@ -82,7 +82,7 @@ static tm_rc check_cql(struct check *c, const char *path, struct tm_buf *text, s
 		struct tm_arena arena;
 		tm_arena_init(&arena);
 		struct tm_cql_session session = {.store = c->in.store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .page_size = -1};
+		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		tm_rc rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
 		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)

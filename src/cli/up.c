@@ -141,14 +141,16 @@ static void show_tables(struct tm_instance *in)
 		struct tm_arena arena;
 		tm_arena_init(&arena);
 		struct tm_cql_session session = {.store = in->store, .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .page_size = -1};
+		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		struct tm_err err;
 		int64_t rows = 0;
 		struct tm_str name = tm_arena_printf(&arena, "%.*s.%.*s", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name));
 		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
 		bool ours = tm_str_is(tables[i]->keyspace, "tidemill");
-		if (!ours && tm_table_count(in->store, tables[i], &rows, &err) == TM_OK && rows && tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) == TM_OK) {
+		if (!ours && (tm_table_count(in->store, tables[i], &rows, &err) != TM_OK || tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) != TM_OK)) {
+			tm_say_err("tidemill", &err);
+		} else if (!ours && rows) {
 			printf("\n%.*s", TM_STR_ARG(name));
 			if (rows > ROWS_SHOWN)
 				printf(" (the first %d of %lld rows)", ROWS_SHOWN, (long long)rows);
