@@ -53,7 +53,7 @@ static int list(struct dag_command *c)
 	} else {
 		printf("%-32s %-8s %-24s %-10s %s\n", "dag", "airflow", "schedule", "last run", "file");
 		json_array_foreach(dags, i, d)
-			printf("%-32s %-8s %-24s %-10s %s\n", str(d, "dag_id"), str(d, "dialect"), str(d, "schedule"), str(json_object_get(d, "last_run"), "state"),
+			printf("%-32s %-8s %-24s %-10s %s\n", str(d, "dag_id"), str(d, "dialect"), str(d, "timetable_summary"), str(json_object_get(d, "last_run"), "state"),
 			       str(d, "file"));
 	}
 	json_decref(dags);

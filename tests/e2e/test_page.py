@@ -57,6 +57,7 @@ def test_every_number_is_the_apis(running, theme):
     browser = Browser(width=1500, height=1150)
     try:
         browser.open("http://127.0.0.1:%d/#tables" % running.http)
+        browser.wait("return document.querySelector('.theme')")
         browser.run("localStorage.setItem('theme', arguments[0])", theme)
         browser.open("http://127.0.0.1:%d/?%s#tables" % (running.http, theme))
         browser.wait("return document.querySelectorAll('.node').length > 8 && document.querySelector('.link.on')")

@@ -3,7 +3,7 @@ import dagre from "@dagrejs/dagre";
 import { html } from "./html.js";
 import { rate, time, cut, exact } from "./format.js";
 
-const WIDTH = 216, LINE = 17, HEAD = 30;
+const WIDTH = 232, LINE = 17, HEAD = 30;
 
 const dagState = (status, id) => {
   const run = status.runs.find((r) => r.dag_id === id);
@@ -18,7 +18,7 @@ function deadOf(p) {
 export function graphOf(status) {
   const nodes = new Map(), edges = [];
   const add = (key, node) => nodes.set(key, { key, ...node });
-  for (const d of status.dags) add("dag:" + d.dag_id, { kind: "dag", title: d.dag_id, state: dagState(status, d.dag_id), lines: [["last run", dagState(status, d.dag_id)], ["schedule", cut(String(d.schedule ?? "none"), 18)]] });
+  for (const d of status.dags) add("dag:" + d.dag_id, { kind: "dag", title: d.dag_id, state: dagState(status, d.dag_id), lines: [["last run", dagState(status, d.dag_id)], ["schedule", cut(String(d.timetable_summary ?? "none"), 18)]] });
   for (const t of status.topics) add("topic:" + t.name, { kind: "topic", title: t.name, lines: [["records", exact(t.records)], ["rate", rate(t.rate)]] });
   for (const t of status.tables) if (t.keyspace !== "tidemill") add("table:" + t.keyspace + "." + t.name, { kind: "table", title: t.keyspace + "." + t.name, lines: [["rows", exact(t.rows)]] });
   for (const p of status.pipelines) {
@@ -57,7 +57,7 @@ function Node({ n, at, onPick }) {
     <title>${n.title}</title>
     <rect class="box" width=${at.width} height=${at.height} rx="7" />
     <rect class="bar" width="5" height=${at.height} rx="2" />
-    <text class="title" x="14" y="20">${cut(n.title, 24)}</text>
+    <text class="title" x="14" y="20">${cut(n.title, 25)}</text>
     <text class="kind" x=${at.width - 10} y="20">${icons[n.kind]}</text>
     ${n.lines.map(([name, value], i) => html`<text class="name" x="14" y=${HEAD + 10 + i * LINE}>${name}</text><text class="value" data-figure=${n.key + " " + name} x=${at.width - 10} y=${HEAD + 10 + i * LINE}>${value}</text>`)}
   </g>`;

@@ -36,7 +36,7 @@ export function Runs({ status, onError }) {
   if (!status.dags.length) return html`<p class="empty">This project has no DAGs: put Airflow DAG files into dags/.</p>`;
   return html`<section class="runs">
     ${status.dags.map((d) => html`<article key=${d.dag_id}>
-      <header><h3>${d.dag_id}</h3><span class="tag">Airflow ${d.dialect}</span><span class="tag">${String(d.schedule ?? "no schedule")}</span>
+      <header><h3>${d.dag_id}</h3><span class="tag">Airflow ${d.dialect}</span><span class="tag">${String(d.timetable_summary ?? "no schedule")}</span>
         <button class="go" onClick=${() => trigger(d.dag_id)}>Run now</button></header>
       ${status.runs.filter((r) => r.dag_id === d.dag_id).map((r) => html`<div key=${r.run_id}>
         <button class=${"row " + r.state} onClick=${() => setOpen(open === r.run_id + d.dag_id ? null : r.run_id + d.dag_id)} aria-expanded=${open === r.run_id + d.dag_id}>
