@@ -90,7 +90,7 @@ class Producer(threading.Thread):
                     self.stop = True
             for n, future in pending:
                 try:
-                    future.get(timeout=0 if self.stop else 3)
+                    future.get(timeout=0 if self.stop else 1)
                     self.acked.append(n)
                 except Exception:
                     pass
