@@ -1,6 +1,6 @@
 """Loads one DAG file: its dialect, its DAGs, or where it went wrong."""
 import ast
-import importlib.util
+import importlib.machinery
 import os
 import re
 import sys
@@ -131,7 +131,7 @@ def load(path):
             sys.path.insert(0, folder)
     module = types.ModuleType(module_name(path))
     module.__file__ = path
-    module.__spec__ = importlib.util.spec_from_loader(module.__name__, None, origin=path)
+    module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None, origin=path)
     sys.modules[module.__name__] = module
     try:
         exec(compile(source, path, "exec"), module.__dict__)

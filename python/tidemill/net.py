@@ -1,7 +1,5 @@
 """`hosts:` of the project: names and addresses of tutorials (broker:29092, cassandra:9042) lead to Tidemill's own doors.
 Python's sockets are patched; confluent-kafka, which has its own in C, gets its configuration patched."""
-import importlib.abc
-import importlib.util
 import socket
 import sys
 
@@ -79,13 +77,14 @@ def _config(config):
     return {k: rewrite(v) if k in ("bootstrap.servers", "metadata.broker.list") and isinstance(v, str) else v for k, v in config.items()}
 
 
-class _Confluent(importlib.abc.MetaPathFinder):
+class _Confluent:
     """Wraps confluent_kafka's classes right after it was imported."""
     names = {"confluent_kafka.cimpl": ("Producer", "Consumer", "_AdminClientImpl")}
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.names:
             return None
+        import importlib.util
         sys.meta_path.remove(self)
         try:
             spec = importlib.util.find_spec(name)
@@ -95,7 +94,7 @@ class _Confluent(importlib.abc.MetaPathFinder):
             return None
         real_exec = spec.loader.exec_module
 
-        class Loader(importlib.abc.Loader):
+        class Loader:
             def create_module(self, s):
                 return spec.loader.create_module(s)
 

@@ -447,10 +447,12 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 static void count_errors(struct tm_dag *d)
 {
 	const char *file;
-	json_t *def;
+	json_t *def, *e;
+	size_t i;
 	d->import_errors = 0;
 	json_object_foreach(d->files, file, def)
-		d->import_errors += (int)json_array_size(json_object_get(def, "errors"));
+		json_array_foreach(json_object_get(def, "errors"), i, e)
+			d->import_errors += !json_is_true(json_object_get(e, "warning"));
 }
 
 tm_rc tm_dag_file_define(struct tm_dag *d, const char *file, const json_t *definition, struct tm_err *err)

@@ -1,6 +1,5 @@
 """Times as DAG files see them: an aware datetime with the methods of pendulum's DateTime that templates and tasks use, time
 zones, and, where the real pendulum is not installed, a module that answers to its name."""
-import calendar
 import datetime as dt
 import re
 import types
@@ -55,10 +54,14 @@ def local_timezone():
     return UTC
 
 
+def _month_days(year, month):
+    return (dt.date(year + month // 12, month % 12 + 1, 1) - dt.timedelta(days=1)).day
+
+
 def _shift_months(value, months):
     index = value.year * 12 + value.month - 1 + months
     year, month = divmod(index, 12)
-    return value.replace(year=year, month=month + 1, day=min(value.day, calendar.monthrange(year, month + 1)[1]))
+    return value.replace(year=year, month=month + 1, day=min(value.day, _month_days(year, month + 1)))
 
 
 class Duration(dt.timedelta):
@@ -279,7 +282,7 @@ class DateTime(dt.datetime):
 
     @property
     def days_in_month(self):
-        return calendar.monthrange(self.year, self.month)[1]
+        return _month_days(self.year, self.month)
 
     @property
     def quarter(self):

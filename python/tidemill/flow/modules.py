@@ -1,6 +1,5 @@
 """`import airflow…`: a finder that makes every module of the look-alike from a table. A path that no table knows (a provider
 that is not brought) gives a module whose names are operators that fail only when they run."""
-import importlib.abc
 import importlib.machinery
 import sys
 import types
@@ -269,7 +268,7 @@ def _table():
         "airflow.sensors.bash": all_sensors, "airflow.sensors.filesystem": all_sensors, "airflow.sensors.external_task": all_sensors, "airflow.sensors.external_task_sensor": all_sensors,
         "airflow.sensors.date_time": all_sensors, "airflow.sensors.date_time_sensor": all_sensors, "airflow.sensors.time_sensor": all_sensors, "airflow.sensors.time_delta": all_sensors,
         "airflow.sensors.time_delta_sensor": all_sensors, "airflow.sensors.weekday": all_sensors, "airflow.sensors.sql": all_sensors, "airflow.sensors.sql_sensor": all_sensors,
-        "airflow.contrib.sensors.file_sensor": all_sensors, "airflow.contrib.sensors.python_sensor": all_sensors, "airflow.contrib.sensors.bash_sensor": all_sensors,
+        "airflow.operators.sensors": all_sensors, "airflow.contrib.sensors.file_sensor": all_sensors, "airflow.contrib.sensors.python_sensor": all_sensors, "airflow.contrib.sensors.bash_sensor": all_sensors,
         "airflow.contrib.operators.branch_day_of_week_operator": day, "airflow.contrib.hooks.fs_hook": hooks,
         "airflow.decorators": decorators, "airflow.decorators.base": {"DecoratedOperator": taskflow.DecoratedOperator, "TaskDecorator": taskflow.TaskDecorator,
                                                                      "task_decorator_factory": lambda python_callable=None, *, multiple_outputs=None, decorated_operator_class, **kw: taskflow._factory(
@@ -313,7 +312,7 @@ def _table():
         "airflow.utils.decorators": {"apply_defaults": nodes.apply_defaults}, "airflow.utils.weekday": {"WeekDay": ops.WeekDay}, "airflow.utils.weight_rule": {"WeightRule": nodes.WeightRule},
         "airflow.utils.types": {"DagRunType": nodes.DagRunType, "NOTSET": nodes.NOTSET, "ArgNotSet": nodes.Missing, "DagRunTriggeredByType": _Kept}, "airflow.utils.log": {},
         "airflow.utils.log.logging_mixin": {"LoggingMixin": LoggingMixin, "StreamLogWriter": _Kept}, "airflow.utils.log.secrets_masker": {"mask_secret": lambda *a, **k: None}, "airflow.utils.file":
-        {"TemporaryDirectory": __import__("tempfile").TemporaryDirectory}, "airflow.utils.operator_helpers": {"context_to_airflow_vars": lambda c, in_env_var_format=False: runtime.airflow_env(c),
+        {"TemporaryDirectory": _temporary_directory}, "airflow.utils.operator_helpers": {"context_to_airflow_vars": lambda c, in_env_var_format=False: runtime.airflow_env(c),
                                                                                                          "determine_kwargs": lambda f, a, k: ops.callable_arguments(f, k, a, {})},
         "airflow.utils.operator_resources": {"Resources": _Kept}, "airflow.utils.module_loading": {"import_string": _import_string}, "airflow.utils.python_virtualenv": {},
         "airflow.utils.process_utils": {"execute_in_subprocess": lambda cmd, cwd=None: __import__("subprocess").check_call(cmd, cwd=cwd)}, "airflow.utils.strings": {"to_boolean":
@@ -338,6 +337,11 @@ def _table():
     from tidemill.flow import providers
     t.update(providers.table())
     return t
+
+
+def _temporary_directory(*args, **kwargs):
+    import tempfile
+    return tempfile.TemporaryDirectory(*args, **kwargs)
 
 
 def _chunks(items, size):
@@ -414,7 +418,7 @@ KNOWN_ONLY = ("airflow.models", "airflow.operators.python", "airflow.operators.b
 OPEN = ("airflow.utils.log", "airflow.utils.net")
 
 
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "pendulum" or name.startswith("pendulum."):
             if any(f is not self and hasattr(f, "find_spec") and f.find_spec("pendulum", None) for f in sys.meta_path):

@@ -738,7 +738,8 @@ class BaseOperator(Operator, metaclass=OperatorMeta):
             if name.startswith("_tm_") or name in ARGUMENTS_OF_OLD:
                 kwargs.pop(name)
         if kwargs:
-            settings.warnings.append({"error": f"Invalid arguments were passed to {type(self).__name__} (task_id: {task_id}): {', '.join(sorted(kwargs))}; ignored", "warning": True})
+            settings.warn(f"Invalid arguments were passed to {type(self).__name__} (task_id: {task_id}): {', '.join(sorted(kwargs))}; ignored",
+                          "a typing error, or an argument of another version of the operator")
         validate_key(task_id)
         self.task_id, self.owner, self.email = task_id, owner, email
         self.email_on_retry, self.email_on_failure = email_on_retry, email_on_failure

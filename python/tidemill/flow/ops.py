@@ -5,12 +5,8 @@ import functools
 import inspect
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import textwrap
 import time
 from collections.abc import Iterable
 
@@ -181,6 +177,7 @@ class _ForeignPython(PythonOperator):
             return dict(self.op_kwargs)
 
     def source(self):
+        import textwrap
         text = textwrap.dedent(inspect.getsource(self.python_callable))
         while text.lstrip().startswith("@"):
             lines = text.lstrip().splitlines(keepends=True)
@@ -194,6 +191,8 @@ class _ForeignPython(PythonOperator):
 
     def run_in(self, python):
         import pickle
+        import subprocess
+        import tempfile
         with tempfile.TemporaryDirectory(prefix="venv-call") as folder:
             paths = [os.path.join(folder, n) for n in ("script.in", "script.out", "script.py")]
             with open(paths[0], "wb") as f:
@@ -228,6 +227,8 @@ class PythonVirtualenvOperator(_ForeignPython):
     def execute_callable(self):
         if not self.requirements:
             return self.run_in(sys.executable)
+        import subprocess
+        import tempfile
         with tempfile.TemporaryDirectory(prefix="venv") as folder:
             subprocess.run([sys.executable, "-m", "venv", *(["--system-site-packages"] if self.system_site_packages else []), folder], check=True)
             python = os.path.join(folder, "bin", "python")
@@ -287,6 +288,9 @@ class BashOperator(BaseOperator):
         return self.output_processor(last) if self.output_processor else last
 
     def run_bash(self, command, context):
+        import shutil
+        import subprocess
+        import tempfile
         if self.cwd is not None:
             if not os.path.exists(self.cwd):
                 raise AirflowException(f"Can not find the cwd: {self.cwd}")

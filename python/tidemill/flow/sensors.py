@@ -1,6 +1,5 @@
 """Sensors: tasks that wait, in one process (poke) or by being run again and again (reschedule)."""
 import datetime as dt
-import glob
 import os
 import time
 
@@ -180,6 +179,7 @@ class FileSensor(BaseSensorOperator):
         self.filepath, self.fs_conn_id, self.recursive = filepath, fs_conn_id, recursive
 
     def poke(self, context):
+        import glob
         from tidemill.flow.stores import FSHook
         full = os.path.join(FSHook(self.fs_conn_id).get_path(), self.filepath)
         self.log.info("Poking for file %s", full)

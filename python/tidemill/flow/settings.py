@@ -23,3 +23,12 @@ def question(op, **arguments):
         from tidemill.flow.errors import AirflowException
         raise AirflowException(answer["error"])
     return answer
+
+
+def warn(error, hint=""):
+    """Something to say about the file being loaded, at the line that is being run."""
+    import sys
+    frame = sys._getframe(1)
+    while frame is not None and not frame.f_code.co_filename.startswith(dags_dir):
+        frame = frame.f_back
+    warnings.append({"file": frame.f_code.co_filename if frame else file, "line": frame.f_lineno if frame else 0, "column": 0, "error": error, "hint": hint, "warning": True})

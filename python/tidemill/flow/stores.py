@@ -2,7 +2,6 @@
 import json
 import os
 import re
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from tidemill.flow import settings
 from tidemill.flow.errors import AirflowException, AirflowNotFoundException, AirflowRuntimeError, ParamValidationError
@@ -44,8 +43,8 @@ class Variable:
             if fallback is not UNSET:
                 return fallback
             if settings.loading:
-                settings.warnings.append({"error": f"Variable {key} does not exist; the file was loaded with an empty text for it", "warning": True,
-                                          "hint": f"set it under variables: in tidemill.yaml, or as AIRFLOW_VAR_{key.upper()}"})
+                settings.warn(f"Variable {key} does not exist; the file was loaded with an empty text for it",
+                              f"set it under variables: in tidemill.yaml, or as AIRFLOW_VAR_{key.upper()}")
                 return Placeholder()
             if settings.version >= 3:
                 raise AirflowRuntimeError("VARIABLE_NOT_FOUND", {"message": f"Variable {key} not found"})
@@ -100,6 +99,7 @@ class Connection:
     from_json = classmethod(lambda cls, value, conn_id=None: cls.of(conn_id, value))
 
     def _parse_uri(self, uri):
+        from urllib.parse import parse_qsl, unquote, urlsplit
         parts = urlsplit(uri)
         self.conn_type = {"postgresql": "postgres"}.get(parts.scheme.replace("-", "_"), parts.scheme.replace("-", "_"))
         rest = uri.split(":", 1)[1]
@@ -122,6 +122,7 @@ class Connection:
             self.extra = query["__extra__"] if "__extra__" in query else json.dumps(query)
 
     def get_uri(self):
+        from urllib.parse import parse_qsl, quote, urlencode
         uri = f"{(self.conn_type or '').lower().replace('_', '-')}://" if self.conn_type else "//"
         host = self.host or ""
         if self.login is not None or self.password is not None:

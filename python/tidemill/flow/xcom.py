@@ -1,9 +1,5 @@
 """XCom values as JSON: what JSON has not, is wrapped as {"__type": name, "__value": …}."""
-import base64
 import datetime as dt
-import decimal
-import pickle
-import uuid
 
 from tidemill.flow import clock
 
@@ -28,10 +24,11 @@ def encode(value):
         return {"__type": "date", "__value": value.isoformat()}
     if isinstance(value, dt.timedelta):
         return {"__type": "timedelta", "__value": value.total_seconds()}
-    if isinstance(value, decimal.Decimal):
-        return {"__type": "decimal", "__value": str(value)}
-    if isinstance(value, uuid.UUID):
-        return {"__type": "uuid", "__value": str(value)}
+    kind = f"{type(value).__module__}.{type(value).__name__}"
+    if kind in ("decimal.Decimal", "uuid.UUID"):
+        return {"__type": type(value).__name__.lower(), "__value": str(value)}
+    import base64
+    import pickle
     if isinstance(value, (bytes, bytearray)):
         return {"__type": "bytes", "__value": base64.b64encode(value).decode()}
     if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
@@ -63,9 +60,13 @@ def decode(value):
     if kind == "timedelta":
         return dt.timedelta(seconds=inner)
     if kind == "decimal":
+        import decimal
         return decimal.Decimal(inner)
     if kind == "uuid":
+        import uuid
         return uuid.UUID(inner)
+    import base64
+    import pickle
     if kind == "bytes":
         return base64.b64decode(inner)
     if kind == "pickle":
