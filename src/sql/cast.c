@@ -135,6 +135,8 @@ const struct cast_plan *cast_plan_new(struct tm_arena *arena, const struct tm_ty
 		p->run = cast_identity;
 	} else if (from->kind == TM_T_STRING && to->kind == TM_T_STRING) {
 		p->run = cast_from_string_run(to);
+	} else if (from->kind == TM_T_VARIANT) {
+		p->run = cast_variant_run(from, to);
 	} else if (to->kind == TM_T_STRING) {
 		p->run = from->kind == TM_T_BINARY ? cast_binary_string : cast_to_string;
 	} else if (to->kind == TM_T_BINARY && from->kind == TM_T_STRING) {

@@ -55,7 +55,7 @@ KERNEL(constant_text) /* bound: struct tm_str */
 		ret->str[i] = *(const struct tm_str *)call->bound;
 	return TM_OK;
 }
-/* variant: 0 database, 1 user, 2 catalog, 3 version */
+/* variant: 0 database, 1 user, 2 catalog, 3 version, 4 nothing */
 BIND(session_name)
 {
 	struct tm_str *s = TM_NEW(b->arena, struct tm_str);
@@ -63,6 +63,7 @@ BIND(session_name)
 	case 0: *s = b->session->current_database.len ? b->session->current_database : TM_STR("default"); break;
 	case 1: *s = b->session->user.len ? b->session->user : TM_STR("root"); break;
 	case 2: *s = TM_STR("spark_catalog"); break;
+	case 4: *s = TM_STR(""); break;
 	default: *s = TM_STR("4.3.0 " TM_VERSION);
 	}
 	b->bound = s;
@@ -353,4 +354,22 @@ BIND(parse_url)
 		TM_TRY(fn_want(b, i, &tm_type_string, err));
 	b->bound = fn_variant(b) ? "" : NULL;
 	return fn_is(b, &tm_k_parse_url, &tm_type_string, true);
+}
+
+/* Strings are compared by their bytes only. */
+BIND(collate)
+{
+	struct tm_str name;
+	TM_TRY(fn_want(b, 0, &tm_type_string, err));
+	if (!fn_literal_str(b, 1, &name) || !tm_str_iis(name, "UTF8_BINARY"))
+		return tm_fail_class(err, TM_UNSUPPORTED, "UNSUPPORTED_FEATURE.COLLATION", "0A000", "The collation \"%.*s\" is not supported: strings are compared as UTF8_BINARY.", TM_STR_ARG(b->args[1].expr->text));
+	b->replacement = b->args[0].expr;
+	return TM_OK;
+}
+KERNEL(partition_id)
+{
+	fn_begin_raw(ev, call, ret);
+	for (size_t i = 0; i < ev->rows; i++)
+		ret->i32[i] = 0;
+	return TM_OK;
 }

@@ -247,6 +247,11 @@ BIND(schema_of_variant)
 	return fn_is(b, &tm_k_schema_of_variant, &tm_type_string, fn_any_nullable(b));
 }
 
+BIND(to_variant)
+{
+	return tm_cast_bind(b->arena, b->session, b->args[0].expr, &tm_type_variant, TM_CAST_ANSI, &b->replacement, err);
+}
+
 /* ---- casts ---- */
 static tm_rc variant_to(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
 {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unicode/uchar.h>
 
 /* ---- wide integers, for intermediate results of decimals: up to 114 digits ---- */
 enum { LIMBS = 7 };
@@ -397,10 +398,32 @@ static int part_digit(const struct number_parts *p, size_t i)
 	return (i < p->whole.len ? p->whole.at[i] : p->fraction.at[i - p->whole.len]) - '0';
 }
 
+/* BigDecimal takes digits of any script: as ASCII, or the text itself where there are none. */
+static struct tm_str ascii_digits(struct tm_str s, char *text, size_t size)
+{
+	size_t n = 0;
+	bool other = false;
+	for (size_t i = 0; i < s.len; i++)
+		other |= s.at[i] & 0x80;
+	if (!other || s.len >= size)
+		return s;
+	for (const char *at = s.at, *end = s.at + s.len; at < end;) {
+		const char *from = at;
+		int d = u_charDigitValue((UChar32)tm_utf8_next(&at, end));
+		if (d >= 0)
+			text[n++] = (char)('0' + d);
+		else
+			for (; from < at; from++)
+				text[n++] = *from;
+	}
+	return tm_str_n(text, n);
+}
+
 enum tm_number_parse tm_decimal_parse(struct tm_str s, int precision, int scale, i128 *ret)
 {
 	struct number_parts p;
-	if (!number_split(tm_trim_all(s), &p) || p.exponent > 2147483647 || p.exponent < -2147483647)
+	char text[256];
+	if (!number_split(ascii_digits(tm_trim_all(s), text, sizeof text), &p) || p.exponent > 2147483647 || p.exponent < -2147483647)
 		return TM_NUMBER_BAD;
 	size_t n = p.whole.len + p.fraction.len, first = 0;
 	while (first < n && part_digit(&p, first) == 0)
