@@ -123,6 +123,7 @@ struct tm_kafka_server {
 	struct kafka_fetch_session *sessions;
 	size_t session_count;
 	struct tm_log_watch *watch;
+	int64_t say_storage_ms;        /* not before: a word about a full disk */
 	bool stopping;
 	/* crossing threads */
 	pthread_mutex_t lock;          /* rank: leaf; guards tasks and conns' info */

@@ -82,6 +82,20 @@ static int64_t refused_start(const struct tm_log_append *part, int error)
 	return inside && tm_log_offsets(part->topic, part->partition, &o, &err) == TM_OK ? o.start : -1;
 }
 
+/* A disk that takes nothing more is said, but not for every batch. */
+static void storage_say(struct kafka_request *r, const struct tm_log_append *part)
+{
+	enum { SAY_AGAIN_MS = 10000 };
+	struct tm_kafka_server *s = r->conn->server;
+	int64_t now = kafka_now_ms(s);
+	if ((part->rc != TM_DISK_FULL && part->rc != TM_IO) || now < s->say_storage_ms)
+		return;
+	s->say_storage_ms = now + SAY_AGAIN_MS;
+	struct tm_str name = tm_topic_name(part->topic);
+	tm_say(TM_SAY_ERROR, "kafka", "records for %.*s are refused: %s. Nothing that was acknowledged is lost; producers go on when there is room.", TM_STR_ARG(name),
+	       tm_rc_text(part->rc));
+}
+
 static void appended(struct kafka_request *r)
 {
 	struct produce *p = r->state;
@@ -91,7 +105,7 @@ static void appended(struct kafka_request *r)
 		if (part->rc != TM_OK || part->kafka_error) {
 			a->error_code = (int16_t)(part->kafka_error ? part->kafka_error : tm_rc_kafka(part->rc));
 			a->base_offset = -1;
-			a->log_start_offset = -1;
+			storage_say(r, part);
 			if (part->bad_record_count)
 				record_errors_answer(r, part, a);
 			a->error_message = refused_message(r, part, a);

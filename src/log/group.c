@@ -412,11 +412,10 @@ static void rebalance_start(struct tm_groups *gs, struct group *g, int64_t now_m
 	}
 	/* Who waits for an assignment of the old generation joins again. */
 	for (struct member *m = g->members; m; m = m->next) {
-		if (m->sync_answer) {
-			sync_reply(gs, m->sync_answer, m->sync_ctx, GROUP_REBALANCE_IN_PROGRESS, g, TM_STR(""));
-			m->sync_answer = NULL;
+		sync_reply(gs, m->sync_answer, m->sync_ctx, GROUP_REBALANCE_IN_PROGRESS, g, TM_STR(""));
+		m->sync_answer = NULL;
+		if (m->expires_ms == INT64_MAX && !m->joining)
 			m->expires_ms = now_ms + m->session_timeout_ms;
-		}
 		m->synced = false;
 		if (g->state == GROUP_COMPLETING)
 			group_str_set(&m->assignment, TM_STR(""));
@@ -675,11 +674,11 @@ void group_assigned(struct tm_groups *gs, struct group *g, int error, int64_t no
 	state_set(gs, g, GROUP_STABLE);
 	for (struct member *m = g->members; m; m = m->next) {
 		group_str_set(&m->assignment, m->next_assignment);
-		if (!m->sync_answer)
-			continue;
+		/* Also one whose connection is gone: it has a session's time to come back. */
+		if (m->expires_ms == INT64_MAX)
+			m->expires_ms = now_ms + m->session_timeout_ms;
 		sync_reply(gs, m->sync_answer, m->sync_ctx, 0, g, m->assignment);
 		m->sync_answer = NULL;
-		m->expires_ms = now_ms + m->session_timeout_ms;
 	}
 }
 

@@ -236,6 +236,41 @@ TEST(static_members_keep_their_place)
 	world_done(&w);
 }
 
+TEST(a_member_whose_connection_is_gone_times_out)
+{
+	struct world w;
+	struct answer a = {0}, b = {0};
+	world_init(&w);
+	join(&w, "", NULL, "range", &a);
+	join(&w, "", NULL, "range", &b);
+	join(&w, a.member, NULL, "range", &a);
+	b.count = 0;
+	sync(&w, b.member, 2, NULL, NULL, &b);
+	tm_groups_forget(w.groups, &b); /* while it waits for the leader */
+	sync(&w, a.member, 2, a.member, b.member, &a);
+	CHECK_INT(b.count, 0);
+	for (int i = 0; i < 11; i++) {
+		tick(&w, 1000);
+		beat(&w, a.member, 2);
+	}
+	CHECK_INT(beat(&w, b.member, 2), 25);
+	CHECK_INT(beat(&w, a.member, 2), 27);
+	/* And one that is gone while it waits for the others to join. */
+	struct answer c = {0};
+	join(&w, "", NULL, "range", &c);
+	tm_groups_forget(w.groups, &c);
+	join(&w, a.member, NULL, "range", &a);
+	CHECK_INT(a.generation, 3);
+	CHECK_INT(a.members, 2);
+	sync(&w, a.member, 3, a.member, a.member, &a);
+	for (int i = 0; i < 11; i++) {
+		tick(&w, 1000);
+		beat(&w, a.member, 3);
+	}
+	CHECK_INT(beat(&w, a.member, 3), 27);
+	world_done(&w);
+}
+
 TEST(other_protocols_are_refused)
 {
 	struct world w;
