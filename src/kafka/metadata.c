@@ -48,7 +48,10 @@ static struct tm_topic *topic_auto_create(struct kafka_request *r, struct tm_str
 	*ret_error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 	if (s->options.auto_create_off || (r->version >= 4 && !in->allow_auto_topic_creation))
 		return NULL;
-	rc = tm_log_topic_create(s->log, name, s->options.default_partitions, NULL, 0, &topic, &err);
+	/* The coordinators' topics are made as they need them, whoever asks first. */
+	bool internal = tm_str_is(name, TM_GROUP_TOPIC) || tm_str_is(name, TM_TRANSACTION_TOPIC);
+	rc = internal ? kafka_internal_topic(s, tm_str_is(name, TM_GROUP_TOPIC) ? TM_GROUP_TOPIC : TM_TRANSACTION_TOPIC, &topic, &err)
+		      : tm_log_topic_create(s->log, name, s->options.default_partitions, NULL, 0, &topic, &err);
 	if (rc == TM_EXISTS)
 		return tm_log_topic_find(s->log, name);
 	if (rc != TM_OK) {

@@ -112,5 +112,37 @@ def transactions(address):
     print("transactions", offsets[0].offset)
 
 
+def through_kills(address, count):
+    """An idempotent producer that goes on while its broker is killed: prints the numbers that were acknowledged."""
+    producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 2, "batch.num.messages": 50, "reconnect.backoff.max.ms": 200,
+                         "message.timeout.ms": 60000, "topic.metadata.refresh.interval.ms": 1000})
+    acknowledged = []
+
+    def delivered(error, message):
+        if not error:
+            acknowledged.append(int(message.value()))
+
+    for i in range(int(count)):
+        producer.produce("kills", value=str(i).encode(), partition=0, on_delivery=delivered)
+        producer.poll(0.001 if i % 10 == 0 else 0)
+    producer.flush(60)
+    print("acknowledged", len(acknowledged), len(set(acknowledged)))
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "kills", "auto.offset.reset": "earliest", "enable.partition.eof": True})
+    consumer.subscribe(["kills"])
+    seen, end = [], time.monotonic() + 30
+    while time.monotonic() < end:
+        m = consumer.poll(1)
+        if m is None:
+            continue
+        if m.error():
+            if m.error().code() == KafkaError._PARTITION_EOF:
+                break
+            continue
+        seen.append(int(m.value()))
+    consumer.close()
+    lost = set(acknowledged) - set(seen)
+    print("lost", len(lost), "twice", len(seen) - len(set(seen)), "in order", seen == sorted(seen))
+
+
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "group": group, "committed": committed, "transactions": transactions}[sys.argv[1]](*sys.argv[2:])
+    {"through_kills": through_kills, "produce": produce, "consume": consume, "group": group, "committed": committed, "transactions": transactions}[sys.argv[1]](*sys.argv[2:])

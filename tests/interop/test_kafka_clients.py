@@ -93,6 +93,18 @@ def test_the_protocol_of_old_brokers(door):
     assert Client("kafka-python-2.0.2").run("old", door.address) == "old"
 
 
+def test_an_idempotent_producer_through_kills(door):
+    producer = Client("confluent-kafka").start("through_kills", door.address, 20000)
+    kcat("-b", door.address, "-P", "-t", "kills", "-p", "0", stdin="")
+    for _ in range(4):
+        time.sleep(1.2)
+        door.kill()
+        door.start()
+    out, err = producer.communicate(timeout=120)
+    assert producer.returncode == 0, err
+    assert "acknowledged 20000 20000" in out and "lost 0 twice 0 in order True" in out, out + err[-2000:]
+
+
 def test_transactions_of_librdkafka(door):
     assert Client("confluent-kafka").run("transactions", door.address).startswith("transactions")
 
