@@ -270,6 +270,8 @@ static tm_rc bind_items(struct cql_scope *s, const struct cql_expr *e, struct cq
 {
 	const struct tm_cql_type *t = to.type;
 	bool fits = e->kind == CQL_E_LIST ? t->kind == TM_CQL_LIST || t->kind == TM_CQL_VECTOR : e->kind == CQL_E_SET ? t->kind == TM_CQL_SET || (t->kind == TM_CQL_MAP && !e->arg_count) : t->kind == TM_CQL_MAP;
+	if (!fits && e->kind == CQL_E_LIST)
+		return cql_fail(s->err, CQL_CODE_INVALID, "Unexpected receiver type '%s'; only list and vector are expected", cql_type_cstr(s->arena, t));
 	if (!fits)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s of type %s", shape_name(e->kind), TM_STR_ARG(to.name), cql_type_cstr(s->arena, t));
 	if (t->kind == TM_CQL_VECTOR && t->dimension != e->arg_count)
@@ -281,7 +283,7 @@ static tm_rc bind_items(struct cql_scope *s, const struct cql_expr *e, struct cq
 		const struct tm_cql_type *it = t->args[t->kind == TM_CQL_MAP ? i % 2 : 0];
 		const char *part = t->kind == TM_CQL_MAP ? i % 2 ? "value" : "key" : "value";
 		if (e->args[i]->kind == CQL_E_NULL)
-			return cql_fail(s->err, CQL_CODE_INVALID, "null is not supported inside collections");
+			return cql_fail(s->err, CQL_CODE_INVALID, t->kind == TM_CQL_VECTOR ? "null is not supported inside vectors" : "null is not supported inside collections");
 		if (!cql_assignable(s, e->args[i], it)) {
 			const char *shape = t->kind == TM_CQL_VECTOR ? "vector" : shape_name(e->kind);
 			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s: %s %s is not of type %s", shape, TM_STR_ARG(to.name), part, cql_expr_cstr(s->arena, e->args[i]), cql_type_cstr(s->arena, it));
@@ -395,7 +397,7 @@ static tm_rc bind_call(struct cql_scope *s, const struct cql_expr *e, const stru
 	if (!n->type) {
 		if (count_ok && err->what[0])
 			return err->rc;
-		if (!count_ok && f->min_args == f->max_args && f->kind == CQL_SCALAR)
+		if (!count_ok && f->min_args == f->max_args)
 			return cql_fail(err, CQL_CODE_INVALID, "Invalid number of arguments in call to function system.%s: %d required but %zu provided", f->name, f->min_args, e->arg_count);
 		return cql_fail(err, CQL_CODE_INVALID, "Invalid call to function %.*s, none of its type signatures match (known type signatures: system.%s)", TM_STR_ARG(e->text), f->name);
 	}
@@ -511,7 +513,7 @@ static tm_rc bind_element(struct cql_scope *s, const struct cql_expr *e, struct 
 	if (t->kind == TM_CQL_LIST)
 		return cql_fail(s->err, CQL_CODE_INVALID, "%s selection is only allowed on sets and maps, but %s is a list", e->kind == CQL_E_RANGE ? "Slice" : "Element", cql_expr_cstr(s->arena, e->args[0]));
 	if (t->kind != TM_CQL_MAP && t->kind != TM_CQL_SET)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s selection: %s of type %s is not a collection", e->kind == CQL_E_RANGE ? "slice" : "element", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s selection: %s is of type %s is not a collection", e->kind == CQL_E_RANGE ? "slice" : "element", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, t));
 	n = new_node(s, e->kind == CQL_E_RANGE ? CQL_N_RANGE : CQL_N_ELEMENT, e->kind == CQL_E_RANGE ? t : t->kind == TM_CQL_MAP ? t->args[1] : t->args[0]);
 	n->args = TM_NEW_N(s->arena, struct cql_node *, 3);
 	n->args[0] = base;

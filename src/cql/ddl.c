@@ -243,7 +243,7 @@ static tm_rc drop_type(struct cql_run *run, const struct cql_ddl *d, const struc
 			}
 	tm_rc rc = TM_OK;
 	if (users.len)
-		rc = cql_fail(err, CQL_CODE_INVALID, "Cannot drop user type '%.*s.%.*s' as it is still used by tables [%s]", TM_STR_ARG(ks), TM_STR_ARG(t->name), tm_buf_cstr(&users));
+		rc = cql_fail(err, CQL_CODE_INVALID, "Cannot drop user type '%.*s.%.*s' as it is still used by tables %s", TM_STR_ARG(ks), TM_STR_ARG(t->name), tm_buf_cstr(&users));
 	tm_buf_done(&users);
 	TM_TRY(rc);
 	TM_TRY(tm_store_type_drop(run->session->store, ks, d->name.name, err));

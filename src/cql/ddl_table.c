@@ -37,7 +37,7 @@ static tm_rc key_column(struct cql_run *run, const struct cql_ddl *d, struct tm_
 	if (t->kind == TM_CQL_COUNTER)
 		return cql_fail(err, CQL_CODE_INVALID, "counter type is not supported for PRIMARY KEY column '%.*s'", TM_STR_ARG(name));
 	if (tm_type_is_multicell(t))
-		return cql_fail(err, CQL_CODE_INVALID, "Invalid non-frozen %s type %s for PRIMARY KEY column '%.*s'", t->kind == TM_CQL_UDT ? "user-defined" : "collection", text, TM_STR_ARG(name));
+		return cql_fail(err, CQL_CODE_INVALID, "Invalid non-frozen %s type %s for PRIMARY KEY column '%.*s'", t->kind == TM_CQL_UDT ? "user-defined" : "collection", t->kind == TM_CQL_UDT ? tm_arena_printf(run->arena, "\"%.*s.%s\"", TM_STR_ARG(t->keyspace), text).at : text, TM_STR_ARG(name));
 	if (tm_type_mentions(t, TM_CQL_DURATION))
 		return cql_fail(err, CQL_CODE_INVALID, "duration type is not supported for PRIMARY KEY column '%.*s'", TM_STR_ARG(name));
 	return TM_OK;

@@ -216,7 +216,7 @@ static tm_rc run_collection(struct cql_eval *ev, const struct cql_node *n, const
 const struct cql_function cql_functions_value[] = {
 	{"count", 1, 1, resolve_count, NULL, false, CQL_AGG_COUNT, 0}, {"min", 1, 1, resolve_minmax, NULL, false, CQL_AGG_MIN, 0}, {"max", 1, 1, resolve_minmax, NULL, false, CQL_AGG_MAX, 0},
 	{"sum", 1, 1, resolve_sum, NULL, false, CQL_AGG_SUM, 0}, {"avg", 1, 1, resolve_sum, NULL, false, CQL_AGG_AVG, 0},
-	{"token", 1, -1, resolve_token, run_token, false, CQL_SCALAR, 0},
+	{"token", 0, -1, resolve_token, run_token, false, CQL_SCALAR, 0},
 	{"tojson", 1, 1, resolve_to_json, run_to_json, true, CQL_SCALAR, 0}, {"to_json", 1, 1, resolve_to_json, run_to_json, true, CQL_SCALAR, 0},
 	{"fromjson", 1, 1, resolve_from_json, run_from_json, false, CQL_SCALAR, 0}, {"from_json", 1, 1, resolve_from_json, run_from_json, false, CQL_SCALAR, 0},
 	{"map_keys", 1, 1, resolve_collection, run_collection, false, CQL_SCALAR, MAP_KEYS}, {"map_values", 1, 1, resolve_collection, run_collection, false, CQL_SCALAR, MAP_VALUES},

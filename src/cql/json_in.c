@@ -155,6 +155,13 @@ static const char *expected(const struct tm_cql_type *t)
 	case TM_CQL_VARCHAR: return "a UTF-8 string";
 	case TM_CQL_ASCII: return "an ascii string";
 	case TM_CQL_BLOB: return "a valid blob representation";
+	case TM_CQL_DATE: return "a string representation of a date value";
+	case TM_CQL_TIME: return "a string representation of a time value";
+	case TM_CQL_TIMESTAMP: return "a long or a datestring representation of a timestamp value";
+	case TM_CQL_DURATION: return "a string representation of a duration";
+	case TM_CQL_INET: return "a string representation of an inet value";
+	case TM_CQL_UUID: return "a string representation of a uuid";
+	case TM_CQL_TIMEUUID: return "a string representation of a timeuuid";
 	default: return "a valid value";
 	}
 }
@@ -167,6 +174,8 @@ static tm_rc wrong(struct reader *r, const struct tm_cql_type *t, enum shape s, 
 	struct tm_str number = s == J_NUMBER ? take_number(r) : (struct tm_str){"", 0};
 	r->at = from;
 	(void)skip_value(r);
+	if (t->kind == TM_CQL_DECIMAL || t->kind == TM_CQL_VARINT)
+		return cql_fail(r->err, CQL_CODE_INVALID, "Value '%.*s' is not a valid representation of a %s value", (int)(r->at - from), from, tm_type_native_name(t->kind));
 	return cql_fail(r->err, CQL_CODE_INVALID, "Expected %s, but got a %s: %.*s", expected(t), java_shape(s, number), (int)(r->at - from), from);
 }
 
@@ -182,7 +191,7 @@ static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql
 			return bad_json(r, "a string does not end");
 		if (t->kind == TM_CQL_BLOB) {
 			if (!tm_str_starts(text, TM_STR("0x")))
-				return cql_fail(r->err, CQL_CODE_INVALID, "String representation of blob is missing 0x prefix: %.*s", TM_STR_ARG(text));
+				return cql_fail(r->err, CQL_CODE_INVALID, "Value '%.*s' is not a valid blob representation: String representation of blob is missing 0x prefix: %.*s", TM_STR_ARG(text), TM_STR_ARG(text));
 			text = tm_str_slice(text, 2, text.len);
 		}
 		if (text.len == 0 && t->kind == TM_CQL_VARINT)

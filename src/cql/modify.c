@@ -9,10 +9,12 @@ static const char *op_text(struct cql_scope *s, const struct cql_assignment *a)
 {
 	const char *value = a->value ? cql_expr_cstr(s->arena, a->value) : "";
 	struct tm_str c = a->column;
+	size_t at = tm_table_column_index(&s->table->def, c);
+	bool t_is_list = at != SIZE_MAX && s->table->def.columns[at].type->kind == TM_CQL_LIST; /* Cassandra prints a minus for the others */
 	switch (a->kind) {
 	case CQL_SET_ADD: return tm_arena_printf(s->arena, "%.*s = %.*s + %s", TM_STR_ARG(c), TM_STR_ARG(c), value).at;
 	case CQL_SET_SUBTRACT: return tm_arena_printf(s->arena, "%.*s = %.*s - %s", TM_STR_ARG(c), TM_STR_ARG(c), value).at;
-	case CQL_SET_PREPEND: return tm_arena_printf(s->arena, "%.*s = %s + %.*s", TM_STR_ARG(c), value, TM_STR_ARG(c)).at;
+	case CQL_SET_PREPEND: return tm_arena_printf(s->arena, t_is_list ? "%.*s = %s + %.*s" : "%.*s = %s - %.*s", TM_STR_ARG(c), value, TM_STR_ARG(c)).at;
 	case CQL_SET_ELEMENT: return tm_arena_printf(s->arena, "%.*s[%s] = %s", TM_STR_ARG(c), cql_expr_cstr(s->arena, a->element), value).at;
 	case CQL_SET_FIELD: return tm_arena_printf(s->arena, "%.*s.%.*s = %s", TM_STR_ARG(c), TM_STR_ARG(a->field), value).at;
 	default: return tm_arena_printf(s->arena, "%.*s = %s", TM_STR_ARG(c), value).at;
@@ -61,6 +63,10 @@ static tm_rc bind_arithmetic(struct cql_scope *s, const struct cql_assignment *a
 		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid operation (%s) for non list column %.*s", op_text(s, a), TM_STR_ARG(c->name));
 	if (t->kind == TM_CQL_COUNTER)
 		return cql_bind_term(s, a->value, (struct cql_receiver){c->name, t}, &op->value);
+	if (t->kind == TM_CQL_MAP && a->kind == CQL_SET_SUBTRACT && a->value->kind == CQL_E_MAP)
+		return cql_fail(s->err, CQL_CODE_INVALID, "Value for a map substraction has to be a set, but was: '%s'", cql_expr_cstr(s->arena, a->value));
+	if (t->kind == TM_CQL_MAP && a->kind == CQL_SET_ADD && a->value->kind == CQL_E_SET && a->value->arg_count)
+		return cql_fail(s->err, CQL_CODE_INVALID, "Value for a map addition has to be a map, but was: '%s'", cql_expr_cstr(s->arena, a->value));
 	if (t->kind == TM_CQL_MAP && a->kind == CQL_SET_SUBTRACT)
 		return cql_bind_term(s, a->value, (struct cql_receiver){c->name, tm_type_set(t->args[0], false)}, &op->value);
 	return cql_bind_term(s, a->value, (struct cql_receiver){c->name, t}, &op->value);
@@ -142,7 +148,7 @@ static tm_rc check_keys(struct cql_scope *s, struct cql_modify_plan *p)
 			tm_buf_printf(&others, "%s%.*s", others.len ? ", " : "", TM_STR_ARG(def->columns[w->tests[i].columns[0]].name));
 	TM_TRY(missing(s, "partition key parts", 0, pk, w));
 	if (others.len) {
-		tm_rc rc = cql_fail(s->err, CQL_CODE_INVALID, "Non PRIMARY KEY columns found in where clause: %s", tm_buf_cstr(&others));
+		tm_rc rc = cql_fail(s->err, CQL_CODE_INVALID, "Non PRIMARY KEY columns found in where clause: %s ", tm_buf_cstr(&others));
 		tm_buf_done(&others);
 		return rc;
 	}
@@ -178,7 +184,7 @@ static tm_rc check_keys(struct cql_scope *s, struct cql_modify_plan *p)
 	if (w->ck_slice)
 		return p->kind == CQL_DELETE ? cql_fail(s->err, CQL_CODE_INVALID, "Range deletions are not supported for specific columns")
 					     : cql_fail(s->err, CQL_CODE_INVALID, "Slice restrictions are not supported on the clustering columns in %s statements", verb(p));
-	if (p->kind == CQL_DELETE && !w->ck_restricted)
+	if (p->kind == CQL_DELETE)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Range deletions are not supported for specific columns");
 	return missing(s, "clustering keys", pk, keys, w);
 }
@@ -194,7 +200,7 @@ static tm_rc check_counters(struct cql_scope *s, const struct cql_modify *m, str
 	if (m->ttl)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot provide custom TTL for counter updates");
 	if (cql_is_conditional(p))
-		return cql_fail(s->err, CQL_CODE_INVALID, "Conditional updates are not supported on counter tables");
+		return cql_fail(s->err, CQL_CODE_INVALID, p->condition_count ? "Conditions on counters are not supported" : "Conditional updates are not supported on counter tables");
 	return TM_OK;
 }
 

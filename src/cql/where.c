@@ -146,7 +146,7 @@ static tm_rc bind_single(struct cql_scope *s, const struct cql_relation *r, stru
 	bool key = c->kind == TM_COLUMN_PARTITION_KEY || c->kind == TM_COLUMN_CLUSTERING;
 	if (r->element) {
 		if (type->kind == TM_CQL_LIST)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Indexes on list entries (%.*s[index] = value) are not supported.", TM_STR_ARG(name));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Indexes on list entries (%.*s[index] = value) are not currently supported.", TM_STR_ARG(name));
 		if (type->kind != TM_CQL_MAP)
 			return cql_fail(s->err, CQL_CODE_INVALID, "Column %.*s cannot be used as a map", TM_STR_ARG(name));
 		if (type->frozen)
