@@ -1,9 +1,26 @@
-/* Arena: a list of chunks, bump allocation in the newest. */
+/* Arena: a list of chunks, bump allocation in the newest. Under the address sanitizer what is not given out is poisoned, to the
+ * byte and with a gap behind every piece, so that a read past the end or after a reset is found as it would be with malloc. */
 #include "base/arena.h"
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define POISON(at, size) ASAN_POISON_MEMORY_REGION(at, size)
+#define UNPOISON(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
+enum { GAP = 16 };
+#else
+#define POISON(at, size) ((void)(at), (void)(size))
+#define UNPOISON(at, size) ((void)(at), (void)(size))
+enum { GAP = 0 };
+#endif
+
 enum { CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20 };
+
+static size_t rounded(size_t size) { return ((size + 15) & ~(size_t)15) + GAP; }
 
 struct tm_arena_chunk {
 	struct tm_arena_chunk *next;
@@ -20,6 +37,7 @@ void tm_arena_done(struct tm_arena *arena)
 {
 	for (struct tm_arena_chunk *c = arena->head, *next; c; c = next) {
 		next = c->next;
+		UNPOISON(c->bytes, c->size);
 		free(c);
 	}
 	tm_arena_init(arena);
@@ -34,10 +52,13 @@ void tm_arena_reset(struct tm_arena *arena)
 			keep = c;
 			continue;
 		}
+		UNPOISON(c->bytes, c->size);
 		free(c);
 	}
-	if (keep)
+	if (keep) {
 		keep->next = NULL;
+		POISON(keep->bytes, keep->size);
+	}
 	arena->head = keep;
 	arena->at = keep ? keep->bytes : NULL;
 	arena->end = keep ? keep->bytes + keep->size : NULL;
@@ -55,6 +76,7 @@ static void *from_new_chunk(struct tm_arena *arena, size_t size)
 	if (!c)
 		return NULL;
 	c->size = want;
+	POISON(c->bytes, want);
 	if (arena->head && size > CHUNK_MAX / 2) { /* a big one goes behind, so that the rest of the newest stays in use */
 		c->next = arena->head->next;
 		arena->head->next = c;
@@ -69,9 +91,10 @@ static void *from_new_chunk(struct tm_arena *arena, size_t size)
 
 void *tm_arena_try(struct tm_arena *arena, size_t size)
 {
+	size_t asked = size;
 	if (size > SIZE_MAX - 64)
 		return NULL;
-	size = (size + 15) & ~(size_t)15;
+	size = rounded(size);
 	if (size > arena->limit_bytes || arena->used_bytes > arena->limit_bytes - size)
 		return NULL;
 	void *p;
@@ -84,6 +107,7 @@ void *tm_arena_try(struct tm_arena *arena, size_t size)
 			return NULL;
 	}
 	arena->used_bytes += size;
+	UNPOISON(p, asked);
 	return p;
 }
 
@@ -104,10 +128,12 @@ void *tm_arena_zalloc(struct tm_arena *arena, size_t size)
 
 void *tm_arena_grow(struct tm_arena *arena, void *old, size_t old_size, size_t new_size)
 {
-	size_t old_up = (old_size + 15) & ~(size_t)15, new_up = (new_size + 15) & ~(size_t)15;
+	size_t old_up = rounded(old_size), new_up = rounded(new_size);
 	if (old && (char *)old + old_up == arena->at && (size_t)(arena->end - (char *)old) >= new_up) {
 		arena->at = (char *)old + new_up;
 		arena->used_bytes += new_up - old_up;
+		POISON(old, new_up);
+		UNPOISON(old, new_size);
 		return old;
 	}
 	void *p = tm_arena_alloc(arena, new_size);
