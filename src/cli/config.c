@@ -13,7 +13,7 @@ static const struct key keys[] = {
 #include "cli/config.def"
 #undef TM_CONFIG
 };
-enum { KEYS = sizeof keys / sizeof *keys };
+enum { KEYS = sizeof keys / sizeof *keys, DEPTH_MAX = 50 };
 
 /* The place of a key in the struct. */
 static void *slot(struct tm_config *c, const char *path)
@@ -121,6 +121,7 @@ struct reader {
 	struct tm_config *config;
 	yaml_document_t doc;
 	const char *file;
+	bool too_big;               /* aliases within aliases: a few lines can stand for gigabytes */
 };
 
 static tm_rc at_node(const struct reader *r, const yaml_node_t *node, struct tm_err *err)
@@ -149,13 +150,14 @@ static void json_scalar(const yaml_node_t *n, struct tm_buf *out)
 
 static void json_node(struct reader *r, const yaml_node_t *n, struct tm_buf *out, int depth)
 {
-	if (depth > 50 || n->type == YAML_NO_NODE) {
+	r->too_big = r->too_big || depth > DEPTH_MAX || out->len > TM_LIMIT_CONFIG_BYTES;
+	if (r->too_big || n->type == YAML_NO_NODE) {
 		tm_buf_cstr_put(out, "null");
 	} else if (n->type == YAML_SCALAR_NODE) {
 		json_scalar(n, out);
 	} else if (n->type == YAML_SEQUENCE_NODE) {
 		tm_buf_char(out, '[');
-		for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
+		for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top && !r->too_big; i++) {
 			if (i > n->data.sequence.items.start)
 				tm_buf_char(out, ',');
 			json_node(r, yaml_document_get_node(&r->doc, *i), out, depth + 1);
@@ -163,7 +165,7 @@ static void json_node(struct reader *r, const yaml_node_t *n, struct tm_buf *out
 		tm_buf_char(out, ']');
 	} else {
 		tm_buf_char(out, '{');
-		for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+		for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top && !r->too_big; p++) {
 			if (p > n->data.mapping.pairs.start)
 				tm_buf_char(out, ',');
 			const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
@@ -199,6 +201,10 @@ static tm_rc set_pairs(struct reader *r, const struct key *k, const yaml_node_t 
 			json_node(r, value, &json, 0);
 			pairs[i].value = tm_arena_str(&c->arena, tm_buf_str(&json));
 			tm_buf_done(&json);
+		}
+		if (r->too_big) {
+			tm_fail(err, TM_LIMIT, "a value under %s is larger than %zu bytes or nested deeper than %d levels", k->path, TM_LIMIT_CONFIG_BYTES, DEPTH_MAX);
+			return at_node(r, value, err);
 		}
 	}
 	*(struct tm_pair **)slot(c, k->path) = pairs;

@@ -101,10 +101,34 @@ static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struc
 	return TM_OK;
 }
 
+/* Where a function takes a lambda. Every bind may count on there being an expression anywhere else. */
+static bool takes_lambda(const char *function, size_t arg)
+{
+	static const struct { const char *name; unsigned args; } table[] = {{"transform", 2}, {"filter", 2}, {"exists", 2}, {"forall", 2}, {"aggregate", 12}, {"reduce", 12}, {"zip_with", 4},
+		{"transform_keys", 2}, {"transform_values", 2}, {"map_filter", 2}, {"map_zip_with", 4}, {"array_sort", 2}};
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (strcmp(table[i].name, function) == 0)
+			return arg < 8 && table[i].args >> arg & 1;
+	return false;
+}
+static tm_rc check_lambdas(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr *const *args, size_t n)
+{
+	bool any = false;
+	for (size_t i = 0; i < 8; i++)
+		any = any || takes_lambda(fn->name, i);
+	for (size_t i = 0; i < n; i++)
+		if (!args[i] && !any)
+			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D", "Invalid lambda function call. A lambda function should only be used in a higher order function. However, `%s` is not a higher order function.", fn->name);
+		else if (!args[i] && !takes_lambda(fn->name, i))
+			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION", "42K0D", "Invalid lambda function call. You passed a lambda function to a parameter of `%s` that does not accept it. Please check if lambda function argument is in the correct position.", fn->name);
+	return TM_OK;
+}
+
 tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n, struct tm_expr **ret)
 {
 	struct sx *sx = env->sx;
 	TM_TRY(check_count(sx, fn, at, n));
+	TM_TRY(check_lambdas(sx, fn, at, args, n));
 	struct binding binding = {env, at};
 	struct tm_fn_bind b = {.arena = sx->arena, .session = sx->session, .fn = fn, .name = at->names.count ? at->names.items[at->names.count - 1] : tm_str_of(fn->name), .arg_count = n,
 			       .distinct = at->kind == AST_CALL && at->distinct, .ignore_nulls = at->ignore_nulls, .ordered = env->order != 0, .descending = env->order < 0, .bind_lambda = bind_lambda, .analyser = &binding};

@@ -39,9 +39,15 @@ struct tm_str tm_sql_zone_id(const struct tm_sql_zone *zone);
 int32_t tm_sql_zone_offset(const struct tm_sql_zone *zone, int64_t utc_seconds);
 /* In a gap the time moves on by the gap's length, in an overlap the earlier offset holds. */
 int64_t tm_sql_zone_to_utc(const struct tm_sql_zone *zone, int64_t local_us);
+/* At the ends of the range a time stays there: what no zone can show is not told from what is just within. */
+static inline int64_t tm_time_shift(int64_t us, int64_t by_us)
+{
+	int64_t r;
+	return __builtin_add_overflow(us, by_us, &r) ? (by_us < 0 ? INT64_MIN : INT64_MAX) : r;
+}
 static inline int64_t tm_sql_zone_to_local(const struct tm_sql_zone *zone, int64_t us)
 {
-	return us + tm_sql_zone_offset(zone, tm_floor_div(us, TM_US_SECOND)) * TM_US_SECOND;
+	return tm_time_shift(us, tm_sql_zone_offset(zone, tm_floor_div(us, TM_US_SECOND)) * TM_US_SECOND);
 }
 /* "PST", "Pacific Standard Time". */
 void tm_sql_zone_name(const struct tm_sql_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out);

@@ -218,13 +218,13 @@ int32_t tm_sql_zone_offset(const struct tm_sql_zone *zone, int64_t utc_seconds)
 int64_t tm_sql_zone_to_utc(const struct tm_sql_zone *zone, int64_t local_us)
 {
 	if (zone->fixed)
-		return local_us - zone->offset * TM_US_SECOND;
+		return tm_time_shift(local_us, -zone->offset * TM_US_SECOND);
 	int64_t local = tm_floor_div(local_us, TM_US_SECOND);
 	int32_t before = tm_sql_zone_offset(zone, local - 86400), after = tm_sql_zone_offset(zone, local + 86400);
 	int32_t use = before;
 	if (before != after && tm_sql_zone_offset(zone, local - before) != before && tm_sql_zone_offset(zone, local - after) == after)
 		use = after;
-	return local_us - use * TM_US_SECOND;
+	return tm_time_shift(local_us, -use * TM_US_SECOND);
 }
 
 void tm_sql_zone_name(const struct tm_sql_zone *zone, int64_t utc_seconds, bool full, struct tm_buf *out)

@@ -78,7 +78,7 @@ static bool text(struct tm_cell_reader *r, struct tm_str s, struct tm_str *ret)
 		*ret = uuid_text(r->arena, s);
 		return true;
 	case TM_CQL_INET:
-		if (!inet_ntop(s.len == 4 ? AF_INET : AF_INET6, s.at, address, sizeof address) || (s.len != 4 && s.len != 16))
+		if ((s.len != 4 && s.len != 16) || !inet_ntop(s.len == 4 ? AF_INET : AF_INET6, s.at, address, sizeof address))
 			return false;
 		*ret = tm_arena_str(r->arena, tm_str_of(address));
 		return true;

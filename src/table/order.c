@@ -264,7 +264,8 @@ static void put_value(const struct tm_cql_type *type, struct tm_str s, struct tm
 		return;
 	}
 	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: put_float(s, out); return;
-	case TM_CQL_DATE: case TM_CQL_TIME: case TM_CQL_BOOLEAN: tm_buf_str_put(out, s); return;
+	case TM_CQL_DATE: case TM_CQL_TIME: tm_buf_str_put(out, s); return;
+	case TM_CQL_BOOLEAN: tm_buf_u8(out, s.at[0] != 0); return; /* drivers send 1, but any other byte is as true */
 	case TM_CQL_UUID: case TM_CQL_TIMEUUID: put_uuid(type, s, out); return;
 	case TM_CQL_VARINT: put_varint(s, out); return;
 	case TM_CQL_DECIMAL: put_decimal(s, out); return;
