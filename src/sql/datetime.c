@@ -53,7 +53,7 @@ int64_t tm_add_months(int64_t days, int64_t months)
 
 void tm_local_of(int64_t local_us, struct tm_local *ret)
 {
-	int64_t days = tm_micros_to_days(local_us), us = local_us - days * TM_US_DAY;
+	int64_t days = tm_micros_to_days(local_us), us = tm_floor_mod(local_us, TM_US_DAY);
 	ret->days = days;
 	tm_civil_of(days, &ret->year, &ret->month, &ret->day);
 	ret->hour = (int)(us / TM_US_HOUR);
@@ -109,7 +109,7 @@ static void fraction_text(int64_t fraction, int width, struct tm_buf *out)
 
 void tm_timestamp_text(int64_t local_us, struct tm_buf *out)
 {
-	int64_t days = tm_micros_to_days(local_us), us = local_us - days * TM_US_DAY;
+	int64_t days = tm_micros_to_days(local_us), us = tm_floor_mod(local_us, TM_US_DAY);
 	tm_date_text(days, out);
 	tm_buf_char(out, ' ');
 	two(out, (int)(us / TM_US_HOUR));

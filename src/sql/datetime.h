@@ -18,7 +18,7 @@ static inline int64_t tm_floor_div(int64_t a, int64_t b)
 	int64_t q = a / b;
 	return q - ((a % b != 0) && ((a < 0) != (b < 0)));
 }
-static inline int64_t tm_floor_mod(int64_t a, int64_t b) { return a - tm_floor_div(a, b) * b; }
+static inline int64_t tm_floor_mod(int64_t a, int64_t b) { return a % b < 0 ? a % b + b : a % b; } /* b > 0 */
 static inline int64_t tm_micros_to_days(int64_t us) { return tm_floor_div(us, TM_US_DAY); }
 static inline int tm_weekday(int64_t days) { return (int)tm_floor_mod(days + 3, 7); } /* 0 = Monday */
 void tm_iso_week(int64_t days, int64_t *ret_year, int *ret_week);

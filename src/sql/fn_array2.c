@@ -58,7 +58,9 @@ static tm_rc time_sequence(struct tm_eval *ev, const struct tm_sql_zone *zone, b
 		return bad_boundaries(ev, from, to, 0);
 	for (int32_t n = 0;; n++) {
 		int64_t us;
-		if (!fn_timestamp_shift(zone, from_us, (struct tm_interval){step.months * n, step.days * n, step.micros * n}, &us) || (forward ? us > to_us : us < to_us))
+		struct tm_interval by;
+		if (__builtin_mul_overflow(step.months, n, &by.months) || __builtin_mul_overflow(step.days, n, &by.days) || __builtin_mul_overflow(step.micros, (int64_t)n, &by.micros) ||
+		    !fn_timestamp_shift(zone, from_us, by, &us) || (forward ? us > to_us : us < to_us))
 			return TM_OK;
 		TM_TRY(sequence_room(ev, out));
 		TM_PUSH_IN(ev->arena, out, date ? tm_micros_to_days(tm_sql_zone_to_local(zone, us)) : us);

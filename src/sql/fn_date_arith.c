@@ -89,7 +89,7 @@ KERNEL(date_plus_interval)
 static bool shift(const struct tm_sql_zone *zone, int64_t us, int64_t months, int64_t days, int64_t micros, int64_t *ret)
 {
 	if (months || days) {
-		int64_t local = tm_sql_zone_to_local(zone, us), day = tm_micros_to_days(local), rest = local - day * TM_US_DAY;
+		int64_t local = tm_sql_zone_to_local(zone, us), day = tm_micros_to_days(local), rest = tm_floor_mod(local, TM_US_DAY);
 		day = (months ? tm_add_months(day, months) : day) + days;
 		if (__builtin_mul_overflow(day, TM_US_DAY, &local) || __builtin_add_overflow(local, rest, &local))
 			return false;

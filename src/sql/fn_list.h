@@ -4,7 +4,7 @@
 #include "sql/fn_arith.h"
 
 /* Elements that the functions of one batch may make. Spark's own limit is 2147483632 per array. */
-#define FN_LIST_LIMIT 100000000
+#define FN_LIST_LIMIT 33554432
 tm_rc fn_list_too_long(struct tm_eval *ev, const char *function);
 /* fn_begin with the first n arguments only. */
 void fn_begin_some(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t n, struct tm_column *ret);

@@ -154,6 +154,7 @@ tm_rc tm_sql_run(struct tm_sql *sql, struct tm_str statement, const struct tm_sq
 	struct tm_op *root = NULL;
 	size_t offset = 0;
 	tm_arena_init(&arena);
+	arena.limit_bytes = TM_LIMIT_VALUES_BYTES; /* constants are folded in it */
 	struct sx sx = sx_begin(sql, &arena, err);
 	tm_rc rc;
 	/* Views outlive the statement: their text and tree belong to the catalogue. */

@@ -38,6 +38,7 @@ static tm_rc build(struct tm_run *run, const struct tm_op *op, int64_t limit_hin
 	node->run = run;
 	node->limit_hint = limit_hint;
 	tm_arena_init(&node->arena);
+	node->arena.limit_bytes = TM_LIMIT_VALUES_BYTES;
 	tm_arena_init(&node->run_arena);
 	node->inputs = tm_zalloc(tm_mul_size(op->input_count + 1, sizeof(struct tm_node *)));
 	int64_t hint = -1;
