@@ -8,7 +8,7 @@ configure = test -f $(1)/build.ninja || cmake --preset $(2) >$(1).log 2>&1 || { 
 build: ## the release binary, build/tidemill
 	@tools/setup.sh build
 	@$(call configure,build,release)
-	@ninja -C build --quiet
+	@ninja -C build --quiet tidemill
 
 run: build ## the earthquakes example on the recorded week
 	@tools/setup.sh run
@@ -16,7 +16,7 @@ run: build ## the earthquakes example on the recorded week
 
 test: ## everything, plain and under the sanitizers
 	@tools/setup.sh build run test
-	@$(call configure,build,release)
+	@cmake --preset release >/dev/null
 	@ninja -C build --quiet
 	@$(call configure,build-asan,asan)
 	@ninja -C build-asan --quiet
@@ -42,7 +42,10 @@ fuzz: ## each fuzz target for SECONDS (60)
 	@ninja -C build-fuzz --quiet
 	@tests/fuzz/run $(or $(SECONDS),60)
 
-bench: build ## the figures of docs/PERFORMANCE.md
+bench: ## the figures of docs/PERFORMANCE.md
+	@tools/setup.sh build run test
+	@cmake --preset release >/dev/null
+	@ninja -C build --quiet
 	@bench/run
 
 docs: build ## the generated pages of docs/
