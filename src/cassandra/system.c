@@ -84,59 +84,59 @@ COLUMNS(gossip_info) = {P("address", "inet"), P("port", "int"), R("dc", "text"),
 	R("native_address_and_port", "text"), R("rack", "text"), R("release_version", "text"), R("schema", "text"), R("status", "text"), R("tokens", "text")};
 COLUMNS(system_logs) = {P("timestamp", "timestamp"), C("order_in_millisecond", "int"), R("level", "text"), R("logger", "text"), R("message", "text")};
 
-#define TABLE(ks, name, columns, stored, fn) {ks, name, columns, sizeof columns / sizeof columns[0], stored, fn}
+#define TABLE(ks, name, comment, columns, stored, fn) {ks, name, comment, columns, sizeof columns / sizeof columns[0], stored, fn}
 static const struct {
-	const char *keyspace, *table;
+	const char *keyspace, *table, *comment;
 	const struct tm_cql_virtual_column *columns;
 	size_t column_count;
 	bool stored_look;
 	tm_cass_rows_fn *rows;
 } tables[] = {
-	TABLE("system", "local", local, true, tm_cass_rows_local),
-	TABLE("system", "peers", peers, true, tm_cass_rows_none),
-	TABLE("system", "peers_v2", peers_v2, true, tm_cass_rows_none),
-	TABLE("system", "peer_events", peer_events, true, tm_cass_rows_none),
-	TABLE("system", "peer_events_v2", peer_events_v2, true, tm_cass_rows_none),
-	TABLE("system", "size_estimates", size_estimates, true, tm_cass_rows_estimates),
-	TABLE("system", "table_estimates", table_estimates, true, tm_cass_rows_table_estimates),
-	TABLE("system", "prepared_statements", prepared_statements, true, tm_cass_rows_prepared),
-	TABLE("system", "IndexInfo", index_info, true, tm_cass_rows_none),
-	TABLE("system", "built_views", built_views, true, tm_cass_rows_none),
-	TABLE("system", "batches", batches, true, tm_cass_rows_none),
-	TABLE("system", "available_ranges_v2", available_ranges_v2, true, tm_cass_rows_none),
-	TABLE("system", "compaction_history", compaction_history, true, tm_cass_rows_none),
-	TABLE("system", "sstable_activity_v2", sstable_activity_v2, true, tm_cass_rows_none),
-	TABLE("system", "repairs", repairs, true, tm_cass_rows_none),
-	TABLE("system", "top_partitions", top_partitions, true, tm_cass_rows_none),
-	TABLE("system", "view_builds_in_progress", view_builds_in_progress, true, tm_cass_rows_none),
-	TABLE("system_traces", "sessions", sessions, true, tm_cass_rows_sessions),
-	TABLE("system_traces", "events", events, true, tm_cass_rows_events),
-	TABLE("system_auth", "roles", roles, true, tm_cass_rows_roles),
-	TABLE("system_auth", "role_members", role_members, true, tm_cass_rows_none),
-	TABLE("system_auth", "role_permissions", role_permissions, true, tm_cass_rows_none),
-	TABLE("system_auth", "resource_role_permissons_index", resource_role_permissons_index, true, tm_cass_rows_none),
-	TABLE("system_auth", "network_permissions", network_permissions, true, tm_cass_rows_none),
-	TABLE("system_distributed", "parent_repair_history", parent_repair_history, true, tm_cass_rows_none),
-	TABLE("system_distributed", "repair_history", repair_history, true, tm_cass_rows_none),
-	TABLE("system_distributed", "view_build_status", view_build_status, true, tm_cass_rows_none),
-	TABLE("system_views", "caches", caches, false, tm_cass_rows_caches),
-	TABLE("system_views", "clients", clients, false, tm_cass_rows_clients),
-	TABLE("system_views", "coordinator_read_latency", latency, false, tm_cass_rows_none),
-	TABLE("system_views", "coordinator_write_latency", latency, false, tm_cass_rows_none),
-	TABLE("system_views", "cql_metrics", cql_metrics, false, tm_cass_rows_metrics),
-	TABLE("system_views", "disk_usage", disk_usage, false, tm_cass_rows_none),
-	TABLE("system_views", "gossip_info", gossip_info, false, tm_cass_rows_gossip),
-	TABLE("system_views", "local_read_latency", latency, false, tm_cass_rows_none),
-	TABLE("system_views", "local_write_latency", latency, false, tm_cass_rows_none),
-	TABLE("system_views", "pending_hints", pending_hints, false, tm_cass_rows_none),
-	TABLE("system_views", "queries", queries, false, tm_cass_rows_none),
-	TABLE("system_views", "settings", settings, false, tm_cass_rows_settings),
-	TABLE("system_views", "snapshots", snapshots, false, tm_cass_rows_none),
-	TABLE("system_views", "sstable_tasks", sstable_tasks, false, tm_cass_rows_none),
-	TABLE("system_views", "streaming", streaming, false, tm_cass_rows_none),
-	TABLE("system_views", "system_logs", system_logs, false, tm_cass_rows_none),
-	TABLE("system_views", "system_properties", settings, false, tm_cass_rows_properties),
-	TABLE("system_views", "thread_pools", thread_pools, false, tm_cass_rows_pools),
+	TABLE("system", "local", "information about the local node", local, true, tm_cass_rows_local),
+	TABLE("system", "peers", "information about known peers in the cluster", peers, true, tm_cass_rows_none),
+	TABLE("system", "peers_v2", "information about known peers in the cluster", peers_v2, true, tm_cass_rows_none),
+	TABLE("system", "peer_events", "events related to peers", peer_events, true, tm_cass_rows_none),
+	TABLE("system", "peer_events_v2", "events related to peers", peer_events_v2, true, tm_cass_rows_none),
+	TABLE("system", "size_estimates", "per-table primary range size estimates", size_estimates, true, tm_cass_rows_estimates),
+	TABLE("system", "table_estimates", "per-table range size estimates", table_estimates, true, tm_cass_rows_table_estimates),
+	TABLE("system", "prepared_statements", "prepared statements", prepared_statements, true, tm_cass_rows_prepared),
+	TABLE("system", "IndexInfo", "built column indexes", index_info, true, tm_cass_rows_none),
+	TABLE("system", "built_views", "built views", built_views, true, tm_cass_rows_none),
+	TABLE("system", "batches", "batches awaiting replay", batches, true, tm_cass_rows_none),
+	TABLE("system", "available_ranges_v2", "available keyspace/ranges during bootstrap/replace that are ready to be served", available_ranges_v2, true, tm_cass_rows_none),
+	TABLE("system", "compaction_history", "week-long compaction history", compaction_history, true, tm_cass_rows_none),
+	TABLE("system", "sstable_activity_v2", "historic sstable read rates", sstable_activity_v2, true, tm_cass_rows_none),
+	TABLE("system", "repairs", "repairs", repairs, true, tm_cass_rows_none),
+	TABLE("system", "top_partitions", "Stores the top partitions", top_partitions, true, tm_cass_rows_none),
+	TABLE("system", "view_builds_in_progress", "views builds current progress", view_builds_in_progress, true, tm_cass_rows_none),
+	TABLE("system_traces", "sessions", "tracing sessions", sessions, true, tm_cass_rows_sessions),
+	TABLE("system_traces", "events", "tracing events", events, true, tm_cass_rows_events),
+	TABLE("system_auth", "roles", "role definitions", roles, true, tm_cass_rows_roles),
+	TABLE("system_auth", "role_members", "role memberships lookup table", role_members, true, tm_cass_rows_none),
+	TABLE("system_auth", "role_permissions", "permissions granted to db roles", role_permissions, true, tm_cass_rows_none),
+	TABLE("system_auth", "resource_role_permissons_index", "index of db roles with permissions granted on a resource", resource_role_permissons_index, true, tm_cass_rows_none),
+	TABLE("system_auth", "network_permissions", "user network permissions", network_permissions, true, tm_cass_rows_none),
+	TABLE("system_distributed", "parent_repair_history", "Repair history", parent_repair_history, true, tm_cass_rows_none),
+	TABLE("system_distributed", "repair_history", "Repair history", repair_history, true, tm_cass_rows_none),
+	TABLE("system_distributed", "view_build_status", "Materialized View build status", view_build_status, true, tm_cass_rows_none),
+	TABLE("system_views", "caches", "system caches", caches, false, tm_cass_rows_caches),
+	TABLE("system_views", "clients", "currently connected clients", clients, false, tm_cass_rows_clients),
+	TABLE("system_views", "coordinator_read_latency", "", latency, false, tm_cass_rows_none),
+	TABLE("system_views", "coordinator_write_latency", "", latency, false, tm_cass_rows_none),
+	TABLE("system_views", "cql_metrics", "Metrics specific to CQL prepared statement caching", cql_metrics, false, tm_cass_rows_metrics),
+	TABLE("system_views", "disk_usage", "", disk_usage, false, tm_cass_rows_none),
+	TABLE("system_views", "gossip_info", "lists the gossip info for the cluster", gossip_info, false, tm_cass_rows_gossip),
+	TABLE("system_views", "local_read_latency", "", latency, false, tm_cass_rows_none),
+	TABLE("system_views", "local_write_latency", "", latency, false, tm_cass_rows_none),
+	TABLE("system_views", "pending_hints", "Pending hints that this node has for other nodes", pending_hints, false, tm_cass_rows_none),
+	TABLE("system_views", "queries", "Lists currently running queries", queries, false, tm_cass_rows_none),
+	TABLE("system_views", "settings", "current settings", settings, false, tm_cass_rows_settings),
+	TABLE("system_views", "snapshots", "available snapshots", snapshots, false, tm_cass_rows_none),
+	TABLE("system_views", "sstable_tasks", "current sstable tasks", sstable_tasks, false, tm_cass_rows_none),
+	TABLE("system_views", "streaming", "", streaming, false, tm_cass_rows_none),
+	TABLE("system_views", "system_logs", "Cassandra logs", system_logs, false, tm_cass_rows_none),
+	TABLE("system_views", "system_properties", "Cassandra relevant system properties", settings, false, tm_cass_rows_properties),
+	TABLE("system_views", "thread_pools", "", thread_pools, false, tm_cass_rows_pools),
 };
 #define TABLE_COUNT (sizeof tables / sizeof tables[0])
 
@@ -175,7 +175,7 @@ tm_rc tm_cass_system_register(struct tm_cassandra_server *s, struct tm_err *err)
 	TM_TRY(tm_cql_system_register(s->store, err));
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		each[i] = (struct tm_cass_system_table){system, tables[i].rows};
-		struct tm_cql_virtual v = {.keyspace = tables[i].keyspace, .table = tables[i].table, .comment = "", .columns = tables[i].columns,
+		struct tm_cql_virtual v = {.keyspace = tables[i].keyspace, .table = tables[i].table, .comment = tables[i].comment, .columns = tables[i].columns,
 					   .column_count = tables[i].column_count, .rows = table_rows, .ctx = &each[i], .stored_look = tables[i].stored_look};
 		TM_TRY(tm_cql_virtual_register(s->store, &v, err));
 	}

@@ -54,6 +54,18 @@ static int by_name(const void *a, const void *b)
 	return tm_str_cmp(x->name, y->name);
 }
 
+/* What Cassandra's own keyspaces have apart from the defaults: shown by DESCRIBE. */
+static void stored_params(struct tm_str keyspace, struct tm_table_params *params)
+{
+	static const struct { const char *keyspace; int32_t gc_grace_seconds; } own[] = {
+		{"system", 0}, {"system_schema", 604800}, {"system_auth", 7776000}, {"system_distributed", 864000}, {"system_traces", 0}};
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (tm_str_is(keyspace, own[i].keyspace)) {
+			params->gc_grace_seconds = own[i].gc_grace_seconds;
+			params->memtable_flush_period_in_ms = 3600000;
+		}
+}
+
 tm_rc tm_cql_virtual_register(struct tm_store *store, const struct tm_cql_virtual *v, struct tm_err *err)
 {
 	struct tm_arena arena;
@@ -85,6 +97,8 @@ tm_rc tm_cql_virtual_register(struct tm_store *store, const struct tm_cql_virtua
 	def->comment = tm_str_of(v->comment ? v->comment : "");
 	r->table.params = tm_table_params_default;
 	r->table.params.comment = def->comment;
+	if (v->stored_look)
+		stored_params(def->keyspace, &r->table.params);
 	uint64_t h[2] = {tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 3)), tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 4))};
 	memcpy(def->id, h, 16);
 	def->id[6] = (uint8_t)((def->id[6] & 0x0F) | 0x30);

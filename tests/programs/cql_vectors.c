@@ -5,6 +5,7 @@
  *   MODE  CONSISTENCY  TIMESTAMP  NOW  PAGE_SIZE  CONTINUE  KEYSPACE  TEXT  VALUE…
  * MODE: q query, p prepare only, e prepare and execute with the values. Numbers or "-". TEXT and VALUEs in hexadecimal, a
  * value also "null" or "unset". CONTINUE 1: with the paging state of the page before. */
+#include "cassandra/cassandra.h"
 #include "cql/cql.h"
 #include "cql/json.h"
 #include "cql/virtual.h"
@@ -21,6 +22,7 @@ static struct tm_env_ops ops;
 static struct tm_env env;
 
 static struct tm_store *store;
+static struct tm_cassandra_server *door; /* for system.local and its like; nobody connects */
 static struct tm_cql_session session;
 static char keyspace[256];
 static struct tm_buf paging;
@@ -28,8 +30,10 @@ static struct tm_buf paging;
 static void reset(void)
 {
 	struct tm_err err;
+	tm_cassandra_server_stop(door);
 	tm_store_close(store);
-	if (tm_store_open("", &(struct tm_store_options){.env = &env, .memory_only = true}, &store, &err) != TM_OK || tm_cql_system_register(store, &err) != TM_OK) {
+	if (tm_store_open("", &(struct tm_store_options){.env = &env, .memory_only = true}, &store, &err) != TM_OK || tm_cql_system_register(store, &err) != TM_OK ||
+	    tm_cassandra_server_start(store, &(struct tm_cassandra_options){0}, &door, &err) != TM_OK) {
 		fprintf(stderr, "%s\n", err.what);
 		exit(2);
 	}
@@ -223,6 +227,7 @@ int main(void)
 	tm_arena_done(&arena);
 	tm_buf_done(&out);
 	tm_buf_done(&paging);
+	tm_cassandra_server_stop(door);
 	tm_store_close(store);
 	free(line);
 	return 0;
