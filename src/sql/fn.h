@@ -62,6 +62,9 @@ bool tm_cast_implicit(const struct tm_type *from, const struct tm_type *to, bool
 void tm_value_text(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
 /* As `--json` prints it (shared/vectors README). */
 void tm_value_json(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
+/* The type of JSON texts that have none, as schema_of_json finds it: widen NULL's type text by text, then settle. */
+bool tm_json_widen(struct tm_arena *arena, struct tm_str text, const struct tm_type **io);
+const struct tm_type *tm_json_settle(struct tm_arena *arena, const struct tm_type *t);
 /* "STRUCT<a: INT>", "a INT, b STRING NOT NULL" (DDL) or a type's JSON -> type. */
 tm_rc tm_type_parse(struct tm_arena *arena, struct tm_str text, const struct tm_type **ret, struct tm_err *err) TM_CHECKED;
 #endif

@@ -502,6 +502,18 @@ static const struct tm_type *settle(struct tm_arena *arena, const struct tm_type
 		types[i] = settle(arena, t->children[i]);
 	return tm_type_struct(arena, t->child_count, t->names, types, NULL);
 }
+/* Widens *io by one more text (start with the null type); false when it is no JSON. tm_json_settle ends it: what was always null is STRING. */
+bool tm_json_widen(struct tm_arena *arena, struct tm_str text, const struct tm_type **io)
+{
+	struct json_reader r = json_reader_of(text);
+	const struct tm_type *t;
+	if (!infer(arena, &r, (int)TM_LIMIT_JSON_NESTING, &t))
+		return false;
+	*io = (*io)->kind == TM_T_NULL ? t : merge(arena, *io, t);
+	return true;
+}
+const struct tm_type *tm_json_settle(struct tm_arena *arena, const struct tm_type *t) { return settle(arena, t); }
+
 BIND(schema_of_json)
 {
 	struct tm_str s;

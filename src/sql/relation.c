@@ -53,6 +53,8 @@ static tm_rc scan(struct sx *sx, const struct tm_relation *relation, bool stream
 		return sx_fail(sx, r->line, r->column, "_LEGACY_ERROR_TEMP_1008", "", "%.*s is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.", TM_STR_ARG(relation->name));
 	*copy = *relation;
 	copy->streaming = sx->want_stream && (stream || relation->streaming);
+	if (!copy->schema.count && !copy->streaming)
+		TM_TRY(sx_at(sx, r->line, r->column, sx_infer(sx, copy)));
 	if (!copy->schema.count)
 		TM_TRY(sx_at(sx, r->line, r->column, tm_source_describe(&sx->sql->world, copy, sx->arena, sx->err)));
 	struct tm_op *op = sx_op(sx, TM_OP_SCAN, NULL, NULL);

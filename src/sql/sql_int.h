@@ -175,6 +175,8 @@ struct tm_op *sx_op_one_row(struct sx *sx);
 struct tm_expr *sx_op_column(struct sx *sx, const struct tm_op *op, size_t index);
 int64_t sx_delay(const struct tm_op *op, size_t column);              /* of the watermark on it, µs; -1 = none */
 
+/* The columns of JSON files, and of CSV with inferSchema, from the first lines of the files; leaves others alone. */
+tm_rc sx_infer(struct sx *sx, struct tm_relation *relation) TM_CHECKED;
 tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret) TM_CHECKED;
 tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret) TM_CHECKED;
 tm_rc sx_lateral_view(struct sx_env *env, const struct ast_lateral_view *v, struct sx_rel *io) TM_CHECKED;
