@@ -316,6 +316,24 @@ static enum outcome list(struct run *r, const struct node *n, size_t row, int de
 	return all;
 }
 
+/* A key that came before takes the value just read (entry from + count), which is dropped. Not for structs, whose fields lie apart. */
+static bool last_wins(struct run *r, const struct node *n, uint32_t from, uint32_t count)
+{
+	struct builder *kb = &r->builders[n->children[0].id], *vb = &r->builders[n->children[1].id];
+	const struct tm_str *keys = (const struct tm_str *)(void *)kb->data;
+	size_t width = tm_type_width(n->children[1].type), at = from + count;
+	for (size_t i = from; width && i < at; i++) {
+		if (!tm_str_eq(keys[i], keys[at]))
+			continue;
+		memcpy(vb->data + i * width, vb->data + at * width, width);
+		vb->valid[i] = vb->valid[at];
+		kb->count--;
+		vb->count--;
+		return true;
+	}
+	return false;
+}
+
 static enum outcome map(struct run *r, const struct node *n, size_t row, int depth)
 {
 	const struct node *key = &n->children[0], *val = &n->children[1];
@@ -345,7 +363,8 @@ static enum outcome map(struct run *r, const struct node *n, size_t row, int dep
 			if (got == BROKEN)
 				return BROKEN;
 			all = got == GOOD ? all : got;
-			count++;
+			if (!last_wins(r, n, from, count))
+				count++;
 			tm_json_space(&r->scan);
 			if (r->scan.at >= r->scan.end)
 				return BROKEN;

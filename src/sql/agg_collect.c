@@ -1,5 +1,6 @@
 /* Aggregates that keep their values: collect_list, collect_set, listagg, mode, percentile, median, histogram_numeric, bitmaps. */
 #include "sql/agg_int.h"
+#include "sql/fn_hash.h"
 #include "sql/value_text.h"
 #include <math.h>
 #include <stdlib.h>
@@ -243,30 +244,69 @@ BIND(listagg)
 	return fn_is_agg(b, &agg_listagg, binary ? &tm_type_binary : &tm_type_string, true);
 }
 
-/* ---- mode ---- the most frequent value; of equally frequent ones the first seen, or the least where asked to decide */
+/* ---- mode ---- the most frequent value; of equally frequent ones the least where asked to decide, else the one that Spark's
+ * hash map gives first: keys lie by their hash, in the order in which they came where they collide. */
+static uint32_t java_hash(const struct tm_column *c, size_t i)
+{
+	uint64_t v;
+	switch (c->type->kind) {
+	case TM_T_BOOLEAN: return c->boolean[i] ? 1231 : 1237;
+	case TM_T_TINYINT: return (uint32_t)c->i8[i];
+	case TM_T_SMALLINT: return (uint32_t)c->i16[i];
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM: return (uint32_t)c->i32[i];
+	case TM_T_FLOAT: memcpy(&v, &c->f32[i], 4); return (uint32_t)v;
+	case TM_T_STRING:
+	case TM_T_BINARY: return fn_murmur_bytes(c->str[i], 42);
+	case TM_T_DECIMAL:
+	case TM_T_INTERVAL:
+	case TM_T_VARIANT:
+	case TM_T_ARRAY:
+	case TM_T_MAP:
+	case TM_T_STRUCT: return (uint32_t)i;
+	default: v = (uint64_t)c->i64[i];
+	}
+	return (uint32_t)(v ^ v >> 32);
+}
+/* Where the map has value j of the bag's n, in order of coming: ret[j]. */
+static void map_places(struct tm_eval *ev, const struct tm_column *values, size_t n, size_t *ret)
+{
+	size_t cap = 64;
+	while (n > cap * 7 / 10)
+		cap *= 2;
+	uint8_t *taken = tm_arena_zalloc(ev->arena, cap);
+	for (size_t j = 0; j < n; j++) {
+		size_t at = fn_murmur_int((int32_t)java_hash(values, j), 0) & (cap - 1);
+		for (size_t step = 1; taken[at]; step++)
+			at = (at + step) & (cap - 1);
+		taken[at] = 1;
+		ret[j] = at;
+	}
+}
 static tm_rc mode_result(AGG_RESULT_ARGS)
 {
 	struct tm_appender *a = tm_appender_new(ev->arena, agg->type);
 	for (size_t i = 0; i < n; i++) {
 		const struct bag *b = states[i];
-		size_t best = SIZE_MAX;
-		for (size_t j = 0; j < b->list.count; j++) {
-			bool more = best == SIZE_MAX || b->counts[j] > b->counts[best];
-			if (!more && agg->bound && b->counts[j] == b->counts[best]) {
-				struct tm_appender *two = tm_appender_new(ev->arena, agg->type);
-				struct tm_column c;
-				struct tm_cursor x = tm_cursor_of(bag_value(b, j)), y = tm_cursor_of(bag_value(b, best));
-				if (tm_appender_decode(two, &x) && tm_appender_decode(two, &y)) {
-					tm_appender_finish(two, &c);
-					more = tm_value_cmp(&c, 0, &c, 1) < 0;
-				}
-			}
-			if (more)
+		size_t best = 0, count = b->list.count;
+		struct tm_appender *all = tm_appender_new(ev->arena, agg->type);
+		struct tm_column c;
+		if (count == 0) {
+			tm_appender_null(a);
+			continue;
+		}
+		if (list_append(&b->list, all) == SIZE_MAX)
+			return tm_fail(ev->err, TM_CORRUPT, "a collected value cannot be read back");
+		tm_appender_finish(all, &c);
+		size_t *places = tm_arena_alloc(ev->arena, count * sizeof *places);
+		map_places(ev, &c, count, places);
+		for (size_t j = 1; j < count; j++) {
+			bool more = b->counts[j] > b->counts[best], tie = b->counts[j] == b->counts[best];
+			if (more || (tie && (agg->bound ? tm_value_cmp(&c, j, &c, best) < 0 : places[j] < places[best])))
 				best = j;
 		}
-		struct tm_cursor v = tm_cursor_of(best == SIZE_MAX ? (struct tm_str){0} : bag_value(b, best));
-		if (best == SIZE_MAX || !tm_appender_decode(a, &v))
-			tm_appender_null(a);
+		tm_appender_value(a, &c, best);
 	}
 	tm_appender_finish(a, ret);
 	return TM_OK;

@@ -125,6 +125,8 @@ static uint64_t hash_value(bool x, const struct tm_column *c, size_t row, uint64
 	default: return hash_long(x, c->i64[row], seed);
 	}
 }
+uint32_t fn_murmur_int(int32_t v, uint32_t seed) { return murmur_int(v, seed); }
+uint32_t fn_murmur_bytes(struct tm_str s, uint32_t seed) { return murmur_bytes(s, seed); }
 uint64_t fn_xxhash64(const struct tm_column *c, size_t row, uint64_t seed) { return hash_value(true, c, row, seed); }
 
 KERNEL(hash)

@@ -12,6 +12,7 @@ struct from_json {
 	const struct tm_session *session;
 	const struct tm_sql_zone *zone;
 	struct tm_pattern *date, *timestamp, *timestamp_ntz;
+	bool comments;
 };
 
 static bool parse_date(const void *ctx, struct tm_str s, int32_t *ret)
@@ -116,11 +117,42 @@ static tm_rc want_schema(struct tm_fn_bind *b, size_t arg, const struct tm_type 
 	return TM_OK;
 }
 
+/* Java comments become blanks. */
+static struct tm_str without_comments(struct tm_eval *ev, struct tm_str s)
+{
+	char *out = tm_arena_alloc(ev->arena, s.len + 1), quote = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = out[i] = s.at[i];
+		if (quote) {
+			if (c == '\\' && i + 1 < s.len) {
+				out[i + 1] = s.at[i + 1];
+				i++;
+			} else if (c == quote) {
+				quote = 0;
+			}
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (c == '/' && i + 1 < s.len && (s.at[i + 1] == '/' || s.at[i + 1] == '*')) {
+			size_t end = s.at[i + 1] == '/' ? tm_str_find(s, TM_STR("\n"), i) : tm_str_find(s, TM_STR("*/"), i + 2);
+			end = end == SIZE_MAX ? s.len : s.at[i + 1] == '/' ? end : end + 2;
+			memset(out + i, ' ', end - i);
+			i = end - 1;
+		}
+	}
+	return tm_str_n(out, s.len);
+}
+
 KERNEL(from_json)
 {
 	const struct from_json *f = call->bound;
 	struct tm_column texts = args[0];
 	tm_column_flatten(&texts, ev->arena);
+	if (f->comments) {
+		struct tm_str *own = tm_arena_alloc(ev->arena, (texts.rows + 1) * sizeof *own);
+		for (size_t i = 0; i < texts.rows; i++)
+			own[i] = tm_is_null(&texts, i) ? (struct tm_str){0} : without_comments(ev, texts.str[i]);
+		texts.str = own;
+	}
 	uint8_t *corrupt = ev->corrupt ? tm_arena_alloc(ev->arena, ev->rows + 1) : NULL;
 	TM_TRY(tm_json_decode(f->decoder, ev->arena, &texts, ret, corrupt, ev->err));
 	for (size_t i = 0; corrupt && i < ev->rows; i++)
@@ -138,6 +170,9 @@ BIND(from_json)
 				     "Cannot resolve \"from_json(%.*s)\" due to data type mismatch: Input schema \"%.*s\" must be a struct, an array, a map or a variant.",
 				     TM_STR_ARG(b->args[0].expr->text), TM_STR_ARG(fn_type_sql(b->arena, t)));
 	TM_TRY(fn_want(b, 0, &tm_type_string, err));
+	if (option(b, 2, "mode", &v) && !tm_str_iis(v, "FAILFAST") && !tm_str_iis(v, "PERMISSIVE"))
+		return tm_fail_class(err, TM_INVALID, "PARSE_MODE_UNSUPPORTED", "42601", "The function `from_json` doesn't support the \"%.*s\" mode. Acceptable modes are PERMISSIVE and FAILFAST.", TM_STR_ARG(v));
+	f->comments = option_is(b, 2, "allowComments", "true");
 	f->session = b->session;
 	f->zone = fn_zone(b->session);
 	if (option(b, 2, "timeZone", &v) && tm_sql_zone_find(v))
