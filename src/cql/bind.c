@@ -161,6 +161,7 @@ static const struct tm_cql_type *call_type(struct cql_scope *s, const struct cql
 	struct tm_err unused;
 	quiet.err = &unused;
 	quiet.marker_count = 0;
+	memset(&quiet.aggregates, 0, sizeof quiet.aggregates);
 	struct cql_node *n;
 	return cql_bind_selection(&quiet, e, &n) == TM_OK ? n->type : NULL;
 }
@@ -561,6 +562,8 @@ tm_rc cql_bind_selection(struct cql_scope *s, const struct cql_expr *e, struct c
 	case CQL_E_CALL: return bind_call(s, e, NULL, ret);
 	case CQL_E_BINARY: case CQL_E_NEGATE: return cql_bind_binary(s, e, NULL, ret);
 	case CQL_E_COUNT_ROWS:
+		if (s->in_aggregate)
+			return cql_fail(s->err, CQL_CODE_INVALID, "aggregate functions cannot be used as arguments of aggregate functions");
 		n = new_node(s, CQL_N_AGGREGATE, tm_type_native(TM_CQL_BIGINT));
 		n->function = cql_function_find(TM_STR("count"));
 		n->index = s->aggregates.count;

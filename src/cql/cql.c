@@ -100,6 +100,8 @@ static tm_rc prepare_batch(struct cql_scope *s, struct tm_cql_prepared *p)
 	const struct cql_batch *b = &p->statement.batch;
 	p->modify = tm_arena_zalloc(&p->arena, tm_mul_size(cql_modify_plan_size(), b->part_count + 1));
 	p->modify_count = b->part_count;
+	if (b->timestamp && b->timestamp->kind == CQL_E_MARKER)
+		cql_marker(s, b->timestamp->marker, TM_STR("[timestamp]"), tm_type_native(TM_CQL_BIGINT));
 	p->defs = TM_NEW_N(&p->arena, const struct tm_table_def *, b->part_count + 1);
 	for (size_t i = 0; i < b->part_count; i++) {
 		const struct tm_table_def *def;

@@ -87,7 +87,7 @@ static struct tm_str tuple_name(struct cql_scope *s, const struct cql_relation *
 static tm_rc bind_tuple_value(struct cql_scope *s, const struct cql_relation *r, struct cql_test *t, const struct cql_expr *e, struct cql_node **ret)
 {
 	const struct tm_table_def *def = &s->table->def;
-	if (e->kind != CQL_E_TUPLE && !(e->kind == CQL_E_PAREN && t->column_count == 1)) {
+	if (e->kind != CQL_E_TUPLE && e->kind != CQL_E_PAREN) {
 		if (e->kind == CQL_E_MARKER)
 			return cql_bind_term(s, e, (struct cql_receiver){tuple_name(s, r, false), t->type}, ret);
 		return cql_fail(s->err, CQL_CODE_SYNTAX, "line %d:%d no viable alternative at input '%.*s'", e->token->line, e->token->column, TM_STR_ARG(e->token->raw));
