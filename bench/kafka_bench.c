@@ -102,8 +102,8 @@ static void produce_all(const char *name, int64_t n)
 	while (rd_kafka_outq_len(k) > 0)
 		rd_kafka_poll(k, 10);
 	double s = (double)(now_ns() - start) / 1e9;
-	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"failed\": %lld, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n", name, (double)n / s,
-	       (long long)failed, (cpu_s() - cpu) / (double)n * 1e6, (door_cpu_s() - door_cpu) / (double)n * 1e6);
+	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"failed\": %lld, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n",
+	       name, (double)n / s, (long long)failed, (cpu_s() - cpu) / (double)n * 1e6, (door_cpu_s() - door_cpu) / (double)n * 1e6);
 	rd_kafka_topic_destroy(t);
 	rd_kafka_destroy(k);
 }
@@ -137,8 +137,8 @@ static void consume_all(int64_t n)
 		}
 	}
 	double s = (double)(now_ns() - start) / 1e9;
-	printf("{\"bench\": \"consume\", \"records_per_s\": %.0f, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n", (double)n / s, (cpu_s() - cpu) / (double)n * 1e6,
-	       (door_cpu_s() - door_cpu) / (double)n * 1e6);
+	printf("{\"bench\": \"consume\", \"records_per_s\": %.0f, \"client_cpu_s_per_M\": %.3f, \"door_cpu_s_per_M\": %.3f}\n",
+	       (double)n / s, (cpu_s() - cpu) / (double)n * 1e6, (door_cpu_s() - door_cpu) / (double)n * 1e6);
 	rd_kafka_queue_destroy(q);
 	rd_kafka_topic_partition_list_destroy(parts);
 	rd_kafka_consumer_close(k);
@@ -154,8 +154,8 @@ static int by_value(const void *a, const void *b)
 static void latencies_print(const char *what, int64_t *ns, size_t n)
 {
 	qsort(ns, n, sizeof *ns, by_value);
-	printf("{\"bench\": \"%s\", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"most_ms\": %.3f}\n", what, (double)ns[n / 2] / 1e6, (double)ns[n * 99 / 100] / 1e6,
-	       (double)ns[n * 999 / 1000] / 1e6, (double)ns[n - 1] / 1e6);
+	printf("{\"bench\": \"%s\", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"most_ms\": %.3f}\n", what,
+	       (double)ns[n / 2] / 1e6, (double)ns[n * 99 / 100] / 1e6, (double)ns[n * 999 / 1000] / 1e6, (double)ns[n - 1] / 1e6);
 }
 
 static void produce_one_by_one(void)

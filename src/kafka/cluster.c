@@ -2,8 +2,7 @@
  * replicas. Each is answered as a Kafka answers that has none of it configured, so that tools which ask go on. */
 #include "kafka/kafka_int.h"
 
-enum { LOG_DIR_NOT_FOUND = 57, DELEGATION_TOKEN_REQUEST_NOT_ALLOWED = 64, ELECTION_NOT_NEEDED = 84,
-       NO_REASSIGNMENT_IN_PROGRESS = 85 };
+enum { LOG_DIR_NOT_FOUND = 57, DELEGATION_TOKEN_REQUEST_NOT_ALLOWED = 64, ELECTION_NOT_NEEDED = 84, NO_REASSIGNMENT_IN_PROGRESS = 85 };
 
 /* ---- authentication: the port is plain text, everybody is in already ---- */
 
@@ -124,10 +123,12 @@ void kafka_elect_leaders(struct kafka_request *r)
 		int32_t count = in->topic_partitions.items[i].partitions.count;
 		struct tm_kafka_elect_leaders_response_replica_election_results *t = &out->replica_election_results.items[i];
 		t->topic = in->topic_partitions.items[i].topic;
-		t->partition_result.items = tm_kafka_elect_leaders_response_replica_election_results_partition_result_new(&r->arena, (size_t)count);
+		t->partition_result.items =
+		    tm_kafka_elect_leaders_response_replica_election_results_partition_result_new(&r->arena, (size_t)count);
 		t->partition_result.count = count;
 		for (int32_t k = 0; k < count; k++)
-			election_answer(r, in->election_type, t->topic, in->topic_partitions.items[i].partitions.items[k], &t->partition_result.items[k]);
+			election_answer(r, in->election_type, t->topic, in->topic_partitions.items[i].partitions.items[k],
+					&t->partition_result.items[k]);
 	}
 	kafka_reply(r);
 }
@@ -158,7 +159,9 @@ static void reassignment_answer(struct kafka_request *r, struct tm_topic *topic,
 			if (in->replicas.items[i] == node)
 				continue;
 			a->error_code = KAFKA_INVALID_REPLICA_ASSIGNMENT;
-			a->error_message = tm_arena_printf(&r->arena, "The manual partition assignment includes broker %d, but no such broker is registered.", in->replicas.items[i]);
+			a->error_message = tm_arena_printf(
+			    &r->arena, "The manual partition assignment includes broker %d, but no such broker is registered.",
+			    in->replicas.items[i]);
 		}
 	}
 }
@@ -174,10 +177,12 @@ void kafka_alter_partition_reassignments(struct kafka_request *r)
 		struct tm_topic *topic = tm_log_topic_find(r->conn->server->log, in->topics.items[i].name);
 		int32_t n = in->topics.items[i].partitions.count;
 		out->responses.items[i].name = in->topics.items[i].name;
-		out->responses.items[i].partitions.items = tm_kafka_alter_partition_reassignments_response_responses_partitions_new(&r->arena, (size_t)n);
+		out->responses.items[i].partitions.items =
+		    tm_kafka_alter_partition_reassignments_response_responses_partitions_new(&r->arena, (size_t)n);
 		out->responses.items[i].partitions.count = n;
 		for (int32_t k = 0; k < n; k++)
-			reassignment_answer(r, topic, in->topics.items[i].name, &in->topics.items[i].partitions.items[k], &out->responses.items[i].partitions.items[k]);
+			reassignment_answer(r, topic, in->topics.items[i].name, &in->topics.items[i].partitions.items[k],
+					    &out->responses.items[i].partitions.items[k]);
 		tm_topic_unref(topic);
 	}
 	kafka_reply(r);
@@ -197,7 +202,8 @@ void kafka_alter_replica_log_dirs(struct kafka_request *r)
 			const struct tm_kafka_alter_replica_log_dirs_request_dirs_topics *t = &in->dirs.items[i].topics.items[k];
 			struct tm_kafka_alter_replica_log_dirs_response_results *a = &out->results.items[out->results.count++];
 			a->topic_name = t->name;
-			a->partitions.items = tm_kafka_alter_replica_log_dirs_response_results_partitions_new(&r->arena, (size_t)t->partitions.count);
+			a->partitions.items =
+			    tm_kafka_alter_replica_log_dirs_response_results_partitions_new(&r->arena, (size_t)t->partitions.count);
 			a->partitions.count = t->partitions.count;
 			for (int32_t p = 0; p < t->partitions.count; p++) {
 				a->partitions.items[p].partition_index = t->partitions.items[p];

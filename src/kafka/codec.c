@@ -35,9 +35,17 @@ const struct tm_kafka_api *tm_kafka_api_named(struct tm_str name)
 /* ---- defaults ---- */
 
 static const uint8_t scalar_sizes[] = {
-	[TM_KAFKA_TYPE_BOOL] = 1, [TM_KAFKA_TYPE_INT8] = 1, [TM_KAFKA_TYPE_INT16] = 2, [TM_KAFKA_TYPE_UINT16] = 2, [TM_KAFKA_TYPE_INT32] = 4,
-	[TM_KAFKA_TYPE_INT64] = 8, [TM_KAFKA_TYPE_FLOAT64] = 8, [TM_KAFKA_TYPE_UUID] = 16, [TM_KAFKA_TYPE_STRING] = sizeof(struct tm_str),
-	[TM_KAFKA_TYPE_BYTES] = sizeof(struct tm_str), [TM_KAFKA_TYPE_RECORDS] = sizeof(struct tm_str),
+    [TM_KAFKA_TYPE_BOOL] = 1,
+    [TM_KAFKA_TYPE_INT8] = 1,
+    [TM_KAFKA_TYPE_INT16] = 2,
+    [TM_KAFKA_TYPE_UINT16] = 2,
+    [TM_KAFKA_TYPE_INT32] = 4,
+    [TM_KAFKA_TYPE_INT64] = 8,
+    [TM_KAFKA_TYPE_FLOAT64] = 8,
+    [TM_KAFKA_TYPE_UUID] = 16,
+    [TM_KAFKA_TYPE_STRING] = sizeof(struct tm_str),
+    [TM_KAFKA_TYPE_BYTES] = sizeof(struct tm_str),
+    [TM_KAFKA_TYPE_RECORDS] = sizeof(struct tm_str),
 };
 
 static size_t item_size(const struct tm_kafka_field *f) { return f->type == TM_KAFKA_TYPE_STRUCT ? f->sub->size : scalar_sizes[f->type]; }
@@ -53,15 +61,26 @@ static void defaults_set(const struct tm_kafka_struct *s, char *at)
 			continue;
 		}
 		switch (f->type) {
-		case TM_KAFKA_TYPE_BOOL: case TM_KAFKA_TYPE_INT8: *m = (char)f->default_value; break;
-		case TM_KAFKA_TYPE_INT16: case TM_KAFKA_TYPE_UINT16: *(int16_t *)m = (int16_t)f->default_value; break;
-		case TM_KAFKA_TYPE_INT32: *(int32_t *)m = (int32_t)f->default_value; break;
-		case TM_KAFKA_TYPE_INT64: *(int64_t *)m = f->default_value; break;
+		case TM_KAFKA_TYPE_BOOL:
+		case TM_KAFKA_TYPE_INT8:
+			*m = (char)f->default_value;
+			break;
+		case TM_KAFKA_TYPE_INT16:
+		case TM_KAFKA_TYPE_UINT16:
+			*(int16_t *)m = (int16_t)f->default_value;
+			break;
+		case TM_KAFKA_TYPE_INT32:
+			*(int32_t *)m = (int32_t)f->default_value;
+			break;
+		case TM_KAFKA_TYPE_INT64:
+			*(int64_t *)m = f->default_value;
+			break;
 		case TM_KAFKA_TYPE_STRUCT:
 			if (!f->pointer)
 				defaults_set(f->sub, m);
 			break;
-		default: break;
+		default:
+			break;
 		}
 	}
 }
@@ -115,19 +134,33 @@ static bool bytes_decode(struct decoder *d, const struct tm_kafka_field *f, stru
 static bool value_decode(struct decoder *d, const struct tm_kafka_field *f, char *m)
 {
 	switch (f->type) {
-	case TM_KAFKA_TYPE_BOOL: *(bool *)m = tm_cursor_u8(d->in) != 0; break;
-	case TM_KAFKA_TYPE_INT8: *m = (char)tm_cursor_u8(d->in); break;
-	case TM_KAFKA_TYPE_INT16: case TM_KAFKA_TYPE_UINT16: *(uint16_t *)m = tm_cursor_be16(d->in); break;
-	case TM_KAFKA_TYPE_INT32: *(uint32_t *)m = tm_cursor_be32(d->in); break;
-	case TM_KAFKA_TYPE_INT64: case TM_KAFKA_TYPE_FLOAT64: *(uint64_t *)m = tm_cursor_be64(d->in); break;
+	case TM_KAFKA_TYPE_BOOL:
+		*(bool *)m = tm_cursor_u8(d->in) != 0;
+		break;
+	case TM_KAFKA_TYPE_INT8:
+		*m = (char)tm_cursor_u8(d->in);
+		break;
+	case TM_KAFKA_TYPE_INT16:
+	case TM_KAFKA_TYPE_UINT16:
+		*(uint16_t *)m = tm_cursor_be16(d->in);
+		break;
+	case TM_KAFKA_TYPE_INT32:
+		*(uint32_t *)m = tm_cursor_be32(d->in);
+		break;
+	case TM_KAFKA_TYPE_INT64:
+	case TM_KAFKA_TYPE_FLOAT64:
+		*(uint64_t *)m = tm_cursor_be64(d->in);
+		break;
 	case TM_KAFKA_TYPE_UUID: {
 		struct tm_str s = tm_cursor_take(d->in, 16);
 		if (s.at)
 			memcpy(m, s.at, 16);
 		break;
 	}
-	case TM_KAFKA_TYPE_STRUCT: return struct_decode(d, f->sub, m);
-	default: return bytes_decode(d, f, (struct tm_str *)m);
+	case TM_KAFKA_TYPE_STRUCT:
+		return struct_decode(d, f->sub, m);
+	default:
+		return bytes_decode(d, f, (struct tm_str *)m);
 	}
 	return !d->in->bad;
 }
@@ -278,13 +311,29 @@ static void bytes_encode(struct encoder *e, const struct tm_kafka_field *f, stru
 static void value_encode(struct encoder *e, const struct tm_kafka_field *f, const char *m)
 {
 	switch (f->type) {
-	case TM_KAFKA_TYPE_BOOL: case TM_KAFKA_TYPE_INT8: tm_buf_u8(e->out, (uint8_t)*m); break;
-	case TM_KAFKA_TYPE_INT16: case TM_KAFKA_TYPE_UINT16: tm_buf_be16(e->out, *(const uint16_t *)m); break;
-	case TM_KAFKA_TYPE_INT32: tm_buf_be32(e->out, *(const uint32_t *)m); break;
-	case TM_KAFKA_TYPE_INT64: case TM_KAFKA_TYPE_FLOAT64: tm_buf_be64(e->out, *(const uint64_t *)m); break;
-	case TM_KAFKA_TYPE_UUID: tm_buf_put(e->out, m, 16); break;
-	case TM_KAFKA_TYPE_STRUCT: struct_encode(e, f->sub, m); break;
-	default: bytes_encode(e, f, *(const struct tm_str *)m);
+	case TM_KAFKA_TYPE_BOOL:
+	case TM_KAFKA_TYPE_INT8:
+		tm_buf_u8(e->out, (uint8_t)*m);
+		break;
+	case TM_KAFKA_TYPE_INT16:
+	case TM_KAFKA_TYPE_UINT16:
+		tm_buf_be16(e->out, *(const uint16_t *)m);
+		break;
+	case TM_KAFKA_TYPE_INT32:
+		tm_buf_be32(e->out, *(const uint32_t *)m);
+		break;
+	case TM_KAFKA_TYPE_INT64:
+	case TM_KAFKA_TYPE_FLOAT64:
+		tm_buf_be64(e->out, *(const uint64_t *)m);
+		break;
+	case TM_KAFKA_TYPE_UUID:
+		tm_buf_put(e->out, m, 16);
+		break;
+	case TM_KAFKA_TYPE_STRUCT:
+		struct_encode(e, f->sub, m);
+		break;
+	default:
+		bytes_encode(e, f, *(const struct tm_str *)m);
 	}
 }
 
@@ -316,16 +365,26 @@ static bool is_default(const struct tm_kafka_field *f, const char *m)
 	if (f->array)
 		return ((const struct tm_kafka_array *)m)->count == (ever_null(f) ? -1 : 0);
 	switch (f->type) {
-	case TM_KAFKA_TYPE_BOOL: return *(const bool *)m == (f->default_value != 0);
-	case TM_KAFKA_TYPE_INT8: return *(const int8_t *)m == f->default_value;
-	case TM_KAFKA_TYPE_INT16: return *(const int16_t *)m == f->default_value;
-	case TM_KAFKA_TYPE_UINT16: return *(const uint16_t *)m == f->default_value;
-	case TM_KAFKA_TYPE_INT32: return *(const int32_t *)m == f->default_value;
-	case TM_KAFKA_TYPE_INT64: return *(const int64_t *)m == f->default_value;
-	case TM_KAFKA_TYPE_FLOAT64: return *(const double *)m == 0;
-	case TM_KAFKA_TYPE_UUID: return memcmp(m, zero, 16) == 0;
-	case TM_KAFKA_TYPE_STRUCT: break;
-	default: return ever_null(f) ? !((const struct tm_str *)m)->at : ((const struct tm_str *)m)->len == 0;
+	case TM_KAFKA_TYPE_BOOL:
+		return *(const bool *)m == (f->default_value != 0);
+	case TM_KAFKA_TYPE_INT8:
+		return *(const int8_t *)m == f->default_value;
+	case TM_KAFKA_TYPE_INT16:
+		return *(const int16_t *)m == f->default_value;
+	case TM_KAFKA_TYPE_UINT16:
+		return *(const uint16_t *)m == f->default_value;
+	case TM_KAFKA_TYPE_INT32:
+		return *(const int32_t *)m == f->default_value;
+	case TM_KAFKA_TYPE_INT64:
+		return *(const int64_t *)m == f->default_value;
+	case TM_KAFKA_TYPE_FLOAT64:
+		return *(const double *)m == 0;
+	case TM_KAFKA_TYPE_UUID:
+		return memcmp(m, zero, 16) == 0;
+	case TM_KAFKA_TYPE_STRUCT:
+		break;
+	default:
+		return ever_null(f) ? !((const struct tm_str *)m)->at : ((const struct tm_str *)m)->len == 0;
 	}
 	if (f->pointer)
 		return !*(char *const *)m;
@@ -408,20 +467,37 @@ static void struct_json(const struct tm_kafka_struct *s, int version, const char
 static void value_json(const struct tm_kafka_field *f, int version, const char *m, struct tm_buf *out)
 {
 	switch (f->type) {
-	case TM_KAFKA_TYPE_BOOL: tm_buf_cstr_put(out, *(const bool *)m ? "true" : "false"); return;
-	case TM_KAFKA_TYPE_INT8: tm_buf_printf(out, "%d", *(const int8_t *)m); return;
-	case TM_KAFKA_TYPE_INT16: tm_buf_printf(out, "%d", *(const int16_t *)m); return;
-	case TM_KAFKA_TYPE_UINT16: tm_buf_printf(out, "%d", *(const uint16_t *)m); return;
-	case TM_KAFKA_TYPE_INT32: tm_buf_printf(out, "%d", *(const int32_t *)m); return;
-	case TM_KAFKA_TYPE_INT64: tm_buf_printf(out, "%lld", (long long)*(const int64_t *)m); return;
-	case TM_KAFKA_TYPE_FLOAT64: tm_buf_json_double(out, *(const double *)m); return;
+	case TM_KAFKA_TYPE_BOOL:
+		tm_buf_cstr_put(out, *(const bool *)m ? "true" : "false");
+		return;
+	case TM_KAFKA_TYPE_INT8:
+		tm_buf_printf(out, "%d", *(const int8_t *)m);
+		return;
+	case TM_KAFKA_TYPE_INT16:
+		tm_buf_printf(out, "%d", *(const int16_t *)m);
+		return;
+	case TM_KAFKA_TYPE_UINT16:
+		tm_buf_printf(out, "%d", *(const uint16_t *)m);
+		return;
+	case TM_KAFKA_TYPE_INT32:
+		tm_buf_printf(out, "%d", *(const int32_t *)m);
+		return;
+	case TM_KAFKA_TYPE_INT64:
+		tm_buf_printf(out, "%lld", (long long)*(const int64_t *)m);
+		return;
+	case TM_KAFKA_TYPE_FLOAT64:
+		tm_buf_json_double(out, *(const double *)m);
+		return;
 	case TM_KAFKA_TYPE_UUID:
 		tm_buf_char(out, '"');
 		base64_put(out, m, 16, "-_", false);
 		tm_buf_char(out, '"');
 		return;
-	case TM_KAFKA_TYPE_STRUCT: struct_json(f->sub, version, m, out); return;
-	default: break;
+	case TM_KAFKA_TYPE_STRUCT:
+		struct_json(f->sub, version, m, out);
+		return;
+	default:
+		break;
 	}
 	const struct tm_str *s = (const struct tm_str *)m;
 	if (!s->at)

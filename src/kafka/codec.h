@@ -9,8 +9,18 @@ struct tm_kafka_uuid {
 	uint8_t bytes[16];
 };
 enum tm_kafka_type {
-	TM_KAFKA_TYPE_BOOL, TM_KAFKA_TYPE_INT8, TM_KAFKA_TYPE_INT16, TM_KAFKA_TYPE_UINT16, TM_KAFKA_TYPE_INT32, TM_KAFKA_TYPE_INT64,
-	TM_KAFKA_TYPE_FLOAT64, TM_KAFKA_TYPE_UUID, TM_KAFKA_TYPE_STRING, TM_KAFKA_TYPE_BYTES, TM_KAFKA_TYPE_RECORDS, TM_KAFKA_TYPE_STRUCT,
+	TM_KAFKA_TYPE_BOOL,
+	TM_KAFKA_TYPE_INT8,
+	TM_KAFKA_TYPE_INT16,
+	TM_KAFKA_TYPE_UINT16,
+	TM_KAFKA_TYPE_INT32,
+	TM_KAFKA_TYPE_INT64,
+	TM_KAFKA_TYPE_FLOAT64,
+	TM_KAFKA_TYPE_UUID,
+	TM_KAFKA_TYPE_STRING,
+	TM_KAFKA_TYPE_BYTES,
+	TM_KAFKA_TYPE_RECORDS,
+	TM_KAFKA_TYPE_STRUCT,
 };
 struct tm_kafka_struct;
 struct tm_kafka_field {
@@ -48,7 +58,8 @@ void *tm_kafka_new(const struct tm_kafka_struct *fields, struct tm_arena *arena,
 
 /* Reads one message at this version; false when the bytes are no such message or the arena's limit is reached. What follows the
  * message is left in the cursor. */
-bool tm_kafka_decode(const struct tm_kafka_struct *fields, int version, bool flexible, struct tm_cursor *in, struct tm_arena *arena, void *ret);
+bool tm_kafka_decode(const struct tm_kafka_struct *fields, int version, bool flexible, struct tm_cursor *in, struct tm_arena *arena,
+		     void *ret);
 
 /* Records that are written beside the buffer rather than copied into it: they belong in front of byte `at` of out. */
 struct tm_kafka_splice {

@@ -7,10 +7,15 @@ enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 enum { SOURCE_TOPIC = 1, SOURCE_BROKER_DEFAULT = 3, SOURCE_DEFAULT = 5 };
 enum config_type { TYPE_UNKNOWN, TYPE_BOOL, TYPE_WORD, TYPE_INT, TYPE_SHORT, TYPE_LONG, TYPE_DOUBLE, TYPE_LIST, TYPE_CLASS, TYPE_SECRET };
 #define TYPE_TEXT TYPE_WORD
-#define MALFORMED TM_STR("This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. " \
-			 "See the broker logs for more details.")
+#define MALFORMED                                                                                                                          \
+	TM_STR("This most likely occurs because of a request being malformed by the client library or the message was sent to an "         \
+	       "incompatible broker. "                                                                                                     \
+	       "See the broker logs for more details.")
 
-struct config_row { const char *name, *value, *synonym; enum config_type type; };
+struct config_row {
+	const char *name, *value, *synonym;
+	enum config_type type;
+};
 static const struct config_row topic_configs[] = {
 #define TM_CONFIG(name, type, value, least, most, words, synonym) {name, value, synonym, TYPE_##type},
 #include "log/config.def"
@@ -20,25 +25,68 @@ enum { TOPIC_CONFIGS = sizeof topic_configs / sizeof *topic_configs };
 
 /* The order in which Kafka lists them; a client may depend on nothing else either. */
 static const char *const topic_order[] = {
-	"compression.type", "remote.log.delete.on.disable", "leader.replication.throttled.replicas", "remote.storage.enable", "min.insync.replicas",
-	"segment.jitter.ms", "remote.log.copy.disable", "local.retention.ms", "cleanup.policy", "flush.ms", "follower.replication.throttled.replicas",
-	"compression.lz4.level", "segment.bytes", "retention.ms", "compression.gzip.level", "flush.messages", "compression.zstd.level",
-	"max.compaction.lag.ms", "file.delete.delay.ms", "max.message.bytes", "min.compaction.lag.ms", "message.timestamp.type", "local.retention.bytes",
-	"preallocate", "index.interval.bytes", "min.cleanable.dirty.ratio", "unclean.leader.election.enable", "retention.bytes", "delete.retention.ms",
-	"message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "segment.ms", "segment.index.bytes",
+    "compression.type",
+    "remote.log.delete.on.disable",
+    "leader.replication.throttled.replicas",
+    "remote.storage.enable",
+    "min.insync.replicas",
+    "segment.jitter.ms",
+    "remote.log.copy.disable",
+    "local.retention.ms",
+    "cleanup.policy",
+    "flush.ms",
+    "follower.replication.throttled.replicas",
+    "compression.lz4.level",
+    "segment.bytes",
+    "retention.ms",
+    "compression.gzip.level",
+    "flush.messages",
+    "compression.zstd.level",
+    "max.compaction.lag.ms",
+    "file.delete.delay.ms",
+    "max.message.bytes",
+    "min.compaction.lag.ms",
+    "message.timestamp.type",
+    "local.retention.bytes",
+    "preallocate",
+    "index.interval.bytes",
+    "min.cleanable.dirty.ratio",
+    "unclean.leader.election.enable",
+    "retention.bytes",
+    "delete.retention.ms",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "segment.ms",
+    "segment.index.bytes",
 };
 
-static const struct { const char *name, *value; enum config_type type; bool read_only; } broker_configs[] = {
-	{"min.insync.replicas", "1", TYPE_INT, false}, {"message.max.bytes", "1048588", TYPE_INT, false},
-	{"socket.request.max.bytes", "104857600", TYPE_INT, true}, {"connections.max.idle.ms", "600000", TYPE_LONG, true},
-	{"log.retention.hours", "168", TYPE_INT, true}, {"log.segment.bytes", "1073741824", TYPE_INT, false},
-	{"group.max.session.timeout.ms", "1800000", TYPE_INT, true}, {"log.message.timestamp.after.max.ms", "3600000", TYPE_LONG, false},
-	{"group.consumer.session.timeout.ms", "45000", TYPE_INT, true}, {"auto.create.topics.enable", "true", TYPE_BOOL, true},
-	{"default.replication.factor", "1", TYPE_INT, true}, {"num.io.threads", "8", TYPE_INT, false}, {"delete.topic.enable", "true", TYPE_BOOL, true},
-	{"log.retention.ms", NULL, TYPE_LONG, false}, {"offsets.retention.minutes", "10080", TYPE_INT, true}, {"num.partitions", "1", TYPE_INT, true},
-	{"log.cleanup.policy", "delete", TYPE_LIST, false}, {"offset.metadata.max.bytes", "4096", TYPE_INT, true},
-	{"compression.type", "producer", TYPE_WORD, false}, {"max.incremental.fetch.session.cache.slots", "1000", TYPE_INT, true},
-	{"group.min.session.timeout.ms", "6000", TYPE_INT, true}, {"transaction.max.timeout.ms", "900000", TYPE_INT, true},
+static const struct {
+	const char *name, *value;
+	enum config_type type;
+	bool read_only;
+} broker_configs[] = {
+    {"min.insync.replicas", "1", TYPE_INT, false},
+    {"message.max.bytes", "1048588", TYPE_INT, false},
+    {"socket.request.max.bytes", "104857600", TYPE_INT, true},
+    {"connections.max.idle.ms", "600000", TYPE_LONG, true},
+    {"log.retention.hours", "168", TYPE_INT, true},
+    {"log.segment.bytes", "1073741824", TYPE_INT, false},
+    {"group.max.session.timeout.ms", "1800000", TYPE_INT, true},
+    {"log.message.timestamp.after.max.ms", "3600000", TYPE_LONG, false},
+    {"group.consumer.session.timeout.ms", "45000", TYPE_INT, true},
+    {"auto.create.topics.enable", "true", TYPE_BOOL, true},
+    {"default.replication.factor", "1", TYPE_INT, true},
+    {"num.io.threads", "8", TYPE_INT, false},
+    {"delete.topic.enable", "true", TYPE_BOOL, true},
+    {"log.retention.ms", NULL, TYPE_LONG, false},
+    {"offsets.retention.minutes", "10080", TYPE_INT, true},
+    {"num.partitions", "1", TYPE_INT, true},
+    {"log.cleanup.policy", "delete", TYPE_LIST, false},
+    {"offset.metadata.max.bytes", "4096", TYPE_INT, true},
+    {"compression.type", "producer", TYPE_WORD, false},
+    {"max.incremental.fetch.session.cache.slots", "1000", TYPE_INT, true},
+    {"group.min.session.timeout.ms", "6000", TYPE_INT, true},
+    {"transaction.max.timeout.ms", "900000", TYPE_INT, true},
 };
 
 static const struct config_row *row_of(struct tm_str name)
@@ -118,12 +166,14 @@ static void broker_describe(struct kafka_request *r, const describe_resource *in
 		return; /* settings for all brokers at once: there are none */
 	if (!tm_str_to_i64(in->resource_name, &id)) {
 		a->error_code = KAFKA_INVALID_REQUEST;
-		a->error_message = tm_arena_printf(&r->arena, "Broker id must be an integer, but it is: %.*s", TM_STR_ARG(in->resource_name));
+		a->error_message =
+		    tm_arena_printf(&r->arena, "Broker id must be an integer, but it is: %.*s", TM_STR_ARG(in->resource_name));
 		return;
 	}
 	if (id != s->options.node_id) {
 		a->error_code = KAFKA_INVALID_REQUEST;
-		a->error_message = tm_arena_printf(&r->arena, "Unexpected broker id, expected %d or empty string, but received %lld", s->options.node_id, (long long)id);
+		a->error_message = tm_arena_printf(&r->arena, "Unexpected broker id, expected %d or empty string, but received %lld",
+						   s->options.node_id, (long long)id);
 		return;
 	}
 	size_t n = sizeof broker_configs / sizeof *broker_configs;
@@ -203,7 +253,8 @@ static void resource_check(struct kafka_request *r, int type, struct tm_str name
 	}
 	struct tm_topic *topic = tm_log_topic_find(r->conn->server->log, name);
 	if (!topic)
-		alter_refuse(a, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, tm_arena_printf(&r->arena, "The topic '%.*s' does not exist.", TM_STR_ARG(name)));
+		alter_refuse(a, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+			     tm_arena_printf(&r->arena, "The topic '%.*s' does not exist.", TM_STR_ARG(name)));
 	tm_topic_unref(topic);
 }
 
@@ -241,7 +292,9 @@ void kafka_alter_configs(struct kafka_request *r)
 			if (res->configs.items[k].value.at)
 				config_set(r, &a, res->configs.items[k].name, res->configs.items[k].value);
 			else
-				alter_refuse(&a, KAFKA_INVALID_REQUEST, tm_arena_printf(&r->arena, "Null value not supported for : %.*s", TM_STR_ARG(res->configs.items[k].name)));
+				alter_refuse(&a, KAFKA_INVALID_REQUEST,
+					     tm_arena_printf(&r->arena, "Null value not supported for : %.*s",
+							     TM_STR_ARG(res->configs.items[k].name)));
 		}
 		alteration_apply(r, res->resource_name, true, in->validate_only, &a);
 		out->responses.items[i].error_code = (int16_t)a.error;
@@ -286,7 +339,8 @@ static struct tm_str list_change(struct kafka_request *r, struct tm_str topic_na
 	return result;
 }
 
-static void config_change(struct kafka_request *r, const struct tm_kafka_incremental_alter_configs_request_resources *res, int32_t at, struct alteration *a)
+static void config_change(struct kafka_request *r, const struct tm_kafka_incremental_alter_configs_request_resources *res, int32_t at,
+			  struct alteration *a)
 {
 	enum { SET, DELETE, APPEND, SUBTRACT };
 	static const char *const words[] = {"SET", "DELETE", "APPEND", "SUBTRACT"};
@@ -310,11 +364,13 @@ static void config_change(struct kafka_request *r, const struct tm_kafka_increme
 		if (row)
 			a->deletes[a->delete_count++] = name;
 		else
-			alter_refuse(a, KAFKA_INVALID_CONFIG, tm_arena_printf(&r->arena, "Unknown topic config name: %.*s", TM_STR_ARG(name)));
+			alter_refuse(a, KAFKA_INVALID_CONFIG,
+				     tm_arena_printf(&r->arena, "Unknown topic config name: %.*s", TM_STR_ARG(name)));
 		return;
 	}
 	if (operation != SET && row && row->type != TYPE_LIST) {
-		alter_refuse(a, KAFKA_INVALID_CONFIG, tm_arena_printf(&r->arena, "Can't %s to key %s because its type is not LIST.", words[operation], row->name));
+		alter_refuse(a, KAFKA_INVALID_CONFIG,
+			     tm_arena_printf(&r->arena, "Can't %s to key %s because its type is not LIST.", words[operation], row->name));
 		return;
 	}
 	config_set(r, a, name, operation == SET ? value : list_change(r, res->resource_name, name, value, operation == APPEND));
@@ -370,7 +426,8 @@ void kafka_list_config_resources(struct kafka_request *r)
 	for (int type = 0; type < 2 && !out->error_code; type++) {
 		if (type == 0 ? !(brokers || all) : !(loggers || all))
 			continue;
-		out->config_resources.items[out->config_resources.count].resource_name = tm_arena_printf(&r->arena, "%d", r->conn->server->options.node_id);
+		out->config_resources.items[out->config_resources.count].resource_name =
+		    tm_arena_printf(&r->arena, "%d", r->conn->server->options.node_id);
 		out->config_resources.items[out->config_resources.count++].resource_type = type == 0 ? RESOURCE_BROKER : BROKER_LOGGER;
 	}
 	if (out->error_code)

@@ -76,7 +76,8 @@ corrupt:
 	return TM_CORRUPT;
 }
 
-static tm_rc messages_read(struct tm_str set, bool nested, struct tm_arena *arena, struct record_list *list, enum tm_codec *ret_codec, struct tm_err *err)
+static tm_rc messages_read(struct tm_str set, bool nested, struct tm_arena *arena, struct record_list *list, enum tm_codec *ret_codec,
+			   struct tm_err *err)
 {
 	struct tm_cursor in = tm_cursor_of(set);
 	while (tm_cursor_left(&in)) {
@@ -84,8 +85,13 @@ static tm_rc messages_read(struct tm_str set, bool nested, struct tm_arena *aren
 		TM_TRY(message_take(&in, &m, err));
 		enum tm_codec codec = (enum tm_codec)(m.attributes & CODEC_MASK);
 		if (codec == TM_CODEC_NONE) {
-			TM_PUSH_IN(arena, list, (struct tm_record){.offset = (int64_t)list->count, .timestamp_ms = m.timestamp_ms, .key = m.key,
-								    .value = m.value, .key_null = m.key_null, .value_null = m.value_null});
+			TM_PUSH_IN(arena, list,
+				   (struct tm_record){.offset = (int64_t)list->count,
+						      .timestamp_ms = m.timestamp_ms,
+						      .key = m.key,
+						      .value = m.value,
+						      .key_null = m.key_null,
+						      .value_null = m.value_null});
 			continue;
 		}
 		if (nested || codec > TM_CODEC_LZ4 || m.value_null) {

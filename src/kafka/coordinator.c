@@ -1,4 +1,5 @@
-/* The host of the group coordinator (and start and end of both coordinators): its clock, its random numbers, and its records' way to the topic and back. */
+/* The host of the group coordinator (and start and end of both coordinators): its clock, its random numbers, and its records' way to the
+ * topic and back. */
 #include "kafka/kafka_int.h"
 #include <stdlib.h>
 
@@ -6,16 +7,17 @@ enum { REPLAY_BYTES = 1 << 20 };
 
 tm_rc kafka_internal_topic(struct tm_kafka_server *s, const char *name, struct tm_topic **ret, struct tm_err *err)
 {
-	static const struct tm_log_config configs[] = {
-		{{"cleanup.policy", 14}, {"compact", 7}}, {{"compression.type", 16}, {"producer", 8}}, {{"segment.bytes", 13}, {"104857600", 9}}};
+	static const struct tm_log_config configs[] = {{{"cleanup.policy", 14}, {"compact", 7}},
+						       {{"compression.type", 16}, {"producer", 8}},
+						       {{"segment.bytes", 13}, {"104857600", 9}}};
 	*ret = tm_log_topic_find(s->log, tm_str_of(name));
 	if (*ret)
 		return TM_OK;
 	return tm_log_topic_create(s->log, tm_str_of(name), 1, configs, sizeof configs / sizeof *configs, ret, err);
 }
 
-static tm_rc partition_replay(struct tm_topic *topic, int32_t partition, tm_rc (*batch)(void *, const struct tm_batch_info *, struct tm_err *), void *ctx,
-			      struct tm_err *err)
+static tm_rc partition_replay(struct tm_topic *topic, int32_t partition,
+			      tm_rc (*batch)(void *, const struct tm_batch_info *, struct tm_err *), void *ctx, struct tm_err *err)
 {
 	struct tm_log_offsets o;
 	struct tm_buf buf = {0};
@@ -45,8 +47,8 @@ static tm_rc partition_replay(struct tm_topic *topic, int32_t partition, tm_rc (
 	return rc;
 }
 
-tm_rc kafka_internal_replay(struct tm_kafka_server *s, const char *name, tm_rc (*batch)(void *, const struct tm_batch_info *, struct tm_err *), void *ctx,
-			    struct tm_err *err)
+tm_rc kafka_internal_replay(struct tm_kafka_server *s, const char *name,
+			    tm_rc (*batch)(void *, const struct tm_batch_info *, struct tm_err *), void *ctx, struct tm_err *err)
 {
 	struct tm_topic *topic = tm_log_topic_find(s->log, tm_str_of(name));
 	tm_rc rc = TM_OK;

@@ -54,7 +54,9 @@ void kafka_describe_topic_partitions(struct kafka_request *r)
 	struct tm_kafka_describe_topic_partitions_response *out = r->out;
 	struct tm_str *names;
 	size_t n = names_asked(r, &names);
-	int32_t left = in->response_partition_limit < 1 ? 1 : in->response_partition_limit > PARTITIONS_PER_ANSWER ? PARTITIONS_PER_ANSWER : in->response_partition_limit;
+	int32_t left = in->response_partition_limit < 1                       ? 1
+		       : in->response_partition_limit > PARTITIONS_PER_ANSWER ? PARTITIONS_PER_ANSWER
+									      : in->response_partition_limit;
 	out->topics.items = tm_kafka_describe_topic_partitions_response_topics_new(&r->arena, n);
 	for (size_t i = 0; i < n; i++) {
 		if ((i && tm_str_eq(names[i], names[i - 1])) || (in->cursor && tm_str_cmp(names[i], in->cursor->topic_name) < 0))
@@ -74,7 +76,8 @@ void kafka_describe_topic_partitions(struct kafka_request *r)
 			a->error_code = KAFKA_INVALID_REQUEST;
 		} else if (!topic) {
 			struct tm_err err = {0};
-			a->error_code = tm_log_topic_check_name(names[i], &err) == TM_OK ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC;
+			a->error_code =
+			    tm_log_topic_check_name(names[i], &err) == TM_OK ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC;
 		} else {
 			a->topic_id = kafka_topic_id(topic);
 			a->is_internal = tm_topic_internal(topic);
@@ -149,7 +152,8 @@ void kafka_describe_log_dirs(struct kafka_request *r)
 
 /* ---- DescribeProducers ---- */
 
-static void producers_answer(struct kafka_request *r, struct tm_topic *topic, struct tm_kafka_describe_producers_response_topics_partitions *a)
+static void producers_answer(struct kafka_request *r, struct tm_topic *topic,
+			     struct tm_kafka_describe_producers_response_topics_partitions *a)
 {
 	struct tm_log_producer *list;
 	size_t n;
@@ -229,7 +233,8 @@ void kafka_offset_for_leader_epoch(struct kafka_request *r)
 		struct tm_topic *topic = tm_log_topic_find(r->conn->server->log, in->topics.items[i].topic);
 		int32_t n = in->topics.items[i].partitions.count;
 		out->topics.items[i].topic = in->topics.items[i].topic;
-		out->topics.items[i].partitions.items = tm_kafka_offset_for_leader_epoch_response_topics_partitions_new(&r->arena, (size_t)n);
+		out->topics.items[i].partitions.items =
+		    tm_kafka_offset_for_leader_epoch_response_topics_partitions_new(&r->arena, (size_t)n);
 		out->topics.items[i].partitions.count = n;
 		for (int32_t k = 0; k < n; k++)
 			epoch_answer(topic, &in->topics.items[i].partitions.items[k], &out->topics.items[i].partitions.items[k]);

@@ -10,17 +10,17 @@ struct fetch_part {
 	struct fetch_want want;
 	struct tm_log_read read;
 	int16_t error;
-	bool unknown;           /* there is no such topic or partition */
-	bool diverged;          /* the client has read what this log does not have */
-	size_t at, len;         /* in the request's record buffer */
+	bool unknown;   /* there is no such topic or partition */
+	bool diverged;  /* the client has read what this log does not have */
+	size_t at, len; /* in the request's record buffer */
 };
 struct fetch {
 	struct fetch_part *parts;
 	size_t count;
 	size_t bytes;
-	bool failed;            /* a part has an error: answered at once */
-	bool incremental;       /* only what has changed is answered */
-	int32_t session_id;     /* 0 = none */
+	bool failed;        /* a part has an error: answered at once */
+	bool incremental;   /* only what has changed is answered */
+	int32_t session_id; /* 0 = none */
 };
 
 /* ---- waiting ---- */
@@ -87,11 +87,11 @@ static void part_read(struct kafka_request *r, struct fetch *f, struct fetch_par
 	part->error = KAFKA_NONE;
 	part->diverged = false;
 	part->read = (struct tm_log_read){
-		.offset = part->want.offset,
-		.max_bytes = want < left ? want : left,
-		.at_least_one = f->bytes == 0,
-		.committed = in->isolation_level == 1,
-		.offsets = {-1, -1, -1, -1},
+	    .offset = part->want.offset,
+	    .max_bytes = want < left ? want : left,
+	    .at_least_one = f->bytes == 0,
+	    .committed = in->isolation_level == 1,
+	    .offsets = {-1, -1, -1, -1},
 	};
 	tm_rc rc = tm_log_read(part->topic, part->want.partition, &part->read, &r->arena, &r->records, &err);
 	if (rc != TM_OK) {
@@ -167,7 +167,8 @@ static void part_answer(struct kafka_request *r, struct fetch_part *part, struct
 	}
 	if (part->read.committed) {
 		a->aborted_transactions.count = (int32_t)part->read.aborted_count;
-		a->aborted_transactions.items = tm_kafka_fetch_response_responses_partitions_aborted_transactions_new(&r->arena, part->read.aborted_count);
+		a->aborted_transactions.items =
+		    tm_kafka_fetch_response_responses_partitions_aborted_transactions_new(&r->arena, part->read.aborted_count);
 		for (size_t i = 0; i < part->read.aborted_count; i++) {
 			a->aborted_transactions.items[i].producer_id = part->read.aborted[i].producer_id;
 			a->aborted_transactions.items[i].first_offset = part->read.aborted[i].first_offset;
@@ -178,7 +179,8 @@ static void part_answer(struct kafka_request *r, struct fetch_part *part, struct
 /* Whether an incremental answer has something to say of a partition; and remembers what is said. */
 static bool part_changed(struct kafka_fetch_session *session, struct fetch_part *part, bool by_id)
 {
-	struct fetch_remembered *had = kafka_fetch_session_part(session, part->want.topic, &part->want.topic_id, part->want.partition, by_id);
+	struct fetch_remembered *had =
+	    kafka_fetch_session_part(session, part->want.topic, &part->want.topic_id, part->want.partition, by_id);
 	if (!had)
 		return true;
 	const struct tm_log_offsets *o = &part->read.offsets;
@@ -209,7 +211,8 @@ static void fetch_answer(struct kafka_request *r)
 		bool changed = session ? part_changed(session, part, by_id) : true;
 		if (f->incremental && !changed)
 			continue;
-		bool same = last && (by_id ? memcmp(&last->topic_id, &part->want.topic_id, 16) == 0 : tm_str_eq(last->topic, part->want.topic));
+		bool same =
+		    last && (by_id ? memcmp(&last->topic_id, &part->want.topic_id, 16) == 0 : tm_str_eq(last->topic, part->want.topic));
 		if (!same) {
 			topic = &out->responses.items[out->responses.count++];
 			topic->topic = part->want.topic;
@@ -301,8 +304,13 @@ static void parts_of_request(struct kafka_request *r, struct fetch *f)
 			const struct tm_kafka_fetch_request_topics_partitions *p = &t->partitions.items[k];
 			if (named_again(in, i, k, r->version >= 13))
 				continue;
-			struct fetch_want want = {.topic = t->topic, .topic_id = t->topic_id, .partition = p->partition, .leader_epoch = p->current_leader_epoch,
-						  .last_fetched_epoch = p->last_fetched_epoch, .max_bytes = p->partition_max_bytes, .offset = p->fetch_offset};
+			struct fetch_want want = {.topic = t->topic,
+						  .topic_id = t->topic_id,
+						  .partition = p->partition,
+						  .leader_epoch = p->current_leader_epoch,
+						  .last_fetched_epoch = p->last_fetched_epoch,
+						  .max_bytes = p->partition_max_bytes,
+						  .offset = p->fetch_offset};
 			part_add(r, f, &want);
 		}
 	}

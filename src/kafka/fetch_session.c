@@ -68,7 +68,8 @@ static bool same_part(const struct fetch_want *w, struct tm_str topic, const str
 	return w->partition == partition && (by_id ? memcmp(&w->topic_id, id, sizeof *id) == 0 : tm_str_eq(w->topic, topic));
 }
 
-struct fetch_remembered *kafka_fetch_session_part(struct kafka_fetch_session *session, struct tm_str topic, const struct tm_kafka_uuid *id, int32_t partition, bool by_id)
+struct fetch_remembered *kafka_fetch_session_part(struct kafka_fetch_session *session, struct tm_str topic, const struct tm_kafka_uuid *id,
+						  int32_t partition, bool by_id)
 {
 	for (size_t i = 0; i < session->parts.count; i++)
 		if (same_part(&session->parts.items[i].want, topic, id, partition, by_id))
@@ -112,8 +113,9 @@ static void session_update(struct kafka_fetch_session *session, const struct tm_
 	}
 	for (int32_t i = 0; i < in->forgotten_topics_data.count; i++) {
 		for (int32_t k = 0; k < in->forgotten_topics_data.items[i].partitions.count; k++) {
-			struct fetch_remembered *p = kafka_fetch_session_part(session, in->forgotten_topics_data.items[i].topic, &in->forgotten_topics_data.items[i].topic_id,
-									      in->forgotten_topics_data.items[i].partitions.items[k], by_id);
+			struct fetch_remembered *p = kafka_fetch_session_part(
+			    session, in->forgotten_topics_data.items[i].topic, &in->forgotten_topics_data.items[i].topic_id,
+			    in->forgotten_topics_data.items[i].partitions.items[k], by_id);
 			if (!p)
 				continue;
 			want_free(&p->want);

@@ -7,8 +7,8 @@ static bool is_share_key(struct tm_str key)
 {
 	struct tm_str group, id, partition;
 	int64_t n;
-	return tm_str_split(&key, ':', &group) && tm_str_split(&key, ':', &id) && tm_str_split(&key, ':', &partition) && group.len && id.len == 22 &&
-	       tm_str_to_i64(partition, &n);
+	return tm_str_split(&key, ':', &group) && tm_str_split(&key, ':', &id) && tm_str_split(&key, ':', &partition) && group.len &&
+	       id.len == 22 && tm_str_to_i64(partition, &n);
 }
 
 void kafka_find_coordinator(struct kafka_request *r)
@@ -20,11 +20,14 @@ void kafka_find_coordinator(struct kafka_request *r)
 	/* Whoever asks will need the topic next. */
 	struct tm_topic *topic;
 	struct tm_err err = {0};
-	if (known && kafka_internal_topic(r->conn->server, in->key_type == GROUP ? TM_GROUP_TOPIC : TM_TRANSACTION_TOPIC, &topic, &err) == TM_OK)
+	if (known &&
+	    kafka_internal_topic(r->conn->server, in->key_type == GROUP ? TM_GROUP_TOPIC : TM_TRANSACTION_TOPIC, &topic, &err) == TM_OK)
 		tm_topic_unref(topic);
 	struct tm_str host = known ? tm_str_of(r->conn->host) : TM_STR("");
-	struct tm_str why = in->key_type == 2 ? TM_STR("") : TM_STR("This most likely occurs because of a request being malformed by the client library or "
-		"the message was sent to an incompatible broker. See the broker logs for more details.");
+	struct tm_str why = in->key_type == 2
+				? TM_STR("")
+				: TM_STR("This most likely occurs because of a request being malformed by the client library or "
+					 "the message was sent to an incompatible broker. See the broker logs for more details.");
 	int32_t node = known ? r->conn->server->options.node_id : -1, port = known ? r->conn->port : -1;
 	int16_t error = known ? KAFKA_NONE : KAFKA_INVALID_REQUEST;
 	if (r->version < 4) {
@@ -90,10 +93,18 @@ void kafka_join_group(struct kafka_request *r)
 	for (int32_t i = 0; i < in->protocols.count; i++)
 		protocols[i] = (struct tm_group_protocol){in->protocols.items[i].name, in->protocols.items[i].metadata};
 	struct tm_group_join join = {
-		.group = in->group_id, .member = in->member_id, .instance = in->group_instance_id, .client_id = r->header.client_id,
-		.client_host = tm_str_of(peer), .protocol_type = in->protocol_type, .protocols = protocols, .protocol_count = (size_t)in->protocols.count,
-		.session_timeout_ms = in->session_timeout_ms, .rebalance_timeout_ms = r->version >= 1 ? in->rebalance_timeout_ms : in->session_timeout_ms,
-		.member_id_required = r->version >= 4, .skip_assignment_known = r->version >= 9,
+	    .group = in->group_id,
+	    .member = in->member_id,
+	    .instance = in->group_instance_id,
+	    .client_id = r->header.client_id,
+	    .client_host = tm_str_of(peer),
+	    .protocol_type = in->protocol_type,
+	    .protocols = protocols,
+	    .protocol_count = (size_t)in->protocols.count,
+	    .session_timeout_ms = in->session_timeout_ms,
+	    .rebalance_timeout_ms = r->version >= 1 ? in->rebalance_timeout_ms : in->session_timeout_ms,
+	    .member_id_required = r->version >= 4,
+	    .skip_assignment_known = r->version >= 9,
 	};
 	r->abandoned = group_abandoned;
 	tm_groups_join(s->groups, &join, kafka_now_ms(s), joined, r);
@@ -120,9 +131,15 @@ void kafka_sync_group(struct kafka_request *r)
 	for (int32_t i = 0; i < in->assignments.count; i++)
 		list[i] = (struct tm_group_assignment){in->assignments.items[i].member_id, in->assignments.items[i].assignment};
 	struct tm_group_sync sync = {
-		.group = in->group_id, .member = in->member_id, .instance = in->group_instance_id, .generation = in->generation_id,
-		.check_protocol = r->version >= 5, .protocol_type = in->protocol_type, .protocol = in->protocol_name, .assignments = list,
-		.assignment_count = (size_t)in->assignments.count,
+	    .group = in->group_id,
+	    .member = in->member_id,
+	    .instance = in->group_instance_id,
+	    .generation = in->generation_id,
+	    .check_protocol = r->version >= 5,
+	    .protocol_type = in->protocol_type,
+	    .protocol = in->protocol_name,
+	    .assignments = list,
+	    .assignment_count = (size_t)in->assignments.count,
 	};
 	r->abandoned = group_abandoned;
 	tm_groups_sync(s->groups, &sync, kafka_now_ms(s), synced, r);
@@ -134,7 +151,8 @@ void kafka_heartbeat(struct kafka_request *r)
 	const struct tm_kafka_heartbeat_request *in = r->in;
 	struct tm_kafka_heartbeat_response *out = r->out;
 	struct tm_kafka_server *s = r->conn->server;
-	out->error_code = (int16_t)tm_groups_heartbeat(s->groups, in->group_id, in->member_id, in->group_instance_id, in->generation_id, kafka_now_ms(s));
+	out->error_code =
+	    (int16_t)tm_groups_heartbeat(s->groups, in->group_id, in->member_id, in->group_instance_id, in->generation_id, kafka_now_ms(s));
 	kafka_reply(r);
 }
 
@@ -152,7 +170,8 @@ void kafka_leave_group(struct kafka_request *r)
 		for (int32_t i = 0; i < n; i++) {
 			out->members.items[i].member_id = in->members.items[i].member_id;
 			out->members.items[i].group_instance_id = in->members.items[i].group_instance_id;
-			int error = tm_groups_leave(s->groups, in->group_id, in->members.items[i].member_id, in->members.items[i].group_instance_id, kafka_now_ms(s));
+			int error = tm_groups_leave(s->groups, in->group_id, in->members.items[i].member_id,
+						    in->members.items[i].group_instance_id, kafka_now_ms(s));
 			if (error == KAFKA_INVALID_GROUP_ID) {
 				out->error_code = (int16_t)error;
 				out->members.count = 0;
@@ -250,7 +269,9 @@ void kafka_list_groups(struct kafka_request *r)
 }
 
 /* One group after the other: the answer to each starts the next. */
-struct group_deletes { int32_t at; };
+struct group_deletes {
+	int32_t at;
+};
 
 static void group_delete_next(struct kafka_request *r);
 
@@ -270,7 +291,8 @@ static void group_delete_next(struct kafka_request *r)
 	if (d->at == out->results.count)
 		kafka_reply(r);
 	else
-		tm_groups_delete(r->conn->server->groups, out->results.items[d->at].group_id, kafka_now_ms(r->conn->server), group_deleted, r);
+		tm_groups_delete(r->conn->server->groups, out->results.items[d->at].group_id, kafka_now_ms(r->conn->server), group_deleted,
+				 r);
 }
 
 void kafka_delete_groups(struct kafka_request *r)
@@ -317,16 +339,21 @@ void kafka_offset_commit(struct kafka_request *r)
 		struct tm_topic *topic = kafka_topic(s, t->name, &t->topic_id, r->version >= 10);
 		out->topics.items[i].name = t->name;
 		out->topics.items[i].topic_id = t->topic_id;
-		out->topics.items[i].partitions.items = tm_kafka_offset_commit_response_topics_partitions_new(&r->arena, (size_t)t->partitions.count);
+		out->topics.items[i].partitions.items =
+		    tm_kafka_offset_commit_response_topics_partitions_new(&r->arena, (size_t)t->partitions.count);
 		out->topics.items[i].partitions.count = t->partitions.count;
 		for (int32_t k = 0; k < t->partitions.count; k++, o++) {
 			const struct tm_kafka_offset_commit_request_topics_partitions *p = &t->partitions.items[k];
 			out->topics.items[i].partitions.items[k].partition_index = p->partition_index;
 			*o = (struct tm_group_offset){
-				.topic = topic ? tm_arena_str(&r->arena, tm_topic_name(topic)) : t->name, .partition = p->partition_index,
-				.leader_epoch = p->committed_leader_epoch, .offset = p->committed_offset, .metadata = p->committed_metadata,
-				.commit_ms = r->version == 1 && p->commit_timestamp >= 0 ? p->commit_timestamp : wall_ms,
-				.expire_ms = r->version >= 2 && r->version <= 4 && in->retention_time_ms >= 0 ? wall_ms + in->retention_time_ms : -1,
+			    .topic = topic ? tm_arena_str(&r->arena, tm_topic_name(topic)) : t->name,
+			    .partition = p->partition_index,
+			    .leader_epoch = p->committed_leader_epoch,
+			    .offset = p->committed_offset,
+			    .metadata = p->committed_metadata,
+			    .commit_ms = r->version == 1 && p->commit_timestamp >= 0 ? p->commit_timestamp : wall_ms,
+			    .expire_ms =
+				r->version >= 2 && r->version <= 4 && in->retention_time_ms >= 0 ? wall_ms + in->retention_time_ms : -1,
 			};
 			if (!kafka_partition_ok(topic, p->partition_index))
 				o->error = r->version >= 10 && !topic ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -336,14 +363,18 @@ void kafka_offset_commit(struct kafka_request *r)
 		tm_topic_unref(topic);
 	}
 	struct tm_group_commit commit = {
-		.group = in->group_id, .member = in->member_id, .instance = in->group_instance_id,
-		.generation = r->version >= 1 ? in->generation_id_or_member_epoch : -1, .offsets = offsets, .offset_count = count, .producer_id = -1,
-		.producer_epoch = -1,
+	    .group = in->group_id,
+	    .member = in->member_id,
+	    .instance = in->group_instance_id,
+	    .generation = r->version >= 1 ? in->generation_id_or_member_epoch : -1,
+	    .offsets = offsets,
+	    .offset_count = count,
+	    .producer_id = -1,
+	    .producer_epoch = -1,
 	};
 	r->state = offsets;
 	tm_groups_commit(s->groups, &commit, kafka_now_ms(s), committed, r);
 }
-
 
 static void offsets_answer_old(struct kafka_request *r)
 {
@@ -369,7 +400,8 @@ static void offsets_answer_old(struct kafka_request *r)
 			n = (size_t)in->topics.items[i].partition_indexes.count;
 			list = TM_NEW_N(&r->arena, struct tm_group_offset, n + 1);
 			for (size_t k = 0; k < n; k++)
-				list[k] = (struct tm_group_offset){.topic = t->name, .partition = in->topics.items[i].partition_indexes.items[k]};
+				list[k] =
+				    (struct tm_group_offset){.topic = t->name, .partition = in->topics.items[i].partition_indexes.items[k]};
 			tm_groups_fetch(groups, in->group_id, in->require_stable, list, n, &r->arena);
 		}
 		t->partitions.items = tm_kafka_offset_fetch_response_topics_partitions_new(&r->arena, n);
@@ -385,7 +417,8 @@ static void offsets_answer_old(struct kafka_request *r)
 	}
 }
 
-static void group_offsets_answer(struct kafka_request *r, const struct tm_kafka_offset_fetch_request_groups *in, struct tm_kafka_offset_fetch_response_groups *out)
+static void group_offsets_answer(struct kafka_request *r, const struct tm_kafka_offset_fetch_request_groups *in,
+				 struct tm_kafka_offset_fetch_response_groups *out)
 {
 	struct tm_kafka_server *s = r->conn->server;
 	bool require_stable = ((const struct tm_kafka_offset_fetch_request *)r->in)->require_stable, every = in->topics.count < 0;
@@ -419,7 +452,8 @@ static void group_offsets_answer(struct kafka_request *r, const struct tm_kafka_
 			n = (size_t)in->topics.items[i].partition_indexes.count;
 			list = TM_NEW_N(&r->arena, struct tm_group_offset, n + 1);
 			for (size_t k = 0; k < n; k++)
-				list[k] = (struct tm_group_offset){.topic = name, .partition = in->topics.items[i].partition_indexes.items[k]};
+				list[k] =
+				    (struct tm_group_offset){.topic = name, .partition = in->topics.items[i].partition_indexes.items[k]};
 			tm_groups_fetch(s->groups, in->group_id, require_stable, list, n, &r->arena);
 		}
 		t->partitions.items = tm_kafka_offset_fetch_response_groups_topics_partitions_new(&r->arena, n);
@@ -480,7 +514,8 @@ void kafka_offset_delete(struct kafka_request *r)
 		const struct tm_kafka_offset_delete_request_topics *t = &in->topics.items[i];
 		struct tm_topic *topic = tm_log_topic_find(s->log, t->name);
 		out->topics.items[i].name = t->name;
-		out->topics.items[i].partitions.items = tm_kafka_offset_delete_response_topics_partitions_new(&r->arena, (size_t)t->partitions.count);
+		out->topics.items[i].partitions.items =
+		    tm_kafka_offset_delete_response_topics_partitions_new(&r->arena, (size_t)t->partitions.count);
 		out->topics.items[i].partitions.count = t->partitions.count;
 		for (int32_t k = 0; k < t->partitions.count; k++, o++) {
 			out->topics.items[i].partitions.items[k].partition_index = t->partitions.items[k].partition_index;

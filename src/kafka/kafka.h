@@ -16,7 +16,8 @@ struct tm_kafka_options {
 	int32_t default_partitions;  /* num.partitions; 0 = 1 */
 };
 /* Listens when it returns. TM_BUSY when the port is taken. The log must outlive the server. */
-tm_rc tm_kafka_server_start(struct tm_log *log, const struct tm_kafka_options *options, struct tm_kafka_server **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_kafka_server_start(struct tm_log *log, const struct tm_kafka_options *options, struct tm_kafka_server **ret,
+			    struct tm_err *err) TM_CHECKED;
 /* Closes the connections and ends the thread; NULL is fine. */
 void tm_kafka_server_stop(struct tm_kafka_server *server);
 int tm_kafka_server_port(const struct tm_kafka_server *server);

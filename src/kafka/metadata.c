@@ -59,7 +59,8 @@ static struct tm_topic *topic_auto_create(struct kafka_request *r, struct tm_str
 		*ret_error = kafka_code(rc, &err);
 		return NULL;
 	}
-	tm_say(TM_SAY_INFO, "kafka", "topic %.*s made for %s", TM_STR_ARG(name), r->conn->info.client_id[0] ? r->conn->info.client_id : r->conn->info.peer);
+	tm_say(TM_SAY_INFO, "kafka", "topic %.*s made for %s", TM_STR_ARG(name),
+	       r->conn->info.client_id[0] ? r->conn->info.client_id : r->conn->info.peer);
 	return topic;
 }
 
@@ -69,11 +70,14 @@ static bool is_zero(const struct tm_kafka_uuid *id)
 	return memcmp(id, &zero, sizeof zero) == 0;
 }
 
-static void topic_named(struct kafka_request *r, const struct tm_kafka_metadata_request_topics *want, struct tm_kafka_metadata_response_topics *a)
+static void topic_named(struct kafka_request *r, const struct tm_kafka_metadata_request_topics *want,
+			struct tm_kafka_metadata_response_topics *a)
 {
 	struct tm_kafka_server *s = r->conn->server;
 	bool by_id = r->version >= 10 && !is_zero(&want->topic_id);
-	struct tm_topic *topic = by_id ? tm_log_topic_find_id(s->log, want->topic_id.bytes) : want->name.at ? tm_log_topic_find(s->log, want->name) : NULL;
+	struct tm_topic *topic = by_id           ? tm_log_topic_find_id(s->log, want->topic_id.bytes)
+				 : want->name.at ? tm_log_topic_find(s->log, want->name)
+						 : NULL;
 	int16_t error = by_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 	if (!topic && !by_id && want->name.at)
 		topic = topic_auto_create(r, want->name, &error);
@@ -172,7 +176,8 @@ void kafka_describe_cluster(struct kafka_request *r)
 	struct tm_kafka_describe_cluster_response *out = r->out;
 	if (r->version >= 1 && in->endpoint_type != 1) {
 		out->error_code = in->endpoint_type == 2 ? KAFKA_MISMATCHED_ENDPOINT_TYPE : 115;
-		out->error_message = in->endpoint_type == 2
+		out->error_message =
+		    in->endpoint_type == 2
 			? TM_STR("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
 			: tm_arena_printf(&r->arena, "Unsupported endpoint type %d", in->endpoint_type);
 		kafka_reply(r);

@@ -11,10 +11,19 @@ static tm_rc offset_find(const struct kafka_request *r, struct tm_topic *topic, 
 	TM_TRY(tm_log_offsets(topic, partition, &o, err));
 	*ret_timestamp = -1;
 	switch (timestamp) {
-	case LATEST: *ret_offset = in->isolation_level == 1 ? o.last_stable : o.high_watermark; return TM_OK;
-	case EARLIEST: case EARLIEST_LOCAL: *ret_offset = o.start; return TM_OK;
-	case LATEST_TIERED: case EARLIEST_PENDING_UPLOAD: *ret_offset = -1; return TM_OK; /* there is no tiered storage */
-	default: break;
+	case LATEST:
+		*ret_offset = in->isolation_level == 1 ? o.last_stable : o.high_watermark;
+		return TM_OK;
+	case EARLIEST:
+	case EARLIEST_LOCAL:
+		*ret_offset = o.start;
+		return TM_OK;
+	case LATEST_TIERED:
+	case EARLIEST_PENDING_UPLOAD:
+		*ret_offset = -1;
+		return TM_OK; /* there is no tiered storage */
+	default:
+		break;
 	}
 	TM_TRY(tm_log_offset_for_time(topic, partition, timestamp, ret_offset, ret_timestamp, err));
 	if (*ret_offset < 0)
@@ -25,11 +34,15 @@ static tm_rc offset_find(const struct kafka_request *r, struct tm_topic *topic, 
 /* The oldest special timestamp that a version knows. */
 static int64_t least_timestamp(int version)
 {
-	return version >= 11 ? EARLIEST_PENDING_UPLOAD : version >= 9 ? LATEST_TIERED : version >= 8 ? EARLIEST_LOCAL : version >= 7 ? MAX_TIMESTAMP : EARLIEST;
+	return version >= 11  ? EARLIEST_PENDING_UPLOAD
+	       : version >= 9 ? LATEST_TIERED
+	       : version >= 8 ? EARLIEST_LOCAL
+	       : version >= 7 ? MAX_TIMESTAMP
+			      : EARLIEST;
 }
 
-static void partition_answer(struct kafka_request *r, struct tm_topic *topic, const struct tm_kafka_list_offsets_request_topics *t, int32_t at,
-			     struct tm_kafka_list_offsets_response_topics_partitions *a)
+static void partition_answer(struct kafka_request *r, struct tm_topic *topic, const struct tm_kafka_list_offsets_request_topics *t,
+			     int32_t at, struct tm_kafka_list_offsets_response_topics_partitions *a)
 {
 	const struct tm_kafka_list_offsets_request_topics_partitions *p = &t->partitions.items[at];
 	struct tm_err err = {0};

@@ -6,13 +6,20 @@ static struct tm_metric record_bytes_in = TM_COUNTER("tidemill_kafka_record_byte
 
 struct produce {
 	struct kafka_request *request;
-	struct tm_log_append *parts;                                                      /* of the partitions that went to the log */
-	struct tm_kafka_produce_response_responses_partition_responses **answers;         /* beside each part */
+	struct tm_log_append *parts;                                              /* of the partitions that went to the log */
+	struct tm_kafka_produce_response_responses_partition_responses **answers; /* beside each part */
 	size_t count;
 };
 
 /* The head of a batch, as far as the door looks into it. */
-enum { BATCH_MAGIC_AT = 16, BATCH_ATTRIBUTES_AT = 21, BATCH_PRODUCER_ID_AT = 43, BATCH_COUNT_AT = 57, BATCH_HEAD_BYTES = 61, CODEC_ZSTD = 4 };
+enum {
+	BATCH_MAGIC_AT = 16,
+	BATCH_ATTRIBUTES_AT = 21,
+	BATCH_PRODUCER_ID_AT = 43,
+	BATCH_COUNT_AT = 57,
+	BATCH_HEAD_BYTES = 61,
+	CODEC_ZSTD = 4
+};
 
 static int64_t record_count(struct tm_str batches)
 {
@@ -32,7 +39,8 @@ static int64_t record_count(struct tm_str batches)
 }
 
 /* Which records are bad, where the log says so: without a key in a compacted topic, or outside the times that are allowed. */
-static void record_errors_answer(struct kafka_request *r, const struct tm_log_append *part, struct tm_kafka_produce_response_responses_partition_responses *a)
+static void record_errors_answer(struct kafka_request *r, const struct tm_log_append *part,
+				 struct tm_kafka_produce_response_responses_partition_responses *a)
 {
 	size_t n = part->bad_record_count < 8 ? part->bad_record_count : 8;
 	struct tm_str name = tm_topic_name(part->topic);
@@ -40,16 +48,21 @@ static void record_errors_answer(struct kafka_request *r, const struct tm_log_ap
 	a->record_errors.count = (int32_t)n;
 	for (size_t i = 0; i < n; i++) {
 		a->record_errors.items[i].batch_index = part->bad_records[i].index;
-		a->record_errors.items[i].batch_index_error_message = a->error_code == KAFKA_INVALID_TIMESTAMP
-			? tm_arena_printf(&r->arena, "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
-					  (long long)part->bad_records[i].timestamp_ms, part->bad_records[i].index, (long long)part->bad_least_timestamp_ms,
-					  (long long)part->bad_most_timestamp_ms)
-			: tm_arena_printf(&r->arena, "Compacted topic cannot accept message without key in topic partition %.*s-%d", TM_STR_ARG(name), part->partition);
+		a->record_errors.items[i].batch_index_error_message =
+		    a->error_code == KAFKA_INVALID_TIMESTAMP
+			? tm_arena_printf(
+			      &r->arena,
+			      "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
+			      (long long)part->bad_records[i].timestamp_ms, part->bad_records[i].index,
+			      (long long)part->bad_least_timestamp_ms, (long long)part->bad_most_timestamp_ms)
+			: tm_arena_printf(&r->arena, "Compacted topic cannot accept message without key in topic partition %.*s-%d",
+					  TM_STR_ARG(name), part->partition);
 	}
 }
 
 /* Kafka's message for bad records quotes the first of them. */
-static struct tm_str refused_message(struct kafka_request *r, const struct tm_log_append *part, const struct tm_kafka_produce_response_responses_partition_responses *a)
+static struct tm_str refused_message(struct kafka_request *r, const struct tm_log_append *part,
+				     const struct tm_kafka_produce_response_responses_partition_responses *a)
 {
 	if (!part->message[0])
 		return (struct tm_str){0};
@@ -71,8 +84,8 @@ static int64_t refused_start(const struct tm_log_append *part, int error)
 {
 	struct tm_log_offsets o;
 	struct tm_err err = {0};
-	bool inside = error == KAFKA_UNKNOWN || error == KAFKA_INVALID_TIMESTAMP || error == KAFKA_OUT_OF_ORDER_SEQUENCE || error == KAFKA_INVALID_PRODUCER_EPOCH ||
-		      error == KAFKA_INVALID_RECORD;
+	bool inside = error == KAFKA_UNKNOWN || error == KAFKA_INVALID_TIMESTAMP || error == KAFKA_OUT_OF_ORDER_SEQUENCE ||
+		      error == KAFKA_INVALID_PRODUCER_EPOCH || error == KAFKA_INVALID_RECORD;
 	/* What is not exactly one batch is refused before. */
 	uint32_t length = 0;
 	if (error == KAFKA_INVALID_RECORD) {
@@ -92,8 +105,9 @@ static void storage_say(struct kafka_request *r, const struct tm_log_append *par
 		return;
 	s->say_storage_ms = now + SAY_AGAIN_MS;
 	struct tm_str name = tm_topic_name(part->topic);
-	tm_say(TM_SAY_ERROR, "kafka", "records for %.*s are refused: %s. Nothing that was acknowledged is lost; producers go on when there is room.", TM_STR_ARG(name),
-	       tm_rc_text(part->rc));
+	tm_say(TM_SAY_ERROR, "kafka",
+	       "records for %.*s are refused: %s. Nothing that was acknowledged is lost; producers go on when there is room.",
+	       TM_STR_ARG(name), tm_rc_text(part->rc));
 }
 
 static void appended(struct kafka_request *r)
@@ -197,7 +211,8 @@ static void partition_produce(struct kafka_request *r, struct produce *p, struct
 		return;
 	}
 	p->answers[p->count] = a;
-	p->parts[p->count++] = (struct tm_log_append){.topic = tm_topic_ref(topic), .partition = a->index, .batches = records, .from_client = true};
+	p->parts[p->count++] =
+	    (struct tm_log_append){.topic = tm_topic_ref(topic), .partition = a->index, .batches = records, .from_client = true};
 }
 
 static void parts_append(struct kafka_request *r, struct produce *p)
@@ -262,7 +277,8 @@ static void transaction_join(struct kafka_request *r, struct produce *p)
 	if (r->version < 12) {
 		for (size_t i = p->count; i-- > 0;) {
 			id = producer_of(p->parts[i].batches, &epoch);
-			int error = tm_transactions_check(ts, in->transactional_id, id, epoch, tm_topic_name(p->parts[i].topic), p->parts[i].partition);
+			int error = tm_transactions_check(ts, in->transactional_id, id, epoch, tm_topic_name(p->parts[i].topic),
+							  p->parts[i].partition);
 			if (error)
 				part_refuse(p, i, transaction_error(r, error));
 		}
@@ -301,7 +317,8 @@ void kafka_produce(struct kafka_request *r)
 		answer->partition_responses.items = tm_kafka_produce_response_responses_partition_responses_new(&r->arena, (size_t)n);
 		for (int32_t k = 0; k < n; k++)
 			if (!duplicate_partition(data, k))
-				partition_produce(r, p, topic, by_id, acks_ok, data, k, &answer->partition_responses.items[answer->partition_responses.count++]);
+				partition_produce(r, p, topic, by_id, acks_ok, data, k,
+						  &answer->partition_responses.items[answer->partition_responses.count++]);
 		tm_topic_unref(topic);
 	}
 	if (p->count == 0) {

@@ -8,7 +8,7 @@ enum {
 	CHUNK_FIRST_BYTES = 32 * 1024,
 	CHUNK_SLACK_BYTES = 64 * 1024, /* behind a large frame, for what follows it */
 	SPARE_REQUESTS = 256,
-	UNANSWERED_MAX = 1000,         /* a connection that has more is not read from */
+	UNANSWERED_MAX = 1000, /* a connection that has more is not read from */
 	LISTEN_BACKLOG = 511,
 };
 #define SPARE_CHUNK_BYTES (32 * TM_MIB)
@@ -19,7 +19,8 @@ static struct tm_metric connections_gauge = TM_GAUGE("tidemill_kafka_connections
 static struct tm_metric requests_total = TM_COUNTER("tidemill_kafka_requests_total", "Kafka requests.");
 static struct tm_metric bytes_in_total = TM_COUNTER("tidemill_kafka_bytes_in_total", "Bytes read from Kafka clients.");
 static struct tm_metric bytes_out_total = TM_COUNTER("tidemill_kafka_bytes_out_total", "Bytes written to Kafka clients.");
-static struct tm_metric refused_total = TM_COUNTER("tidemill_kafka_connections_refused_total", "Kafka connections closed for what they sent.");
+static struct tm_metric refused_total =
+    TM_COUNTER("tidemill_kafka_connections_refused_total", "Kafka connections closed for what they sent.");
 
 /* Another thread may look at a connection's counters at any time. */
 static void count(int64_t *counter, int64_t n) { __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED); }
@@ -170,7 +171,8 @@ static void conn_refuse(struct kafka_conn *c, const char *why)
 void kafka_refuse(struct kafka_request *r, const char *why)
 {
 	if (!r->conn->closing)
-		tm_say(TM_SAY_WARN, "kafka", "connection %s closed: %s%s%s", r->conn->info.peer, r->api ? r->api->name : "", r->api ? ": " : "", why);
+		tm_say(TM_SAY_WARN, "kafka", "connection %s closed: %s%s%s", r->conn->info.peer, r->api ? r->api->name : "",
+		       r->api ? ": " : "", why);
 	tm_metric_add(&refused_total, 1);
 	r->poison = true;
 	r->stage = KAFKA_READY;
@@ -461,7 +463,8 @@ static bool frames_take(struct kafka_conn *c, char *why, size_t why_size)
 			memcpy(&n, k->bytes + c->parsed, 4);
 			n = __builtin_bswap32(n);
 			if (n > TM_LIMIT_KAFKA_REQUEST_BYTES || n < 8) {
-				snprintf(why, why_size, "a request of %d bytes (allowed: 8 to %zu)", (int32_t)n, TM_LIMIT_KAFKA_REQUEST_BYTES);
+				snprintf(why, why_size, "a request of %d bytes (allowed: 8 to %zu)", (int32_t)n,
+					 TM_LIMIT_KAFKA_REQUEST_BYTES);
 				return false;
 			}
 			need += n;
@@ -593,7 +596,8 @@ static tm_rc server_listen(struct tm_kafka_server *s, struct tm_err *err)
 	struct sockaddr_storage a;
 	memset(&a, 0, sizeof a);
 	const char *host = strcmp(s->host, "localhost") == 0 ? "127.0.0.1" : s->host;
-	if (uv_ip4_addr(host, s->options.port, (struct sockaddr_in *)&a) != 0 && uv_ip6_addr(host, s->options.port, (struct sockaddr_in6 *)&a) != 0)
+	if (uv_ip4_addr(host, s->options.port, (struct sockaddr_in *)&a) != 0 &&
+	    uv_ip6_addr(host, s->options.port, (struct sockaddr_in6 *)&a) != 0)
 		return tm_fail(err, TM_INVALID, "%s is not an IP address to listen on", s->host);
 	uv_tcp_init(&s->loop, &s->listener);
 	s->listener.data = s;

@@ -12,16 +12,16 @@ static bool zero_id(const struct tm_kafka_uuid *id)
 }
 
 /* How often a name stands in a list, where the list is not absurdly long. */
-#define TIMES_NAMED(list, i, ret_times, ret_first) \
-	do { \
-		(ret_times) = 0; \
-		(ret_first) = true; \
-		for (int32_t k_ = 0; k_ < (list).count && k_ < 500; k_++) { \
-			if (!tm_str_eq((list).items[k_].name, (list).items[i].name)) \
-				continue; \
-			(ret_times)++; \
-			(ret_first) = (ret_first) && k_ >= (i); \
-		} \
+#define TIMES_NAMED(list, i, ret_times, ret_first)                                                                                         \
+	do {                                                                                                                               \
+		(ret_times) = 0;                                                                                                           \
+		(ret_first) = true;                                                                                                        \
+		for (int32_t k_ = 0; k_ < (list).count && k_ < 500; k_++) {                                                                \
+			if (!tm_str_eq((list).items[k_].name, (list).items[i].name))                                                       \
+				continue;                                                                                                  \
+			(ret_times)++;                                                                                                     \
+			(ret_first) = (ret_first) && k_ >= (i);                                                                            \
+		}                                                                                                                          \
 	} while (0)
 
 /* ---- create ---- */
@@ -45,20 +45,24 @@ static void brokers_check(struct kafka_request *r, const int32_t *ids, int32_t c
 	}
 	for (int32_t i = 0; i < count && !ret_why->at; i++) {
 		if (ids[i] != node)
-			*ret_why = tm_arena_printf(&r->arena, "The manual partition assignment includes broker %d, but no such broker is registered.", ids[i]);
+			*ret_why = tm_arena_printf(
+			    &r->arena, "The manual partition assignment includes broker %d, but no such broker is registered.", ids[i]);
 		else if (i > 0)
-			*ret_why = tm_arena_printf(&r->arena, "The manual partition assignment includes the broker %d more than once.", ids[i]);
+			*ret_why =
+			    tm_arena_printf(&r->arena, "The manual partition assignment includes the broker %d more than once.", ids[i]);
 	}
 }
 
 static bool assignments_check(struct kafka_request *r, const new_topic *t, new_topic_answer *a)
 {
 	if (t->replication_factor != -1) {
-		refuse(a, KAFKA_INVALID_REQUEST, TM_STR("A manual partition assignment was specified, but replication factor was not set to -1."));
+		refuse(a, KAFKA_INVALID_REQUEST,
+		       TM_STR("A manual partition assignment was specified, but replication factor was not set to -1."));
 		return false;
 	}
 	if (t->num_partitions != -1) {
-		refuse(a, KAFKA_INVALID_REQUEST, TM_STR("A manual partition assignment was specified, but numPartitions was not set to -1."));
+		refuse(a, KAFKA_INVALID_REQUEST,
+		       TM_STR("A manual partition assignment was specified, but numPartitions was not set to -1."));
 		return false;
 	}
 	int32_t n = t->assignments.count;
@@ -88,11 +92,15 @@ static bool counts_check(struct kafka_request *r, const new_topic *t, new_topic_
 	else if (t->num_partitions > MAX_PARTITIONS_PER_REQUEST)
 		refuse(a, KAFKA_POLICY_VIOLATION, TM_STR("Excessively large number of partitions per request."));
 	else if (t->replication_factor != -1 && t->replication_factor <= 0)
-		refuse(a, KAFKA_INVALID_REPLICATION_FACTOR, TM_STR("Replication factor must be larger than 0, or -1 to use the default value."));
+		refuse(a, KAFKA_INVALID_REPLICATION_FACTOR,
+		       TM_STR("Replication factor must be larger than 0, or -1 to use the default value."));
 	else if (t->replication_factor > 1)
 		refuse(a, KAFKA_INVALID_REPLICATION_FACTOR,
-		       tm_arena_printf(&r->arena, "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only 1 "
-					"broker(s) are registered or some brokers have all their log directories cordoned.", t->replication_factor, t->replication_factor));
+		       tm_arena_printf(&r->arena,
+				       "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be "
+				       "reached because only 1 "
+				       "broker(s) are registered or some brokers have all their log directories cordoned.",
+				       t->replication_factor, t->replication_factor));
 	return !a->error_code;
 }
 
@@ -119,7 +127,8 @@ static bool name_check(struct kafka_request *r, const new_topic *t, new_topic_an
 			same = (other.at[k] == '.' ? '_' : other.at[k]) == (t->name.at[k] == '.' ? '_' : t->name.at[k]);
 		if (same && !a->error_code)
 			refuse(a, KAFKA_INVALID_TOPIC,
-			       tm_arena_printf(&r->arena, "Topic '%.*s' collides with existing topic: %.*s", TM_STR_ARG(t->name), TM_STR_ARG(other)));
+			       tm_arena_printf(&r->arena, "Topic '%.*s' collides with existing topic: %.*s", TM_STR_ARG(t->name),
+					       TM_STR_ARG(other)));
 		tm_topic_unref(all[i]);
 	}
 	free(all);
@@ -135,7 +144,8 @@ static bool configs_check(struct kafka_request *r, const new_topic *t, new_topic
 		struct tm_str name = t->configs.items[i].name, value = tm_str_trim(t->configs.items[i].value);
 		struct tm_err err = {0};
 		if (!t->configs.items[i].value.at) {
-			refuse(a, KAFKA_INVALID_CONFIG, tm_arena_printf(&r->arena, "Null value not supported for topic configs: %.*s", TM_STR_ARG(name)));
+			refuse(a, KAFKA_INVALID_CONFIG,
+			       tm_arena_printf(&r->arena, "Null value not supported for topic configs: %.*s", TM_STR_ARG(name)));
 			return false;
 		}
 		if (tm_config_check(name, value, &err) != TM_OK) {
@@ -155,7 +165,9 @@ static bool configs_check(struct kafka_request *r, const new_topic *t, new_topic
 
 static void configs_answer(struct kafka_request *r, const struct tm_log_config *set, size_t set_count, new_topic_answer *a)
 {
-	static const struct { const char *name, *value; } all[] = {
+	static const struct {
+		const char *name, *value;
+	} all[] = {
 #define TM_CONFIG(name, type, value, least, most, words, synonym) {name, value},
 #include "log/config.def"
 #undef TM_CONFIG
@@ -188,7 +200,9 @@ static void topic_create(struct kafka_request *r, const new_topic *t, new_topic_
 		return;
 	if (t->assignments.count > 0 ? !assignments_check(r, t, a) : !counts_check(r, t, a))
 		return;
-	int32_t partitions = t->assignments.count > 0 ? t->assignments.count : t->num_partitions == -1 ? s->options.default_partitions : t->num_partitions;
+	int32_t partitions = t->assignments.count > 0  ? t->assignments.count
+			     : t->num_partitions == -1 ? s->options.default_partitions
+						       : t->num_partitions;
 	if (in->validate_only && r->version >= 1) {
 		tm_random(s->env, &a->topic_id, sizeof a->topic_id);
 	} else {
@@ -337,11 +351,13 @@ static void partitions_create(struct kafka_request *r, const struct tm_kafka_cre
 		a->error_message = tm_arena_printf(&r->arena, "Topic already has %d partition(s).", now);
 	} else if (t->count < now) {
 		a->error_code = KAFKA_INVALID_PARTITIONS;
-		a->error_message = tm_arena_printf(&r->arena, "The topic %.*s currently has %d partition(s); %d would not be an increase.", TM_STR_ARG(t->name), now, t->count);
+		a->error_message = tm_arena_printf(&r->arena, "The topic %.*s currently has %d partition(s); %d would not be an increase.",
+						   TM_STR_ARG(t->name), now, t->count);
 	} else if (t->assignments.count >= 0 && t->assignments.count != t->count - now) {
 		a->error_code = KAFKA_INVALID_REPLICA_ASSIGNMENT;
-		a->error_message = tm_arena_printf(&r->arena, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", t->count - now,
-						   t->assignments.count);
+		a->error_message =
+		    tm_arena_printf(&r->arena, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.",
+				    t->count - now, t->assignments.count);
 	} else {
 		for (int32_t i = 0; i < t->assignments.count && !why.at; i++)
 			brokers_check(r, t->assignments.items[i].broker_ids.items, t->assignments.items[i].broker_ids.count, &why);

@@ -89,7 +89,8 @@ static void host_append(void *ctx, struct tm_str batch, uint64_t ticket)
 	txn_append_start(a);
 }
 
-static void host_mark(void *ctx, const struct tm_transaction_part *parts, size_t count, struct tm_str marker, int64_t producer_id, bool commit, uint64_t ticket)
+static void host_mark(void *ctx, const struct tm_transaction_part *parts, size_t count, struct tm_str marker, int64_t producer_id,
+		      bool commit, uint64_t ticket)
 {
 	struct tm_kafka_server *s = ctx;
 	struct txn_append *a = txn_append_new(s, marker, count, ticket);
@@ -108,18 +109,23 @@ static void host_mark(void *ctx, const struct tm_transaction_part *parts, size_t
 		a->with_groups |= tm_str_is(parts[i].topic, TM_GROUP_TOPIC);
 		char *copy = a->bytes + marker.len * a->count;
 		memcpy(copy, marker.at, marker.len);
-		a->parts[a->count++] = (struct tm_log_append){.topic = topic, .partition = parts[i].partition, .batches = tm_str_n(copy, marker.len)};
+		a->parts[a->count++] =
+		    (struct tm_log_append){.topic = topic, .partition = parts[i].partition, .batches = tm_str_n(copy, marker.len)};
 	}
 	txn_append_start(a);
 }
 
-static tm_rc host_producer_id(void *ctx, int64_t *ret, struct tm_err *err) { return tm_log_producer_id(((struct tm_kafka_server *)ctx)->log, ret, err); }
+static tm_rc host_producer_id(void *ctx, int64_t *ret, struct tm_err *err)
+{
+	return tm_log_producer_id(((struct tm_kafka_server *)ctx)->log, ret, err);
+}
 static int64_t host_wall_ms(void *ctx) { return tm_now_ms(((struct tm_kafka_server *)ctx)->env); }
 static tm_rc host_replay(void *ctx, const struct tm_batch_info *b, struct tm_err *err) { return tm_transactions_replay(ctx, b, err); }
 
 tm_rc kafka_transactions_start(struct tm_kafka_server *s, struct tm_err *err)
 {
-	struct tm_transactions_options options = {.ctx = s, .append = host_append, .mark = host_mark, .producer_id = host_producer_id, .wall_ms = host_wall_ms};
+	struct tm_transactions_options options = {
+	    .ctx = s, .append = host_append, .mark = host_mark, .producer_id = host_producer_id, .wall_ms = host_wall_ms};
 	s->transactions = tm_transactions_new(&options);
 	return kafka_internal_replay(s, TM_TRANSACTION_TOPIC, host_replay, s->transactions, err);
 }
@@ -146,8 +152,9 @@ void kafka_init_producer_id(struct kafka_request *r)
 	struct tm_err err = {0};
 	if (in->transactional_id.at) {
 		r->abandoned = txn_abandoned;
-		tm_transactions_init(s->transactions, in->transactional_id, in->transaction_timeout_ms, r->version >= 3 ? in->producer_id : -1,
-				     r->version >= 3 ? in->producer_epoch : -1, producer_initialised, r);
+		tm_transactions_init(s->transactions, in->transactional_id, in->transaction_timeout_ms,
+				     r->version >= 3 ? in->producer_id : -1, r->version >= 3 ? in->producer_epoch : -1,
+				     producer_initialised, r);
 		kafka_coordinator_tick(s);
 		return;
 	}
@@ -172,7 +179,8 @@ void kafka_end_txn(struct kafka_request *r)
 {
 	const struct tm_kafka_end_txn_request *in = r->in;
 	r->abandoned = txn_abandoned;
-	tm_transactions_end(r->conn->server->transactions, in->transactional_id, in->producer_id, in->producer_epoch, in->committed, r->version >= 5, ended, r);
+	tm_transactions_end(r->conn->server->transactions, in->transactional_id, in->producer_id, in->producer_epoch, in->committed,
+			    r->version >= 5, ended, r);
 }
 
 /* ---- AddPartitionsToTxn, AddOffsetsToTxn ---- */
@@ -206,21 +214,25 @@ static void partitions_add_old(struct kafka_request *r)
 	for (int32_t i = 0; i < in->v3_and_below_topics.count; i++)
 		n += (size_t)in->v3_and_below_topics.items[i].partitions.count;
 	a->parts = TM_NEW_N(&r->arena, struct tm_transaction_part, n + 1);
-	out->results_by_topic_v3_and_below.items = tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below_new(&r->arena, (size_t)in->v3_and_below_topics.count);
+	out->results_by_topic_v3_and_below.items =
+	    tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below_new(&r->arena, (size_t)in->v3_and_below_topics.count);
 	out->results_by_topic_v3_and_below.count = in->v3_and_below_topics.count;
 	for (int32_t i = 0; i < in->v3_and_below_topics.count; i++) {
 		const struct tm_kafka_add_partitions_to_txn_request_v3_and_below_topics *t = &in->v3_and_below_topics.items[i];
-		struct tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below *o = &out->results_by_topic_v3_and_below.items[i];
+		struct tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below *o =
+		    &out->results_by_topic_v3_and_below.items[i];
 		struct tm_topic *topic = tm_log_topic_find(s->log, t->name);
 		o->name = t->name;
 		o->results_by_partition.items =
-			tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below_results_by_partition_new(&r->arena, (size_t)t->partitions.count);
+		    tm_kafka_add_partitions_to_txn_response_results_by_topic_v3_and_below_results_by_partition_new(
+			&r->arena, (size_t)t->partitions.count);
 		o->results_by_partition.count = t->partitions.count;
 		for (int32_t k = 0; k < t->partitions.count; k++) {
 			o->results_by_partition.items[k].partition_index = t->partitions.items[k];
 			bool ok = kafka_partition_ok(topic, t->partitions.items[k]);
 			bad |= !ok;
-			o->results_by_partition.items[k].partition_error_code = ok ? OPERATION_NOT_ATTEMPTED : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+			o->results_by_partition.items[k].partition_error_code =
+			    ok ? OPERATION_NOT_ATTEMPTED : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 			a->parts[a->count++] = (struct tm_transaction_part){t->name, t->partitions.items[k]};
 		}
 		tm_topic_unref(topic);
@@ -230,8 +242,8 @@ static void partitions_add_old(struct kafka_request *r)
 		return;
 	}
 	r->abandoned = txn_abandoned;
-	tm_transactions_add(s->transactions, in->v3_and_below_transactional_id, in->v3_and_below_producer_id, in->v3_and_below_producer_epoch, a->parts, a->count,
-			    partitions_added_old, r);
+	tm_transactions_add(s->transactions, in->v3_and_below_transactional_id, in->v3_and_below_producer_id,
+			    in->v3_and_below_producer_epoch, a->parts, a->count, partitions_added_old, r);
 }
 
 static void transaction_add_next(struct kafka_request *r);
@@ -244,7 +256,8 @@ static void transaction_added(void *ctx, int error, int64_t producer_id, int16_t
 	struct adding *a = r->state;
 	r->abandoned = NULL;
 	for (int32_t i = 0; i < out->results_by_transaction.items[a->at].topic_results.count; i++) {
-		struct tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results *t = &out->results_by_transaction.items[a->at].topic_results.items[i];
+		struct tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results *t =
+		    &out->results_by_transaction.items[a->at].topic_results.items[i];
 		for (int32_t k = 0; k < t->results_by_partition.count; k++)
 			t->results_by_partition.items[k].partition_error_code = (int16_t)error;
 	}
@@ -273,14 +286,16 @@ static void transaction_add_next(struct kafka_request *r)
 	bool bad = false;
 	int error = 0;
 	o->transactional_id = t->transactional_id;
-	o->topic_results.items = tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results_new(&r->arena, (size_t)t->topics.count);
+	o->topic_results.items =
+	    tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results_new(&r->arena, (size_t)t->topics.count);
 	o->topic_results.count = t->topics.count;
 	for (int32_t i = 0; i < t->topics.count; i++) {
 		struct tm_topic *topic = tm_log_topic_find(s->log, t->topics.items[i].name);
 		int32_t count = t->topics.items[i].partitions.count;
 		o->topic_results.items[i].name = t->topics.items[i].name;
 		o->topic_results.items[i].results_by_partition.items =
-			tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results_results_by_partition_new(&r->arena, (size_t)count);
+		    tm_kafka_add_partitions_to_txn_response_results_by_transaction_topic_results_results_by_partition_new(&r->arena,
+															  (size_t)count);
 		o->topic_results.items[i].results_by_partition.count = count;
 		for (int32_t k = 0; k < count; k++) {
 			int32_t p = t->topics.items[i].partitions.items[k];
@@ -288,7 +303,8 @@ static void transaction_add_next(struct kafka_request *r)
 			bad |= !kafka_partition_ok(topic, p);
 			a->parts[a->count++] = (struct tm_transaction_part){t->topics.items[i].name, p};
 			if (t->verify_only && !error)
-				error = tm_transactions_check(s->transactions, t->transactional_id, t->producer_id, t->producer_epoch, t->topics.items[i].name, p);
+				error = tm_transactions_check(s->transactions, t->transactional_id, t->producer_id, t->producer_epoch,
+							      t->topics.items[i].name, p);
 		}
 		tm_topic_unref(topic);
 	}
@@ -297,7 +313,8 @@ static void transaction_add_next(struct kafka_request *r)
 		return;
 	}
 	r->abandoned = txn_abandoned;
-	tm_transactions_add(s->transactions, t->transactional_id, t->producer_id, t->producer_epoch, a->parts, a->count, transaction_added, r);
+	tm_transactions_add(s->transactions, t->transactional_id, t->producer_id, t->producer_epoch, a->parts, a->count, transaction_added,
+			    r);
 }
 
 void kafka_add_partitions_to_txn(struct kafka_request *r)
@@ -331,7 +348,8 @@ void kafka_add_offsets_to_txn(struct kafka_request *r)
 {
 	const struct tm_kafka_add_offsets_to_txn_request *in = r->in;
 	r->abandoned = txn_abandoned;
-	tm_transactions_add(r->conn->server->transactions, in->transactional_id, in->producer_id, in->producer_epoch, &offsets_part, 1, offsets_added, r);
+	tm_transactions_add(r->conn->server->transactions, in->transactional_id, in->producer_id, in->producer_epoch, &offsets_part, 1,
+			    offsets_added, r);
 }
 
 /* ---- TxnOffsetCommit ---- */
@@ -370,16 +388,26 @@ static void txn_offsets_commit(void *ctx, int error, int64_t producer_id, int16_
 		for (int32_t k = 0; k < n; k++, o++) {
 			const struct tm_kafka_txn_offset_commit_request_topics_partitions *p = &in->topics.items[i].partitions.items[k];
 			out->topics.items[i].partitions.items[k].partition_index = p->partition_index;
-			*o = (struct tm_group_offset){.topic = in->topics.items[i].name, .partition = p->partition_index, .leader_epoch = p->committed_leader_epoch,
-						      .offset = p->committed_offset, .metadata = p->committed_metadata, .commit_ms = tm_now_ms(s->env), .expire_ms = -1};
+			*o = (struct tm_group_offset){.topic = in->topics.items[i].name,
+						      .partition = p->partition_index,
+						      .leader_epoch = p->committed_leader_epoch,
+						      .offset = p->committed_offset,
+						      .metadata = p->committed_metadata,
+						      .commit_ms = tm_now_ms(s->env),
+						      .expire_ms = -1};
 			o->error = error ? error : kafka_partition_ok(topic, p->partition_index) ? 0 : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 		}
 		tm_topic_unref(topic);
 	}
 	struct tm_group_commit commit = {
-		.group = in->group_id, .member = r->version >= 3 ? in->member_id : TM_STR(""), .instance = in->group_instance_id,
-		.generation = r->version >= 3 ? in->generation_id : -1, .offsets = offsets, .offset_count = count, .producer_id = in->producer_id,
-		.producer_epoch = in->producer_epoch,
+	    .group = in->group_id,
+	    .member = r->version >= 3 ? in->member_id : TM_STR(""),
+	    .instance = in->group_instance_id,
+	    .generation = r->version >= 3 ? in->generation_id : -1,
+	    .offsets = offsets,
+	    .offset_count = count,
+	    .producer_id = in->producer_id,
+	    .producer_epoch = in->producer_epoch,
 	};
 	r->state = offsets;
 	tm_groups_commit(s->groups, &commit, kafka_now_ms(s), txn_offsets_committed, r);
@@ -394,7 +422,10 @@ void kafka_txn_offset_commit(struct kafka_request *r)
 		tm_transactions_add(ts, in->transactional_id, in->producer_id, in->producer_epoch, &offsets_part, 1, txn_offsets_commit, r);
 		return;
 	}
-	txn_offsets_commit(r, tm_transactions_check(ts, in->transactional_id, in->producer_id, in->producer_epoch, offsets_part.topic, offsets_part.partition), -1, -1);
+	txn_offsets_commit(r,
+			   tm_transactions_check(ts, in->transactional_id, in->producer_id, in->producer_epoch, offsets_part.topic,
+						 offsets_part.partition),
+			   -1, -1);
 }
 
 /* ---- looking ---- */
@@ -403,7 +434,8 @@ void kafka_describe_transactions(struct kafka_request *r)
 {
 	const struct tm_kafka_describe_transactions_request *in = r->in;
 	struct tm_kafka_describe_transactions_response *out = r->out;
-	out->transaction_states.items = tm_kafka_describe_transactions_response_transaction_states_new(&r->arena, (size_t)in->transactional_ids.count);
+	out->transaction_states.items =
+	    tm_kafka_describe_transactions_response_transaction_states_new(&r->arena, (size_t)in->transactional_ids.count);
 	out->transaction_states.count = in->transactional_ids.count;
 	for (int32_t i = 0; i < in->transactional_ids.count; i++) {
 		struct tm_kafka_describe_transactions_response_transaction_states *a = &out->transaction_states.items[i];
@@ -440,7 +472,8 @@ static pcre2_code *pattern_compile(struct tm_str pattern, bool *ret_bad)
 	*ret_bad = false;
 	if (!pattern.len)
 		return NULL;
-	pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &code, &at, NULL);
+	pcre2_code *c =
+	    pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &code, &at, NULL);
 	*ret_bad = !c;
 	return c;
 }
@@ -486,10 +519,12 @@ void kafka_list_transactions(struct kafka_request *r)
 			state_ok |= tm_str_eq(in->state_filters.items[k], all[i].state);
 		for (int32_t k = 0; k < in->producer_id_filters.count; k++)
 			id_ok |= in->producer_id_filters.items[k] == all[i].producer_id;
-		bool long_enough = in->duration_filter < 0 || (all[i].start_ms >= 0 && tm_now_ms(s->env) - all[i].start_ms > in->duration_filter);
+		bool long_enough =
+		    in->duration_filter < 0 || (all[i].start_ms >= 0 && tm_now_ms(s->env) - all[i].start_ms > in->duration_filter);
 		if (!state_ok || !id_ok || !long_enough || !pattern_matches(pattern, all[i].id))
 			continue;
-		struct tm_kafka_list_transactions_response_transaction_states *t = &out->transaction_states.items[out->transaction_states.count++];
+		struct tm_kafka_list_transactions_response_transaction_states *t =
+		    &out->transaction_states.items[out->transaction_states.count++];
 		t->transactional_id = all[i].id;
 		t->producer_id = all[i].producer_id;
 		t->transaction_state = all[i].state;

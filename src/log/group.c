@@ -30,7 +30,10 @@ void group_unlock(struct tm_groups *gs)
 		}
 		/* The list is turned round by that; the host gets the batches in the order they were made. */
 		size_t n = 0;
-		struct { uint64_t ticket; struct tm_str batch; } few[8], *out = few;
+		struct {
+			uint64_t ticket;
+			struct tm_str batch;
+		} few[8], *out = few;
 		for (struct pending_write *p = gs->writes; append && p; p = p->next) {
 			n++;
 			if (p == append)
@@ -102,7 +105,8 @@ static void join_fail(struct tm_groups *gs, group_join_answer answer, void *ctx,
 	join_reply(gs, answer, ctx, &j);
 }
 
-static void sync_reply(struct tm_groups *gs, group_sync_answer answer, void *ctx, int error, const struct group *g, struct tm_str assignment)
+static void sync_reply(struct tm_groups *gs, group_sync_answer answer, void *ctx, int error, const struct group *g,
+		       struct tm_str assignment)
 {
 	if (!answer)
 		return;
@@ -162,7 +166,8 @@ static void protocols_free(struct member *m)
 
 static void member_free(struct member *m)
 {
-	struct tm_str *strs[] = {&m->id, &m->instance, &m->client_id, &m->client_host, &m->protocol_type, &m->assignment, &m->next_assignment};
+	struct tm_str *strs[] = {&m->id,         &m->instance,       &m->client_id, &m->client_host, &m->protocol_type,
+				 &m->assignment, &m->next_assignment};
 	for (size_t i = 0; i < sizeof strs / sizeof *strs; i++)
 		free((void *)(uintptr_t)strs[i]->at);
 	protocols_free(m);
@@ -330,7 +335,8 @@ static bool same_protocols(const struct member *m, const struct tm_group_join *j
 	if (m->protocols.count != j->protocol_count)
 		return false;
 	for (size_t i = 0; i < j->protocol_count; i++)
-		if (!tm_str_eq(m->protocols.items[i].name, j->protocols[i].name) || !tm_str_eq(m->protocols.items[i].metadata, j->protocols[i].metadata))
+		if (!tm_str_eq(m->protocols.items[i].name, j->protocols[i].name) ||
+		    !tm_str_eq(m->protocols.items[i].metadata, j->protocols[i].metadata))
 			return false;
 	return true;
 }
@@ -441,10 +447,12 @@ static void metadata_write(struct tm_groups *gs, struct group *g)
 	group_write(gs, &w, WRITE_STATE, g->id, -1, -1)->generation = g->generation;
 }
 
-static void joined_reply(struct tm_groups *gs, struct group *g, struct member *to, group_join_answer answer, void *ctx, bool skip_assignment)
+static void joined_reply(struct tm_groups *gs, struct group *g, struct member *to, group_join_answer answer, void *ctx,
+			 bool skip_assignment)
 {
 	struct tm_group_member *list = NULL;
-	struct tm_group_joined j = {.generation = g->generation, .protocol_type = g->protocol_type, .protocol = g->protocol, .leader = g->leader, .member = to->id};
+	struct tm_group_joined j = {
+	    .generation = g->generation, .protocol_type = g->protocol_type, .protocol = g->protocol, .leader = g->leader, .member = to->id};
 	if (tm_str_eq(g->leader, to->id) || skip_assignment) {
 		list = tm_alloc((g->member_count + 1) * sizeof *list);
 		for (struct member *m = g->members; m; m = m->next) {
@@ -538,15 +546,15 @@ static struct tm_str member_id_make(struct tm_groups *gs, const struct tm_group_
 	uint8_t r[16];
 	struct tm_str name = j->instance.at ? j->instance : j->client_id;
 	gs->options.random(gs->options.ctx, r, sizeof r);
-	int n = snprintf(out, 400, "%.*s-%02x%02x%02x%02x-%02x%02x-4%x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name.len > 300 ? 300 : (int)name.len,
-			 name.at ? name.at : "", r[0], r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], (r[8] & 0x3F) | 0x80, r[9], r[10], r[11], r[12],
-			 r[13], r[14], r[15]);
+	int n = snprintf(out, 400, "%.*s-%02x%02x%02x%02x-%02x%02x-4%x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+			 name.len > 300 ? 300 : (int)name.len, name.at ? name.at : "", r[0], r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7],
+			 (r[8] & 0x3F) | 0x80, r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 	return tm_str_n(out, (size_t)n);
 }
 
 /* A static member that comes back, as a new process: it takes the place of the old one. */
-static void instance_replace(struct tm_groups *gs, struct group *g, struct member *m, const struct tm_group_join *j, group_join_answer answer, void *ctx,
-			     int64_t now_ms)
+static void instance_replace(struct tm_groups *gs, struct group *g, struct member *m, const struct tm_group_join *j,
+			     group_join_answer answer, void *ctx, int64_t now_ms)
 {
 	char id[400];
 	struct tm_str old = tm_str_dup(m->id), fresh = member_id_make(gs, j, id);
@@ -566,8 +574,11 @@ static void instance_replace(struct tm_groups *gs, struct group *g, struct membe
 		if (was_leader && j->skip_assignment_known) {
 			joined_reply(gs, g, m, answer, ctx, true);
 		} else {
-			struct tm_group_joined joined = {.generation = g->generation, .protocol_type = g->protocol_type, .protocol = g->protocol,
-							 .leader = was_leader ? old : g->leader, .member = m->id};
+			struct tm_group_joined joined = {.generation = g->generation,
+							 .protocol_type = g->protocol_type,
+							 .protocol = g->protocol,
+							 .leader = was_leader ? old : g->leader,
+							 .member = m->id};
 			join_reply(gs, answer, ctx, &joined);
 		}
 		metadata_write(gs, g);
@@ -577,7 +588,8 @@ static void instance_replace(struct tm_groups *gs, struct group *g, struct membe
 	free((void *)(uintptr_t)old.at);
 }
 
-static void join_new(struct tm_groups *gs, struct group *g, const struct tm_group_join *j, group_join_answer answer, void *ctx, int64_t now_ms)
+static void join_new(struct tm_groups *gs, struct group *g, const struct tm_group_join *j, group_join_answer answer, void *ctx,
+		     int64_t now_ms)
 {
 	char id[400];
 	struct member *known = group_instance(g, j->instance);
@@ -599,7 +611,8 @@ static void join_new(struct tm_groups *gs, struct group *g, const struct tm_grou
 	member_wait(gs, g, member_add(g, j, fresh), answer, ctx, now_ms);
 }
 
-static void join_again(struct tm_groups *gs, struct group *g, struct member *m, const struct tm_group_join *j, group_join_answer answer, void *ctx, int64_t now_ms)
+static void join_again(struct tm_groups *gs, struct group *g, struct member *m, const struct tm_group_join *j, group_join_answer answer,
+		       void *ctx, int64_t now_ms)
 {
 	bool is_leader = g->leader.at && tm_str_eq(g->leader, m->id), same = same_protocols(m, j);
 	bool goes_on = same && ((g->state == GROUP_COMPLETING) || (g->state == GROUP_STABLE && !is_leader));
@@ -618,7 +631,8 @@ static void join_again(struct tm_groups *gs, struct group *g, struct member *m, 
 	member_wait(gs, g, m, answer, ctx, now_ms);
 }
 
-static void join_known(struct tm_groups *gs, struct group *g, const struct tm_group_join *j, group_join_answer answer, void *ctx, int64_t now_ms)
+static void join_known(struct tm_groups *gs, struct group *g, const struct tm_group_join *j, group_join_answer answer, void *ctx,
+		       int64_t now_ms)
 {
 	struct member *m = NULL;
 	int error = g ? group_member_check(g, j->member, j->instance, &m) : GROUP_UNKNOWN_MEMBER;
@@ -706,7 +720,8 @@ static int sync_check(struct group *g, const struct tm_group_sync *s, struct mem
 		return error;
 	if (s->generation != g->generation)
 		return GROUP_ILLEGAL_GENERATION;
-	if (s->check_protocol && (!s->protocol_type.at || !s->protocol.at || !tm_str_eq(s->protocol_type, g->protocol_type) || !tm_str_eq(s->protocol, g->protocol)))
+	if (s->check_protocol && (!s->protocol_type.at || !s->protocol.at || !tm_str_eq(s->protocol_type, g->protocol_type) ||
+				  !tm_str_eq(s->protocol, g->protocol)))
 		return GROUP_INCONSISTENT_PROTOCOL;
 	return 0;
 }
@@ -741,7 +756,8 @@ void tm_groups_sync(struct tm_groups *gs, const struct tm_group_sync *s, int64_t
 
 /* ---- staying and leaving ---- */
 
-int tm_groups_heartbeat(struct tm_groups *gs, struct tm_str group, struct tm_str member, struct tm_str instance, int32_t generation, int64_t now_ms)
+int tm_groups_heartbeat(struct tm_groups *gs, struct tm_str group, struct tm_str member, struct tm_str instance, int32_t generation,
+			int64_t now_ms)
 {
 	group_lock(gs);
 	struct group *g = group_find(gs, group);

@@ -6,9 +6,19 @@
 #include "log/group.h"
 
 enum {
-	GROUP_COORDINATOR_NOT_AVAILABLE = 15, GROUP_ILLEGAL_GENERATION = 22, GROUP_INCONSISTENT_PROTOCOL = 23, GROUP_INVALID_ID = 24,
-	GROUP_UNKNOWN_MEMBER = 25, GROUP_INVALID_SESSION_TIMEOUT = 26, GROUP_REBALANCE_IN_PROGRESS = 27, GROUP_METADATA_TOO_LARGE = 12,
-	GROUP_NON_EMPTY = 68, GROUP_NOT_FOUND = 69, GROUP_MEMBER_ID_REQUIRED = 79, GROUP_FENCED_INSTANCE = 82, GROUP_SUBSCRIBED = 86,
+	GROUP_COORDINATOR_NOT_AVAILABLE = 15,
+	GROUP_ILLEGAL_GENERATION = 22,
+	GROUP_INCONSISTENT_PROTOCOL = 23,
+	GROUP_INVALID_ID = 24,
+	GROUP_UNKNOWN_MEMBER = 25,
+	GROUP_INVALID_SESSION_TIMEOUT = 26,
+	GROUP_REBALANCE_IN_PROGRESS = 27,
+	GROUP_METADATA_TOO_LARGE = 12,
+	GROUP_NON_EMPTY = 68,
+	GROUP_NOT_FOUND = 69,
+	GROUP_MEMBER_ID_REQUIRED = 79,
+	GROUP_FENCED_INSTANCE = 82,
+	GROUP_SUBSCRIBED = 86,
 	GROUP_UNSTABLE_OFFSET = 88,
 };
 enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE, GROUP_DEAD };
@@ -17,49 +27,65 @@ typedef void (*group_join_answer)(void *ctx, const struct tm_group_joined *joine
 typedef void (*group_sync_answer)(void *ctx, const struct tm_group_synced *synced);
 
 struct member {
-	struct tm_str id, instance, client_id, client_host, protocol_type, assignment, next_assignment; /* each malloc'd; instance.at NULL = dynamic */
-	struct { struct tm_group_protocol *items; size_t count, cap; } protocols;
+	struct tm_str id, instance, client_id, client_host, protocol_type, assignment,
+	    next_assignment; /* each malloc'd; instance.at NULL = dynamic */
+	struct {
+		struct tm_group_protocol *items;
+		size_t count, cap;
+	} protocols;
 	int32_t session_timeout_ms, rebalance_timeout_ms;
-	int64_t expires_ms;              /* without a sign of life until then; not while it waits for an answer */
-	group_join_answer join_answer;   /* waits for the others to join */
+	int64_t expires_ms;            /* without a sign of life until then; not while it waits for an answer */
+	group_join_answer join_answer; /* waits for the others to join */
 	void *join_ctx;
-	group_sync_answer sync_answer;   /* waits for the leader's assignment */
+	group_sync_answer sync_answer; /* waits for the leader's assignment */
 	void *sync_ctx;
-	bool joining;                    /* has joined the coming generation, also when its connection is gone */
-	bool synced;                     /* has asked for its assignment of this generation */
+	bool joining; /* has joined the coming generation, also when its connection is gone */
+	bool synced;  /* has asked for its assignment of this generation */
 	bool skip_assignment_known;
 	struct member *next;
 };
-struct pending_member { struct tm_str id; int64_t expires_ms; };
+struct pending_member {
+	struct tm_str id;
+	int64_t expires_ms;
+};
 struct committed {
-	struct tm_str topic, metadata;   /* malloc'd */
+	struct tm_str topic, metadata; /* malloc'd */
 	int32_t partition, leader_epoch;
 	int64_t offset, commit_ms, expire_ms;
-	int64_t producer_id;             /* in `unstable` */
+	int64_t producer_id; /* in `unstable` */
 };
 struct group {
 	struct tm_str id, protocol_type, protocol, leader; /* malloc'd; protocol.at NULL = none */
 	enum group_state state;
 	int32_t generation;
-	struct member *members;          /* in the order of joining */
+	struct member *members; /* in the order of joining */
 	size_t member_count;
-	struct { struct pending_member *items; size_t count, cap; } pending; /* ids that were given and not used yet */
-	struct { struct committed *items; size_t count, cap; } offsets;      /* by topic and partition */
-	struct { struct committed *items; size_t count, cap; } unstable;     /* of open transactions */
-	int64_t rebalance_deadline_ms;   /* of PREPARING: joining ends; of COMPLETING: syncing ends */
-	int64_t state_since_ms;          /* wall clock of the state, as it is written */
-	uint64_t assign_ticket;          /* the assignment is on its way to the topic; 0 = none */
-	bool written;                    /* the topic has a record of it */
-	bool initial;                    /* the first joins of an empty group: ends by delay, not by completeness */
-	struct group *next;              /* in its slot */
+	struct {
+		struct pending_member *items;
+		size_t count, cap;
+	} pending; /* ids that were given and not used yet */
+	struct {
+		struct committed *items;
+		size_t count, cap;
+	} offsets; /* by topic and partition */
+	struct {
+		struct committed *items;
+		size_t count, cap;
+	} unstable;                    /* of open transactions */
+	int64_t rebalance_deadline_ms; /* of PREPARING: joining ends; of COMPLETING: syncing ends */
+	int64_t state_since_ms;        /* wall clock of the state, as it is written */
+	uint64_t assign_ticket;        /* the assignment is on its way to the topic; 0 = none */
+	bool written;                  /* the topic has a record of it */
+	bool initial;                  /* the first joins of an empty group: ends by delay, not by completeness */
+	struct group *next;            /* in its slot */
 };
 
 enum { GROUP_SLOTS = 1024 };
 struct pending_write {
 	uint64_t ticket;
-	char *records;                   /* the batch, applied when durable */
+	char *records; /* the batch, applied when durable */
 	size_t records_bytes;
-	struct tm_str group;             /* malloc'd */
+	struct tm_str group; /* malloc'd */
 	int32_t generation;
 	enum { WRITE_STATE, WRITE_ASSIGN, WRITE_COMMIT, WRITE_DELETE, WRITE_DELETE_GROUP } kind;
 	struct tm_group_offset *offsets; /* of a commit or delete: where errors go */
@@ -72,7 +98,7 @@ struct pending_write {
 /* An answer that is given when the lock is released. */
 struct group_answer {
 	struct group_answer *next;
-	struct tm_arena arena;           /* holds what the answer points to, and the answer */
+	struct tm_arena arena; /* holds what the answer points to, and the answer */
 	group_join_answer join;
 	group_sync_answer sync;
 	void (*done)(void *ctx);
@@ -89,7 +115,10 @@ struct tm_groups {
 	size_t count;
 	struct pending_write *writes;
 	struct group_answer *answers, **answers_end;
-	struct { struct tm_buf *items; size_t count, cap; } spare;
+	struct {
+		struct tm_buf *items;
+		size_t count, cap;
+	} spare;
 	uint64_t next_ticket;
 	int64_t next_expiry_ms;
 	struct pending_write *to_append, **to_append_end; /* handed to the host when the lock is released */
@@ -110,13 +139,20 @@ const char *group_state_name(enum group_state s);
 int group_member_check(struct group *g, struct tm_str member, struct tm_str instance, struct member **ret);
 
 /* Writing. Records become one batch; the write is applied and answered in tm_groups_appended. */
-struct group_writer { struct { struct tm_record *items; size_t count, cap; } records; struct tm_arena arena; };
+struct group_writer {
+	struct {
+		struct tm_record *items;
+		size_t count, cap;
+	} records;
+	struct tm_arena arena;
+};
 void group_writer_init(struct group_writer *w);
 void group_write_offset(struct group_writer *w, struct tm_str group, const struct tm_group_offset *o);
 void group_write_offset_gone(struct group_writer *w, struct tm_str group, struct tm_str topic, int32_t partition);
 void group_write_metadata(struct group_writer *w, const struct group *g, bool next_assignments, int64_t wall_ms);
 void group_write_gone(struct group_writer *w, struct tm_str group);
-struct pending_write *group_write(struct tm_groups *gs, struct group_writer *w, int kind, struct tm_str group, int64_t producer_id, int16_t producer_epoch);
+struct pending_write *group_write(struct tm_groups *gs, struct group_writer *w, int kind, struct tm_str group, int64_t producer_id,
+				  int16_t producer_epoch);
 tm_rc group_batch_apply(struct tm_groups *gs, const struct tm_batch_info *batch, bool replay, struct tm_err *err) TM_CHECKED;
 void group_offset_put(struct group *g, const struct committed *c);
 void group_offset_drop(struct group *g, struct tm_str topic, int32_t partition);

@@ -120,7 +120,8 @@ void tm_groups_appended(struct tm_groups *gs, uint64_t ticket, int error, int64_
 		if (p->done || p->done_error) {
 			struct group_answer *a = tm_zalloc(sizeof *a);
 			tm_arena_init(&a->arena);
-			*a = (struct group_answer){.arena = a->arena, .done = p->done, .done_error = p->done_error, .ctx = p->ctx, .error = error};
+			*a = (struct group_answer){
+			    .arena = a->arena, .done = p->done, .done_error = p->done_error, .ctx = p->ctx, .error = error};
 			*gs->answers_end = a;
 			gs->answers_end = &a->next;
 		}
@@ -241,7 +242,8 @@ static void offset_fill(struct group *g, bool require_stable, struct tm_group_of
 	}
 }
 
-void tm_groups_fetch(struct tm_groups *gs, struct tm_str group, bool require_stable, struct tm_group_offset *offsets, size_t count, struct tm_arena *arena)
+void tm_groups_fetch(struct tm_groups *gs, struct tm_str group, bool require_stable, struct tm_group_offset *offsets, size_t count,
+		     struct tm_arena *arena)
 {
 	group_lock(gs);
 	struct group *g = group_find(gs, group);
@@ -250,7 +252,8 @@ void tm_groups_fetch(struct tm_groups *gs, struct tm_str group, bool require_sta
 	group_unlock(gs);
 }
 
-size_t tm_groups_fetch_all(struct tm_groups *gs, struct tm_str group, bool require_stable, struct tm_arena *arena, struct tm_group_offset **ret)
+size_t tm_groups_fetch_all(struct tm_groups *gs, struct tm_str group, bool require_stable, struct tm_arena *arena,
+			   struct tm_group_offset **ret)
 {
 	group_lock(gs);
 	struct group *g = group_find(gs, group);
@@ -373,7 +376,7 @@ int64_t group_offsets_expire(struct tm_groups *gs, int64_t wall_ms)
 				int64_t since = c->commit_ms > g->state_since_ms && !g->protocol_type.at ? c->commit_ms : g->state_since_ms;
 				bool old = c->expire_ms >= 0 ? wall_ms >= c->expire_ms
 							     : wall_ms - c->commit_ms >= gs->options.offsets_retention_ms &&
-								       wall_ms - since >= gs->options.offsets_retention_ms;
+								   wall_ms - since >= gs->options.offsets_retention_ms;
 				if (old && !is_unstable(g, c->topic, c->partition))
 					group_write_offset_gone(&w, g->id, c->topic, c->partition);
 			}
@@ -396,12 +399,12 @@ int64_t group_offsets_expire(struct tm_groups *gs, int64_t wall_ms)
 static void info_fill(const struct group *g, bool with_members, struct tm_arena *arena, struct tm_group_info *ret)
 {
 	*ret = (struct tm_group_info){
-		.group = tm_arena_str(arena, g->id),
-		.state = tm_str_of(group_state_name(g->state)),
-		.protocol_type = g->protocol_type.at ? tm_arena_str(arena, g->protocol_type) : TM_STR(""),
-		.protocol = g->protocol.at && g->state == GROUP_STABLE ? tm_arena_str(arena, g->protocol) : TM_STR(""),
-		.generation = g->generation,
-		.member_count = g->member_count,
+	    .group = tm_arena_str(arena, g->id),
+	    .state = tm_str_of(group_state_name(g->state)),
+	    .protocol_type = g->protocol_type.at ? tm_arena_str(arena, g->protocol_type) : TM_STR(""),
+	    .protocol = g->protocol.at && g->state == GROUP_STABLE ? tm_arena_str(arena, g->protocol) : TM_STR(""),
+	    .generation = g->generation,
+	    .member_count = g->member_count,
 	};
 	if (!with_members)
 		return;

@@ -125,9 +125,13 @@ void group_write_metadata(struct group_writer *w, const struct group *g, bool ne
 	record_add(w, &key, &v);
 }
 
-struct pending_write *group_write(struct tm_groups *gs, struct group_writer *w, int kind, struct tm_str group, int64_t producer_id, int16_t producer_epoch)
+struct pending_write *group_write(struct tm_groups *gs, struct group_writer *w, int kind, struct tm_str group, int64_t producer_id,
+				  int16_t producer_epoch)
 {
-	struct tm_batch_build build = {.codec = TM_CODEC_NONE, .producer_id = producer_id, .producer_epoch = producer_epoch, .base_sequence = -1,
+	struct tm_batch_build build = {.codec = TM_CODEC_NONE,
+				       .producer_id = producer_id,
+				       .producer_epoch = producer_epoch,
+				       .base_sequence = -1,
 				       .transactional = producer_id >= 0};
 	int64_t wall_ms = gs->options.wall_ms(gs->options.ctx);
 	for (size_t i = 0; i < w->records.count; i++)

@@ -4,15 +4,33 @@
 #include "log/batch.h"
 
 enum {
-	TXN_INVALID_REQUEST = 42, TXN_INVALID_STATE = 48, TXN_INVALID_ID_MAPPING = 49, TXN_INVALID_TIMEOUT = 50, TXN_CONCURRENT = 51,
-	TXN_PRODUCER_FENCED = 90, TXN_NOT_AVAILABLE = 15,
+	TXN_INVALID_REQUEST = 42,
+	TXN_INVALID_STATE = 48,
+	TXN_INVALID_ID_MAPPING = 49,
+	TXN_INVALID_TIMEOUT = 50,
+	TXN_CONCURRENT = 51,
+	TXN_PRODUCER_FENCED = 90,
+	TXN_NOT_AVAILABLE = 15,
 };
-enum txn_state { TXN_EMPTY, TXN_ONGOING, TXN_PREPARE_COMMIT, TXN_PREPARE_ABORT, TXN_COMPLETE_COMMIT, TXN_COMPLETE_ABORT, TXN_DEAD, TXN_FENCE };
-static const char *const state_names[] = {"Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead", "PrepareEpochFence"};
+enum txn_state {
+	TXN_EMPTY,
+	TXN_ONGOING,
+	TXN_PREPARE_COMMIT,
+	TXN_PREPARE_ABORT,
+	TXN_COMPLETE_COMMIT,
+	TXN_COMPLETE_ABORT,
+	TXN_DEAD,
+	TXN_FENCE
+};
+static const char *const state_names[] = {"Empty",          "Ongoing",       "PrepareCommit", "PrepareAbort",
+					  "CompleteCommit", "CompleteAbort", "Dead",          "PrepareEpochFence"};
 #define DEFAULT_MAX_TIMEOUT_MS (15 * 60 * 1000)
 #define NO_TIMEOUT INT64_MAX
 
-struct part_list { struct tm_transaction_part *items; size_t count, cap; };
+struct part_list {
+	struct tm_transaction_part *items;
+	size_t count, cap;
+};
 /* A change on its way to the topic: becomes the transaction's own when durable. */
 struct txn_values {
 	int64_t producer_id, start_ms, changed_ms;
@@ -24,16 +42,16 @@ struct txn_values {
 struct txn {
 	struct tm_str id;
 	struct txn_values now, next;
-	uint64_t ticket;                /* of the write or the markers under way; 0 = none */
+	uint64_t ticket; /* of the write or the markers under way; 0 = none */
 	bool marking;
-	tm_transaction_answer answer;   /* to whom the change under way is answered */
+	tm_transaction_answer answer; /* to whom the change under way is answered */
 	void *answer_ctx;
 	int16_t marker_epoch;
 	/* An init that waits for the abort of what its predecessor left open. */
 	tm_transaction_answer init_answer;
 	void *init_ctx;
 	int32_t init_timeout_ms;
-	int16_t answer_epoch;           /* after an end that bumps: the next transaction's */
+	int16_t answer_epoch; /* after an end that bumps: the next transaction's */
 	bool fencing;
 	struct txn *next_in_list;
 };
@@ -239,8 +257,15 @@ static void txn_mark(struct tm_transactions *ts, struct txn *t)
 	int64_t now = ts->options.wall_ms(ts->options.ctx);
 	struct tm_record r = {.timestamp_ms = now, .key = tm_str_n(key, sizeof key), .value = tm_str_n(value, sizeof value)};
 	struct tm_batch_compose compose = {
-		.codec = TM_CODEC_NONE, .level = INT32_MIN, .attributes = TM_ATTR_TRANSACTIONAL | TM_ATTR_CONTROL, .base_timestamp_ms = now, .max_timestamp_ms = now,
-		.producer_id = t->now.producer_id, .producer_epoch = t->marker_epoch, .base_sequence = -1, .leader_epoch = 0,
+	    .codec = TM_CODEC_NONE,
+	    .level = INT32_MIN,
+	    .attributes = TM_ATTR_TRANSACTIONAL | TM_ATTR_CONTROL,
+	    .base_timestamp_ms = now,
+	    .max_timestamp_ms = now,
+	    .producer_id = t->now.producer_id,
+	    .producer_epoch = t->marker_epoch,
+	    .base_sequence = -1,
+	    .leader_epoch = 0,
 	};
 	struct tm_buf batch = {0};
 	struct tm_err err = {0};
@@ -248,7 +273,8 @@ static void txn_mark(struct tm_transactions *ts, struct txn *t)
 	TM_ASSERT(rc == TM_OK);
 	t->ticket = ++ts->next_ticket;
 	t->marking = true;
-	ts->options.mark(ts->options.ctx, t->now.parts.items, t->now.parts.count, tm_buf_str(&batch), t->now.producer_id, commit, t->ticket);
+	ts->options.mark(ts->options.ctx, t->now.parts.items, t->now.parts.count, tm_buf_str(&batch), t->now.producer_id, commit,
+			 t->ticket);
 	tm_buf_done(&batch);
 }
 
@@ -262,7 +288,8 @@ static void txn_change(struct tm_transactions *ts, struct txn *t, tm_transaction
 static void init_write(struct tm_transactions *ts, struct txn *t, int32_t timeout_ms, tm_transaction_answer answer, void *ctx)
 {
 	struct tm_err err = {0};
-	t->next = (struct txn_values){.producer_id = t->now.producer_id, .epoch = t->now.epoch, .timeout_ms = timeout_ms, .state = TXN_EMPTY, .start_ms = -1};
+	t->next = (struct txn_values){
+	    .producer_id = t->now.producer_id, .epoch = t->now.epoch, .timeout_ms = timeout_ms, .state = TXN_EMPTY, .start_ms = -1};
 	if (t->next.producer_id < 0 || t->next.epoch >= INT16_MAX - 1) {
 		/* A new id, or the old one's epochs are used up. */
 		if (ts->options.producer_id(ts->options.ctx, &t->next.producer_id, &err) != TM_OK) {
@@ -420,8 +447,8 @@ static int producer_check(struct txn *t, struct tm_str id, int64_t producer_id, 
 	return t->ticket || t->fencing ? TXN_CONCURRENT : 0;
 }
 
-void tm_transactions_add(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, const struct tm_transaction_part *parts,
-			 size_t count, tm_transaction_answer answer, void *ctx)
+void tm_transactions_add(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch,
+			 const struct tm_transaction_part *parts, size_t count, tm_transaction_answer answer, void *ctx)
 {
 	struct txn *t = txn_find(ts, id);
 	int error = producer_check(t, id, producer_id, epoch);
@@ -468,7 +495,8 @@ void tm_transactions_end(struct tm_transactions *ts, struct tm_str id, int64_t p
 	end_write(ts, t, commit, (int16_t)(bump ? t->now.epoch + 1 : t->now.epoch), answer, ctx);
 }
 
-int tm_transactions_check(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, struct tm_str topic, int32_t partition)
+int tm_transactions_check(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, struct tm_str topic,
+			  int32_t partition)
 {
 	struct txn *t = txn_find(ts, id);
 	int error = producer_check(t, id, producer_id, epoch);
@@ -497,12 +525,21 @@ static void info_fill(const struct txn *t, struct tm_arena *arena, struct tm_tra
 		parts[i] = (struct tm_transaction_part){tm_arena_str(arena, t->now.parts.items[i].topic), t->now.parts.items[i].partition};
 	qsort(parts, t->now.parts.count, sizeof *parts, by_topic);
 	*ret = (struct tm_transaction_info){
-		.id = tm_arena_str(arena, t->id), .state = tm_str_of(state_names[t->now.state]), .producer_id = t->now.producer_id, .start_ms = t->now.start_ms,
-		.epoch = t->now.epoch, .timeout_ms = t->now.timeout_ms, .parts = parts, .part_count = t->now.parts.count,
+	    .id = tm_arena_str(arena, t->id),
+	    .state = tm_str_of(state_names[t->now.state]),
+	    .producer_id = t->now.producer_id,
+	    .start_ms = t->now.start_ms,
+	    .epoch = t->now.epoch,
+	    .timeout_ms = t->now.timeout_ms,
+	    .parts = parts,
+	    .part_count = t->now.parts.count,
 	};
 }
 
-static int by_id(const void *a, const void *b) { return tm_str_cmp(((const struct tm_transaction_info *)a)->id, ((const struct tm_transaction_info *)b)->id); }
+static int by_id(const void *a, const void *b)
+{
+	return tm_str_cmp(((const struct tm_transaction_info *)a)->id, ((const struct tm_transaction_info *)b)->id);
+}
 
 size_t tm_transactions_list(struct tm_transactions *ts, struct tm_arena *arena, struct tm_transaction_info **ret)
 {

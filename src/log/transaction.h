@@ -12,13 +12,17 @@
 #define TM_TRANSACTION_TOPIC "__transaction_state"
 
 struct tm_transactions;
-struct tm_transaction_part { struct tm_str topic; int32_t partition; };
+struct tm_transaction_part {
+	struct tm_str topic;
+	int32_t partition;
+};
 struct tm_transactions_options {
 	void *ctx;
 	/* Append this batch (valid during the call) and report by tm_transactions_appended with the ticket, once. */
 	void (*append)(void *ctx, struct tm_str batch, uint64_t ticket);
 	/* Write this end marker to all the partitions and report by tm_transactions_marked with the ticket, once. */
-	void (*mark)(void *ctx, const struct tm_transaction_part *parts, size_t count, struct tm_str marker, int64_t producer_id, bool commit, uint64_t ticket);
+	void (*mark)(void *ctx, const struct tm_transaction_part *parts, size_t count, struct tm_str marker, int64_t producer_id,
+		     bool commit, uint64_t ticket);
 	tm_rc (*producer_id)(void *ctx, int64_t *ret, struct tm_err *err);
 	int64_t (*wall_ms)(void *ctx);
 	int64_t max_timeout_ms; /* transaction.max.timeout.ms; 0 = Kafka's 15 min */
@@ -40,13 +44,14 @@ typedef void (*tm_transaction_answer)(void *ctx, int error, int64_t producer_id,
 void tm_transactions_init(struct tm_transactions *ts, struct tm_str id, int32_t timeout_ms, int64_t producer_id, int16_t epoch,
 			  tm_transaction_answer answer, void *ctx);
 /* The transaction (begun by the first of these) will write to these partitions. */
-void tm_transactions_add(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, const struct tm_transaction_part *parts,
-			 size_t count, tm_transaction_answer answer, void *ctx);
+void tm_transactions_add(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch,
+			 const struct tm_transaction_part *parts, size_t count, tm_transaction_answer answer, void *ctx);
 /* bump: the next transaction uses the next epoch, which the answer gives (EndTxn 5). */
 void tm_transactions_end(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, bool commit, bool bump,
 			 tm_transaction_answer answer, void *ctx);
 /* Whether this producer's open transaction has the partition: 0, else why not (48 when not). */
-int tm_transactions_check(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, struct tm_str topic, int32_t partition);
+int tm_transactions_check(struct tm_transactions *ts, struct tm_str id, int64_t producer_id, int16_t epoch, struct tm_str topic,
+			  int32_t partition);
 
 struct tm_transaction_info {
 	struct tm_str id, state;

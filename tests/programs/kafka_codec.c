@@ -16,8 +16,11 @@ static struct tm_str base64(struct tm_arena *arena, const char *text)
 	int have = 0;
 	for (size_t i = 0; i < n && text[i] != '='; i++) {
 		char c = text[i];
-		uint32_t v = c >= 'A' && c <= 'Z' ? (uint32_t)(c - 'A') : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a' + 26)
-			: c >= '0' && c <= '9' ? (uint32_t)(c - '0' + 52) : c == '+' || c == '-' ? 62 : 63;
+		uint32_t v = c >= 'A' && c <= 'Z'   ? (uint32_t)(c - 'A')
+			     : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a' + 26)
+			     : c >= '0' && c <= '9' ? (uint32_t)(c - '0' + 52)
+			     : c == '+' || c == '-' ? 62
+						    : 63;
 		bits = bits << 6 | v;
 		have += 6;
 		if (have >= 8) {
@@ -63,22 +66,39 @@ static void struct_from(struct reader *r, const struct tm_kafka_struct *s, json_
 static void value_from(struct reader *r, const struct tm_kafka_field *f, json_t *j, char *m)
 {
 	switch (f->type) {
-	case TM_KAFKA_TYPE_BOOL: *(bool *)m = json_is_true(j); break;
-	case TM_KAFKA_TYPE_INT8: *(int8_t *)m = (int8_t)json_integer_value(j); break;
-	case TM_KAFKA_TYPE_INT16: case TM_KAFKA_TYPE_UINT16: *(int16_t *)m = (int16_t)json_integer_value(j); break;
-	case TM_KAFKA_TYPE_INT32: *(int32_t *)m = (int32_t)json_integer_value(j); break;
-	case TM_KAFKA_TYPE_INT64: *(int64_t *)m = json_integer_value(j); break;
-	case TM_KAFKA_TYPE_FLOAT64: *(double *)m = json_number_value(j); break;
+	case TM_KAFKA_TYPE_BOOL:
+		*(bool *)m = json_is_true(j);
+		break;
+	case TM_KAFKA_TYPE_INT8:
+		*(int8_t *)m = (int8_t)json_integer_value(j);
+		break;
+	case TM_KAFKA_TYPE_INT16:
+	case TM_KAFKA_TYPE_UINT16:
+		*(int16_t *)m = (int16_t)json_integer_value(j);
+		break;
+	case TM_KAFKA_TYPE_INT32:
+		*(int32_t *)m = (int32_t)json_integer_value(j);
+		break;
+	case TM_KAFKA_TYPE_INT64:
+		*(int64_t *)m = json_integer_value(j);
+		break;
+	case TM_KAFKA_TYPE_FLOAT64:
+		*(double *)m = json_number_value(j);
+		break;
 	case TM_KAFKA_TYPE_UUID: {
 		struct tm_str s = base64(r->arena, json_string_value(j) ? json_string_value(j) : "");
 		memcpy(m, s.at, s.len < 16 ? s.len : 16);
 		break;
 	}
-	case TM_KAFKA_TYPE_STRUCT: struct_from(r, f->sub, j, m); break;
-	case TM_KAFKA_TYPE_STRING:
-		*(struct tm_str *)m = json_is_string(j) ? tm_arena_str(r->arena, tm_str_n(json_string_value(j), json_string_length(j))) : (struct tm_str){0};
+	case TM_KAFKA_TYPE_STRUCT:
+		struct_from(r, f->sub, j, m);
 		break;
-	default: *(struct tm_str *)m = json_is_string(j) ? base64(r->arena, json_string_value(j)) : (struct tm_str){0};
+	case TM_KAFKA_TYPE_STRING:
+		*(struct tm_str *)m =
+		    json_is_string(j) ? tm_arena_str(r->arena, tm_str_n(json_string_value(j), json_string_length(j))) : (struct tm_str){0};
+		break;
+	default:
+		*(struct tm_str *)m = json_is_string(j) ? base64(r->arena, json_string_value(j)) : (struct tm_str){0};
 	}
 }
 
@@ -137,7 +157,8 @@ static json_t *apis(void)
 	json_t *list = json_array();
 	for (size_t i = 0; i < tm_kafka_api_count; i++) {
 		const struct tm_kafka_api *a = &tm_kafka_apis[i];
-		json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:i,s:i}", "api", a->name, "key", a->key, "min", a->min, "max", a->max, "flexible", a->flexible));
+		json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:i,s:i}", "api", a->name, "key", a->key, "min", a->min, "max", a->max,
+						      "flexible", a->flexible));
 	}
 	return list;
 }
@@ -167,7 +188,8 @@ static json_t *convert(json_t *in, struct tm_arena *arena)
 		json_t *j = json_loadb(text.at, text.len, JSON_ALLOW_NUL, &e);
 		json_t *records = json_array();
 		records_of(s, message, records);
-		result = j ? json_pack("{s:o,s:o,s:i,s:o}", "json", j, "again", hexed(tm_buf_str(&out)), "rest", (int)tm_cursor_left(&c), "records", records)
+		result = j ? json_pack("{s:o,s:o,s:i,s:o}", "json", j, "again", hexed(tm_buf_str(&out)), "rest", (int)tm_cursor_left(&c),
+				       "records", records)
 			   : json_pack("{s:s}", "error", e.text);
 		tm_buf_done(&text);
 	} else {

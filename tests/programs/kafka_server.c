@@ -9,7 +9,11 @@
 #include "kafka/kafka.h"
 
 static volatile sig_atomic_t ended;
-static void on_signal(int signal_number) { (void)signal_number; ended = 1; }
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+	ended = 1;
+}
 
 static int failed(const struct tm_err *err)
 {

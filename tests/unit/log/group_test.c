@@ -5,13 +5,24 @@
 
 struct world {
 	struct tm_groups *groups;
-	struct tm_buf topic;      /* the batches that were written, in order */
-	struct { struct { uint64_t ticket; struct tm_buf batch; } *items; size_t count, cap; } writes; /* not durable yet */
-	bool hold;                /* writes wait for flush() */
+	struct tm_buf topic; /* the batches that were written, in order */
+	struct {
+		struct {
+			uint64_t ticket;
+			struct tm_buf batch;
+		} * items;
+		size_t count, cap;
+	} writes;  /* not durable yet */
+	bool hold; /* writes wait for flush() */
 	int64_t now_ms, wall_ms;
 	uint64_t seed;
 };
-struct answer { int count, error; int32_t generation; char member[128], leader[128], protocol[64], assignment[64]; size_t members; };
+struct answer {
+	int count, error;
+	int32_t generation;
+	char member[128], leader[128], protocol[64], assignment[64];
+	size_t members;
+};
 
 static void world_append(void *ctx, struct tm_str batch, uint64_t ticket)
 {
@@ -90,15 +101,27 @@ static void on_synced(void *ctx, const struct tm_group_synced *s)
 static void join(struct world *w, const char *member, const char *instance, const char *protocol, struct answer *a)
 {
 	struct tm_group_protocol p = {tm_str_of(protocol), TM_STR("meta")};
-	struct tm_group_join j = {.group = TM_STR("g"), .member = tm_str_of(member), .instance = tm_str_of(instance), .client_id = TM_STR("c"), .client_host = TM_STR("/h"),
-				  .protocol_type = TM_STR("consumer"), .protocols = &p, .protocol_count = 1, .session_timeout_ms = 10000, .rebalance_timeout_ms = 30000};
+	struct tm_group_join j = {.group = TM_STR("g"),
+				  .member = tm_str_of(member),
+				  .instance = tm_str_of(instance),
+				  .client_id = TM_STR("c"),
+				  .client_host = TM_STR("/h"),
+				  .protocol_type = TM_STR("consumer"),
+				  .protocols = &p,
+				  .protocol_count = 1,
+				  .session_timeout_ms = 10000,
+				  .rebalance_timeout_ms = 30000};
 	tm_groups_join(w->groups, &j, w->now_ms, on_joined, a);
 	settle(w);
 }
 static void sync(struct world *w, const char *member, int32_t generation, const char *for_a, const char *for_b, struct answer *a)
 {
 	struct tm_group_assignment list[] = {{tm_str_of(for_a), TM_STR("one")}, {tm_str_of(for_b), TM_STR("two")}};
-	struct tm_group_sync s = {.group = TM_STR("g"), .member = tm_str_of(member), .generation = generation, .assignments = list, .assignment_count = for_a ? 2 : 0};
+	struct tm_group_sync s = {.group = TM_STR("g"),
+				  .member = tm_str_of(member),
+				  .generation = generation,
+				  .assignments = list,
+				  .assignment_count = for_a ? 2 : 0};
 	tm_groups_sync(w->groups, &s, w->now_ms, on_synced, a);
 	settle(w);
 }
@@ -223,7 +246,12 @@ TEST(static_members_keep_their_place)
 	char old[128];
 	strcpy(old, a.member);
 	struct tm_group_assignment list = {tm_str_of(a.member), TM_STR("mine")};
-	struct tm_group_sync s = {.group = TM_STR("g"), .member = tm_str_of(a.member), .instance = TM_STR("inst"), .generation = 1, .assignments = &list, .assignment_count = 1};
+	struct tm_group_sync s = {.group = TM_STR("g"),
+				  .member = tm_str_of(a.member),
+				  .instance = TM_STR("inst"),
+				  .generation = 1,
+				  .assignments = &list,
+				  .assignment_count = 1};
 	tm_groups_sync(w.groups, &s, w.now_ms, on_synced, &a);
 	settle(&w);
 	CHECK(strcmp(a.assignment, "mine") == 0);
@@ -290,8 +318,19 @@ static int commit(struct world *w, const char *member, int32_t generation, int64
 {
 	static struct tm_group_offset o;
 	int done = 0;
-	o = (struct tm_group_offset){.topic = TM_STR("t"), .partition = 3, .offset = offset, .leader_epoch = 1, .metadata = TM_STR("m"), .commit_ms = w->wall_ms, .expire_ms = -1};
-	struct tm_group_commit c = {.group = TM_STR("g"), .member = tm_str_of(member), .generation = generation, .offsets = &o, .offset_count = 1, .producer_id = producer_id};
+	o = (struct tm_group_offset){.topic = TM_STR("t"),
+				     .partition = 3,
+				     .offset = offset,
+				     .leader_epoch = 1,
+				     .metadata = TM_STR("m"),
+				     .commit_ms = w->wall_ms,
+				     .expire_ms = -1};
+	struct tm_group_commit c = {.group = TM_STR("g"),
+				    .member = tm_str_of(member),
+				    .generation = generation,
+				    .offsets = &o,
+				    .offset_count = 1,
+				    .producer_id = producer_id};
 	tm_groups_commit(w->groups, &c, w->now_ms, on_committed, &done);
 	settle(w);
 	CHECK_INT(done, 1);
@@ -333,7 +372,8 @@ TEST(a_commit_counts_when_it_is_durable_and_not_before)
 	world_init(&w);
 	w.hold = true;
 	o = (struct tm_group_offset){.topic = TM_STR("t"), .partition = 3, .offset = 5, .metadata = TM_STR(""), .expire_ms = -1};
-	struct tm_group_commit c = {.group = TM_STR("g"), .member = TM_STR(""), .generation = -1, .offsets = &o, .offset_count = 1, .producer_id = -1};
+	struct tm_group_commit c = {
+	    .group = TM_STR("g"), .member = TM_STR(""), .generation = -1, .offsets = &o, .offset_count = 1, .producer_id = -1};
 	tm_groups_commit(w.groups, &c, w.now_ms, on_committed, &done);
 	CHECK_INT(done, 0);
 	CHECK_INT(fetched(&w, false, NULL), -1);
@@ -384,16 +424,17 @@ static struct tm_buf picture(struct tm_groups *groups)
 	struct tm_buf out = {0};
 	size_t n = tm_groups_list(groups, true, &arena, &all);
 	for (size_t i = 0; i < n; i++) {
-		tm_buf_printf(&out, "%.*s %.*s %.*s %.*s %d\n", TM_STR_ARG(all[i].group), TM_STR_ARG(all[i].state), TM_STR_ARG(all[i].protocol_type),
-			      TM_STR_ARG(all[i].protocol), all[i].generation);
+		tm_buf_printf(&out, "%.*s %.*s %.*s %.*s %d\n", TM_STR_ARG(all[i].group), TM_STR_ARG(all[i].state),
+			      TM_STR_ARG(all[i].protocol_type), TM_STR_ARG(all[i].protocol), all[i].generation);
 		for (size_t k = 0; k < all[i].member_count; k++)
-			tm_buf_printf(&out, "  %.*s %.*s %.*s %.*s\n", TM_STR_ARG(all[i].members[k].member), TM_STR_ARG(all[i].members[k].instance),
-				      TM_STR_ARG(all[i].members[k].metadata), TM_STR_ARG(all[i].members[k].assignment));
+			tm_buf_printf(&out, "  %.*s %.*s %.*s %.*s\n", TM_STR_ARG(all[i].members[k].member),
+				      TM_STR_ARG(all[i].members[k].instance), TM_STR_ARG(all[i].members[k].metadata),
+				      TM_STR_ARG(all[i].members[k].assignment));
 		struct tm_group_offset *offsets;
 		size_t count = tm_groups_fetch_all(groups, all[i].group, true, &arena, &offsets);
 		for (size_t k = 0; k < count; k++)
-			tm_buf_printf(&out, "  %.*s/%d %lld %.*s %d\n", TM_STR_ARG(offsets[k].topic), offsets[k].partition, (long long)offsets[k].offset,
-				      TM_STR_ARG(offsets[k].metadata), offsets[k].error);
+			tm_buf_printf(&out, "  %.*s/%d %lld %.*s %d\n", TM_STR_ARG(offsets[k].topic), offsets[k].partition,
+				      (long long)offsets[k].offset, TM_STR_ARG(offsets[k].metadata), offsets[k].error);
 	}
 	tm_arena_done(&arena);
 	return out;
