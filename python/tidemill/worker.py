@@ -246,6 +246,7 @@ def task_main(sock, loaded):
         os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = settings.dags_dir
         end = runtime.run_task(dag, start)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    flush_producers()
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -260,6 +261,21 @@ def task_main(sock, loaded):
         channel.send(end)
     run_exit_handlers()
     os._exit(0)
+
+
+def flush_producers():
+    """Most DAG files never flush: under Airflow the slow end of the process gave their records the time to leave. Here it is done
+    before the end is told, so that what a task has sent is in the topic when the task has ended."""
+    names = (("kafka", "KafkaProducer"), ("confluent_kafka", "Producer"))
+    classes = tuple(c for c in (getattr(sys.modules.get(m), n, None) for m, n in names) if isinstance(c, type))
+    if not classes:
+        return
+    for o in gc.get_objects():
+        if issubclass(type(o), classes):
+            try:
+                o.flush(10)
+            except Exception as e:
+                print(f"records of a producer could not be sent: {e}", file=sys.stderr)
 
 
 def run_exit_handlers():
@@ -338,6 +354,7 @@ def read_config():
     settings.variables, settings.connections = config["variables"], config["connections"]
     settings.default_version, settings.version = config["default_version"], config["default_version"]
     settings.journal, settings.file = config.get("journal"), None
+    os.environ.setdefault("AIRFLOW_HOME", settings.project_dir)
     net.install(config["routes"])
     modules.install()
     return config

@@ -179,3 +179,75 @@ def test_kill_nine(tmp_path):
     left = subprocess.run(["grep", "-lza", f"TIDEMILL_TASK_OWNER={tmp_path}", *[f"/proc/{p}/environ" for p in os.listdir("/proc") if p.isdigit()]], capture_output=True, text=True)
     assert left.stdout == "", "processes are left over"
     print(f"{kills} kills, no task lost, none that had reported its end ran again")
+
+
+# ---- the project's configuration in tasks ----
+CONFIGURED = '''
+from datetime import datetime
+import threading, time
+from airflow import DAG
+from airflow.hooks.base import BaseHook
+from airflow.models import Variable
+from airflow.operators.python import PythonOperator
+
+def use():
+    import urllib.request
+    connection = BaseHook.get_connection("pg")
+    before = Variable.get("v")
+    Variable.set("v", "new")
+    return [urllib.request.urlopen("http://api.example:1234/", timeout=5).status, before, Variable.get("v"), Variable.get("j", deserialize_json=True)["a"], Variable.get("nope", default_var="d"),
+            connection.host, connection.port, connection.password, connection.extra_dejson]
+
+with DAG("configured", start_date=datetime(2024, 1, 1), schedule_interval="@once", default_args={"provide_context": True, "catchup": False}):
+    PythonOperator(task_id="use", python_callable=use)
+THREAD
+'''
+
+
+@pytest.mark.parametrize("thread", ["", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"])
+def test_variables_connections_and_hosts(tmp_path, thread):
+    """Also from a file that starts a thread, whose tasks are not forked from the process that loaded it."""
+    import http.server
+    import threading
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *a: None}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "c.py").write_text(CONFIGURED.replace("THREAD", thread))
+    answer, _ = dag_run(dags, "--data", tmp_path / "data", "--route", f"api.example:1234=127.0.0.1:{server.server_port}", "--variable", "v=1", "--variable", 'j={"a": 5}',
+                        AIRFLOW_CONN_PG="postgresql://u:p%40ss@db:5432/sch?sslmode=require")
+    server.shutdown()
+    assert states(answer, "configured") == ("success", {"use": "success"}), answer
+    db = sqlite3.connect(tmp_path / "data" / "dag.db")
+    assert json.loads(db.execute("SELECT value FROM xcom WHERE key='return_value'").fetchone()[0]) == [200, "1", "new", 5, "d", "db", 5432, "p@ss", {"sslmode": "require"}]
+
+
+def test_changed_files_are_loaded_again(tmp_path):
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "helper.py").write_text("NAME = 'one'\n")
+    (dags / "x.py").write_text("from airflow import DAG\nfrom airflow.operators.empty import EmptyOperator\nfrom datetime import datetime\nimport helper\n"
+                               "with DAG('w_' + helper.NAME, start_date=datetime(2024, 1, 1), schedule='@once'):\n    EmptyOperator(task_id='t')\n")
+    p = subprocess.Popen([programs.program("dag_run"), str(dags), "--data", str(tmp_path / "data"), "--serve"], stdout=subprocess.DEVNULL)
+
+    def wait_for(*names):
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                db = sqlite3.connect(tmp_path / "data" / "dag.db")
+                if {r[0] for r in db.execute("SELECT dag_id FROM run WHERE state='success'")} >= set(names):
+                    return True
+            except sqlite3.Error:
+                pass
+            time.sleep(0.05)
+        return False
+
+    try:
+        assert wait_for("w_one")
+        (dags / "helper.py").write_text("NAME = 'two'\n")
+        assert wait_for("w_two")
+        (dags / "y.py").write_text((dags / "x.py").read_text().replace("'w_'", "'y_'"))
+        assert wait_for("y_two")
+    finally:
+        p.kill()
+        p.wait()
