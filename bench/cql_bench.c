@@ -27,10 +27,7 @@ static void must(tm_rc rc, const struct tm_err *err)
 	exit(1);
 }
 
-static double seconds(void)
-{
-	return (double)tm_mono_ns(tm_env_real()) / 1e9;
-}
+static double seconds(void) { return (double)tm_mono_ns(tm_env_real()) / 1e9; }
 
 static double cpu_seconds(void)
 {
@@ -55,7 +52,10 @@ struct run {
 	struct tm_cassandra_statement statement;
 	bool write;
 	uint64_t next_key, keys, done;
-	struct { double *items; size_t count, cap; } latencies;
+	struct {
+		double *items;
+		size_t count, cap;
+	} latencies;
 };
 
 static void load_open(struct load *l, int port, int version, size_t window)
@@ -68,7 +68,8 @@ static void load_open(struct load *l, int port, int version, size_t window)
 	struct tm_cass_fault f;
 	char data[4096];
 	int on = 1;
-	*l = (struct load){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .version = version, .window = window, .writer = {.version = version}};
+	*l = (struct load){
+	    .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .version = version, .window = window, .writer = {.version = version}};
 	if (connect(l->fd, (struct sockaddr *)&a, sizeof a) != 0) {
 		perror("connect");
 		exit(1);
@@ -102,7 +103,10 @@ static void request_add(struct run *r, struct load *l, struct tm_buf *body)
 	memcpy(key, &big, 8);
 	memset(value, 'a' + (int)(k % 26), sizeof value);
 	struct tm_cql_value values[2] = {{.bytes = tm_str_n(key, 8)}, {.bytes = tm_str_n(value, sizeof value)}};
-	struct tm_cass_request q = {.opcode = TM_CASS_EXECUTE, .id = r->statement.id, .result_metadata_id = r->statement.result_metadata_id, .skip_metadata = !r->write};
+	struct tm_cass_request q = {.opcode = TM_CASS_EXECUTE,
+				    .id = r->statement.id,
+				    .result_metadata_id = r->statement.result_metadata_id,
+				    .skip_metadata = !r->write};
 	tm_cass_options_init(&q.options);
 	q.options.values = values;
 	q.options.value_count = r->write ? 2 : 1;
@@ -176,9 +180,10 @@ static void run_for(struct run *r, double duration, const char *name)
 	}
 	double took = seconds() - start;
 	qsort(r->latencies.items, r->latencies.count, sizeof(double), by_value);
-	printf("{\"bench\": \"%s\", \"requests\": %llu, \"seconds\": %.2f, \"per_second\": %.0f, \"cpu_seconds\": %.2f, \"p50_ms\": %.2f, \"p99_ms\": %.2f}\n", name,
-	       (unsigned long long)r->done, took, (double)r->done / took, cpu_seconds() - cpu, r->latencies.items[r->latencies.count / 2] * 1e3,
-	       r->latencies.items[r->latencies.count * 99 / 100] * 1e3);
+	printf("{\"bench\": \"%s\", \"requests\": %llu, \"seconds\": %.2f, \"per_second\": %.0f, \"cpu_seconds\": %.2f, \"p50_ms\": %.2f, "
+	       "\"p99_ms\": %.2f}\n",
+	       name, (unsigned long long)r->done, took, (double)r->done / took, cpu_seconds() - cpu,
+	       r->latencies.items[r->latencies.count / 2] * 1e3, r->latencies.items[r->latencies.count * 99 / 100] * 1e3);
 	fflush(stdout);
 	r->done = r->latencies.count = 0;
 	tm_buf_done(&body);
@@ -212,8 +217,9 @@ int main(int argc, char **argv)
 	struct tm_arena arena;
 	struct tm_cql_result result;
 	static struct run r;
-	static const char *const ddl[] = {"CREATE KEYSPACE IF NOT EXISTS b WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-					  "CREATE TABLE IF NOT EXISTS b.kv (k bigint PRIMARY KEY, v text)"};
+	static const char *const ddl[] = {
+	    "CREATE KEYSPACE IF NOT EXISTS b WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+	    "CREATE TABLE IF NOT EXISTS b.kv (k bigint PRIMARY KEY, v text)"};
 	if (connections > CONNECTIONS_MAX)
 		connections = CONNECTIONS_MAX;
 	must(tm_dir_make(dir, &err), &err);

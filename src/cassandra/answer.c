@@ -75,7 +75,8 @@ uint8_t tm_cass_prefix_write(struct tm_buf *out, int version, const uint8_t *tra
 	return flags;
 }
 
-void tm_cass_error_answer(struct tm_cass_conn *conn, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request, const uint8_t *tracing_id)
+void tm_cass_error_answer(struct tm_cass_conn *conn, int16_t stream, const struct tm_err *err, const struct tm_cass_request *request,
+			  const uint8_t *tracing_id)
 {
 	struct tm_buf body = {0};
 	uint8_t flags = tm_cass_prefix_write(&body, conn->version, tracing_id, NULL);
@@ -107,7 +108,8 @@ static void unprepared(struct answering *a, struct tm_str id)
 		tm_buf_printf(&hex, "%02x", (uint8_t)id.at[i]);
 	a->request.id = id;
 	refuse(a, TM_CASS_E_UNPREPARED,
-	       "Prepared query with ID %s not found (either the query was not prepared on this host (maybe the host has been restarted?) or you have prepared too many queries and it has "
+	       "Prepared query with ID %s not found (either the query was not prepared on this host (maybe the host has been restarted?) "
+	       "or you have prepared too many queries and it has "
 	       "been evicted from the internal cache)",
 	       hex.len ? tm_buf_cstr(&hex) : "");
 	tm_buf_done(&hex);
@@ -156,10 +158,13 @@ static void trace_begin(struct answering *a)
 static void trace_end(struct answering *a)
 {
 	struct tm_cassandra_server *s = a->conn->server;
-	struct tm_cass_trace t = {.started_us = a->started_us, .duration_us = tm_now_us(s->env) - a->started_us, .request = tm_cass_opcode_name(a->envelope->opcode)};
+	struct tm_cass_trace t = {.started_us = a->started_us,
+				  .duration_us = tm_now_us(s->env) - a->started_us,
+				  .request = tm_cass_opcode_name(a->envelope->opcode)};
 	memcpy(t.id, a->tracing_id, 16);
 	snprintf(t.client, sizeof t.client, "%s", a->conn->peer);
-	snprintf(t.text, sizeof t.text, "%.*s", (int)(a->request.text.len < 399 ? a->request.text.len : 399), a->request.text.at ? a->request.text.at : "");
+	snprintf(t.text, sizeof t.text, "%.*s", (int)(a->request.text.len < 399 ? a->request.text.len : 399),
+		 a->request.text.at ? a->request.text.at : "");
 	pthread_mutex_lock(&s->lock);
 	s->traces[s->trace_count++ % TM_CASS_TRACES] = t;
 	pthread_mutex_unlock(&s->lock);
@@ -209,9 +214,12 @@ static void startup(struct answering *a)
 		refuse(a, TM_CASS_E_PROTOCOL, "Invalid version value: %.*s", (int)(cql.len < 100 ? cql.len : 100), cql.at);
 		return;
 	}
-	enum tm_cass_compression chosen = tm_str_iis(compression, "lz4") ? TM_CASS_LZ4 : tm_str_iis(compression, "snappy") ? TM_CASS_SNAPPY : TM_CASS_PLAIN;
+	enum tm_cass_compression chosen = tm_str_iis(compression, "lz4")      ? TM_CASS_LZ4
+					  : tm_str_iis(compression, "snappy") ? TM_CASS_SNAPPY
+									      : TM_CASS_PLAIN;
 	if (compression.len && (chosen == TM_CASS_PLAIN || (chosen == TM_CASS_SNAPPY && a->envelope->version >= 5))) {
-		refuse(a, TM_CASS_E_PROTOCOL, "Unknown compression algorithm: %.*s", (int)(compression.len < 100 ? compression.len : 100), compression.at);
+		refuse(a, TM_CASS_E_PROTOCOL, "Unknown compression algorithm: %.*s", (int)(compression.len < 100 ? compression.len : 100),
+		       compression.at);
 		return;
 	}
 	c->started = true;
@@ -351,11 +359,14 @@ static void unqualified_warning(struct answering *a, const struct tm_cass_prepar
 	struct tm_str statement = p->keyspace.len ? p->keyspace : none;
 	to->warnings = TM_NEW(arena, struct tm_str);
 	to->warning_count = 1;
-	*to->warnings = tm_arena_printf(arena,
-					"`USE <keyspace>` with prepared statements is considered to be an anti-pattern due to ambiguity in non-qualified table names. Please consider removing instances "
-					"of `Session#setKeyspace(<keyspace>)`, `Session#execute(\"USE <keyspace>\")` and `cluster.newSession(<keyspace>)` from your code, and always use fully "
-					"qualified table names (e.g. <keyspace>.<table>). Keyspace used: %.*s, statement keyspace: %.*s, statement id: %s",
-					TM_STR_ARG(used), TM_STR_ARG(statement), tm_buf_cstr(&hex));
+	*to->warnings = tm_arena_printf(
+	    arena,
+	    "`USE <keyspace>` with prepared statements is considered to be an anti-pattern due to ambiguity in non-qualified table names. "
+	    "Please consider removing instances "
+	    "of `Session#setKeyspace(<keyspace>)`, `Session#execute(\"USE <keyspace>\")` and `cluster.newSession(<keyspace>)` from your "
+	    "code, and always use fully "
+	    "qualified table names (e.g. <keyspace>.<table>). Keyspace used: %.*s, statement keyspace: %.*s, statement id: %s",
+	    TM_STR_ARG(used), TM_STR_ARG(statement), tm_buf_cstr(&hex));
 	tm_buf_done(&hex);
 }
 
@@ -410,12 +421,14 @@ static void execute(struct answering *a)
 	if (!p)
 		return;
 	if (!r->options.names && r->options.value_count < info.marker_count) {
-		refuse(a, TM_CASS_E_INVALID, "there were %zu markers(?) in CQL but %zu bound variables", info.marker_count, r->options.value_count);
+		refuse(a, TM_CASS_E_INVALID, "there were %zu markers(?) in CQL but %zu bound variables", info.marker_count,
+		       r->options.value_count);
 		return;
 	}
 	struct tm_cass_rows_options rows = {0};
 	if (info.column_count > 0) { /* not of a conditional statement, whose columns depend on its outcome */
-		bool changed = a->conn->version >= 5 && !tm_str_eq(r->result_metadata_id, tm_str_n((const char *)info.result_metadata_id, 16));
+		bool changed =
+		    a->conn->version >= 5 && !tm_str_eq(r->result_metadata_id, tm_str_n((const char *)info.result_metadata_id, 16));
 		rows.changed_metadata_id = changed ? info.result_metadata_id : NULL;
 		rows.no_metadata = r->skip_metadata && !changed;
 	}
@@ -460,7 +473,8 @@ static void batch(struct answering *a)
 			parts[i].prepared = own[i];
 		}
 		if (info.marker_count != item->value_count) {
-			refuse(a, TM_CASS_E_INVALID, "There were %zu markers(?) in CQL but %zu bound variables", info.marker_count, item->value_count);
+			refuse(a, TM_CASS_E_INVALID, "There were %zu markers(?) in CQL but %zu bound variables", info.marker_count,
+			       item->value_count);
 			break;
 		}
 		parts[i].options = r->options;
@@ -482,18 +496,32 @@ static void batch(struct answering *a)
 static void dispatch(struct answering *a)
 {
 	switch (a->request.opcode) {
-	case TM_CASS_OPTIONS: supported(a); break;
-	case TM_CASS_QUERY: query(a); break;
-	case TM_CASS_PREPARE: prepare(a); break;
-	case TM_CASS_EXECUTE: execute(a); break;
-	case TM_CASS_BATCH: batch(a); break;
-	case TM_CASS_REGISTER: registered(a); break;
+	case TM_CASS_OPTIONS:
+		supported(a);
+		break;
+	case TM_CASS_QUERY:
+		query(a);
+		break;
+	case TM_CASS_PREPARE:
+		prepare(a);
+		break;
+	case TM_CASS_EXECUTE:
+		execute(a);
+		break;
+	case TM_CASS_BATCH:
+		batch(a);
+		break;
+	case TM_CASS_REGISTER:
+		registered(a);
+		break;
 	case TM_CASS_AUTH_RESPONSE: { /* nobody asked; any answer will do */
 		static const char null_token[4] = {-1, -1, -1, -1};
 		answer_put(a, 0, TM_CASS_AUTH_SUCCESS, tm_str_n(null_token, 4));
 		break;
 	}
-	default: refuse(a, TM_CASS_E_PROTOCOL, "Unsupported message"); break;
+	default:
+		refuse(a, TM_CASS_E_PROTOCOL, "Unsupported message");
+		break;
 	}
 }
 

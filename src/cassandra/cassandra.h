@@ -7,11 +7,11 @@
 struct tm_cassandra_server;
 
 struct tm_cassandra_options {
-	const char *host;             /* an address; NULL = 127.0.0.1 */
-	int port;                     /* 0 = any free one, see tm_cassandra_server_port */
-	const char *cluster_name;     /* NULL = "Test Cluster", Cassandra's default */
-	size_t connection_limit;      /* 0 = TM_LIMIT_CONNECTIONS */
-	size_t prepared_limit;        /* prepared statements kept; 0 = 10,000 */
+	const char *host;         /* an address; NULL = 127.0.0.1 */
+	int port;                 /* 0 = any free one, see tm_cassandra_server_port */
+	const char *cluster_name; /* NULL = "Test Cluster", Cassandra's default */
+	size_t connection_limit;  /* 0 = TM_LIMIT_CONNECTIONS */
+	size_t prepared_limit;    /* prepared statements kept; 0 = 10,000 */
 };
 
 /* Binds, listens and starts the thread. The store must outlive the server. TM_BUSY when the port is taken. */

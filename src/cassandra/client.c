@@ -88,14 +88,24 @@ static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct 
 static tm_rc code_rc(int code)
 {
 	switch (code) {
-	case TM_CASS_E_SYNTAX: return TM_SYNTAX;
-	case TM_CASS_E_UNAUTHORIZED: case TM_CASS_E_CREDENTIALS: return TM_DENIED;
-	case TM_CASS_E_EXISTS: return TM_EXISTS;
-	case TM_CASS_E_UNAVAILABLE: return TM_UNAVAILABLE;
-	case TM_CASS_E_OVERLOADED: return TM_BUSY;
-	case TM_CASS_E_WRITE_TIMEOUT: case TM_CASS_E_READ_TIMEOUT: return TM_TIMEOUT;
-	case TM_CASS_E_SERVER: return TM_INTERNAL;
-	default: return TM_INVALID;
+	case TM_CASS_E_SYNTAX:
+		return TM_SYNTAX;
+	case TM_CASS_E_UNAUTHORIZED:
+	case TM_CASS_E_CREDENTIALS:
+		return TM_DENIED;
+	case TM_CASS_E_EXISTS:
+		return TM_EXISTS;
+	case TM_CASS_E_UNAVAILABLE:
+		return TM_UNAVAILABLE;
+	case TM_CASS_E_OVERLOADED:
+		return TM_BUSY;
+	case TM_CASS_E_WRITE_TIMEOUT:
+	case TM_CASS_E_READ_TIMEOUT:
+		return TM_TIMEOUT;
+	case TM_CASS_E_SERVER:
+		return TM_INTERNAL;
+	default:
+		return TM_INVALID;
 	}
 }
 
@@ -108,8 +118,8 @@ static tm_rc server_fail(const struct tm_cass_error *e, struct tm_err *err)
 }
 
 /* One request and its response. The body is copied to the arena, so that the result outlives the reader's buffer. */
-static tm_rc call(struct tm_cassandra_client *c, const struct tm_cass_request *request, const struct tm_cql_result *known, struct tm_arena *arena,
-		  struct tm_cass_response *ret, struct tm_err *err)
+static tm_rc call(struct tm_cassandra_client *c, const struct tm_cass_request *request, const struct tm_cql_result *known,
+		  struct tm_arena *arena, struct tm_cass_response *ret, struct tm_err *err)
 {
 	struct tm_buf body = {0}, out = {0};
 	struct tm_cass_envelope e;
@@ -170,7 +180,8 @@ static tm_rc connect_to(struct tm_cassandra_client *c, const char *host, int por
 	return TM_OK;
 }
 
-static tm_rc authenticate(struct tm_cassandra_client *c, const struct tm_cassandra_client_options *o, struct tm_arena *arena, struct tm_err *err)
+static tm_rc authenticate(struct tm_cassandra_client *c, const struct tm_cassandra_client_options *o, struct tm_arena *arena,
+			  struct tm_err *err)
 {
 	struct tm_buf token = {0};
 	struct tm_cass_response response;
@@ -198,13 +209,16 @@ static void hang_up(struct tm_cassandra_client *c)
 }
 
 /* Connects and shakes hands in one version. *ret_refused: the server does not speak it. */
-static tm_rc shake(struct tm_cassandra_client *c, const struct tm_cassandra_client_options *o, int version, bool *ret_refused, struct tm_err *err)
+static tm_rc shake(struct tm_cassandra_client *c, const struct tm_cassandra_client_options *o, int version, bool *ret_refused,
+		   struct tm_err *err)
 {
 	struct tm_arena arena;
 	struct tm_cass_response response;
 	enum tm_cass_compression compression = o->compression && strcmp(o->compression, "lz4") == 0 ? TM_CASS_LZ4 : TM_CASS_PLAIN;
-	struct tm_cass_option options[] = {{TM_STR("CQL_VERSION"), TM_STR("3.0.0")}, {TM_STR("DRIVER_NAME"), TM_STR("tidemill")},
-					   {TM_STR("DRIVER_VERSION"), TM_STR(TM_VERSION)}, {TM_STR("COMPRESSION"), TM_STR("lz4")}};
+	struct tm_cass_option options[] = {{TM_STR("CQL_VERSION"), TM_STR("3.0.0")},
+					   {TM_STR("DRIVER_NAME"), TM_STR("tidemill")},
+					   {TM_STR("DRIVER_VERSION"), TM_STR(TM_VERSION)},
+					   {TM_STR("COMPRESSION"), TM_STR("lz4")}};
 	struct tm_cass_request request = {.opcode = TM_CASS_STARTUP, .startup = options, .startup_count = compression ? 4 : 3};
 	*ret_refused = false;
 	c->version = version;
@@ -282,8 +296,8 @@ static tm_rc finish(struct tm_cassandra_client *c, tm_rc rc, const struct tm_cas
 	return TM_OK;
 }
 
-tm_rc tm_cassandra_client_query(struct tm_cassandra_client *c, struct tm_str text, const struct tm_cql_query_options *options, struct tm_arena *arena,
-				struct tm_cql_result *ret, struct tm_err *err)
+tm_rc tm_cassandra_client_query(struct tm_cassandra_client *c, struct tm_str text, const struct tm_cql_query_options *options,
+				struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
 {
 	struct tm_cass_request r = {.opcode = TM_CASS_QUERY, .text = text};
 	struct tm_cass_response response;
@@ -291,26 +305,31 @@ tm_rc tm_cassandra_client_query(struct tm_cassandra_client *c, struct tm_str tex
 	return finish(c, call(c, &r, NULL, arena, &response, err), &response, ret);
 }
 
-tm_rc tm_cassandra_client_prepare(struct tm_cassandra_client *c, struct tm_str text, struct tm_arena *arena, struct tm_cassandra_statement *ret, struct tm_err *err)
+tm_rc tm_cassandra_client_prepare(struct tm_cassandra_client *c, struct tm_str text, struct tm_arena *arena,
+				  struct tm_cassandra_statement *ret, struct tm_err *err)
 {
 	struct tm_cass_request r = {.opcode = TM_CASS_PREPARE, .text = text};
 	struct tm_cass_response response;
 	TM_TRY(call(c, &r, NULL, arena, &response, err));
-	*ret = (struct tm_cassandra_statement){.id = response.prepared_id, .result_metadata_id = response.result_metadata_id, .markers = response.markers,
-					       .marker_count = response.marker_count, .known = response.result};
+	*ret = (struct tm_cassandra_statement){.id = response.prepared_id,
+					       .result_metadata_id = response.result_metadata_id,
+					       .markers = response.markers,
+					       .marker_count = response.marker_count,
+					       .known = response.result};
 	return TM_OK;
 }
 
-tm_rc tm_cassandra_client_execute(struct tm_cassandra_client *c, const struct tm_cassandra_statement *s, const struct tm_cql_query_options *options,
-				  struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
+tm_rc tm_cassandra_client_execute(struct tm_cassandra_client *c, const struct tm_cassandra_statement *s,
+				  const struct tm_cql_query_options *options, struct tm_arena *arena, struct tm_cql_result *ret,
+				  struct tm_err *err)
 {
-	struct tm_cass_request r = {.opcode = TM_CASS_EXECUTE, .id = s->id, .result_metadata_id = s->result_metadata_id, .skip_metadata = s->known.column_count > 0};
+	struct tm_cass_request r = {.opcode = TM_CASS_EXECUTE,
+				    .id = s->id,
+				    .result_metadata_id = s->result_metadata_id,
+				    .skip_metadata = s->known.column_count > 0};
 	struct tm_cass_response response;
 	options_default(&r.options, options);
 	return finish(c, call(c, &r, &s->known, arena, &response, err), &response, ret);
 }
 
-struct tm_str tm_cassandra_client_keyspace(const struct tm_cassandra_client *c)
-{
-	return c->keyspace;
-}
+struct tm_str tm_cassandra_client_keyspace(const struct tm_cassandra_client *c) { return c->keyspace; }

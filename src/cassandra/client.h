@@ -14,13 +14,14 @@ struct tm_cassandra_client_options {
 	const char *compression;     /* "lz4" or NULL */
 };
 /* TM_UNAVAILABLE when nobody listens there. */
-tm_rc tm_cassandra_client_open(const struct tm_cassandra_client_options *options, struct tm_cassandra_client **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_cassandra_client_open(const struct tm_cassandra_client_options *options, struct tm_cassandra_client **ret,
+			       struct tm_err *err) TM_CHECKED;
 void tm_cassandra_client_close(struct tm_cassandra_client *client); /* NULL is fine */
 
 /* Runs one statement. options NULL = consistency ONE, pages of 5,000 rows; for the next page set options->paging_state to the
  * last result's. The result is the arena's. An error of the server has its CQL code in err->code and its words in err->what. */
-tm_rc tm_cassandra_client_query(struct tm_cassandra_client *client, struct tm_str text, const struct tm_cql_query_options *options, struct tm_arena *arena,
-				struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_cassandra_client_query(struct tm_cassandra_client *client, struct tm_str text, const struct tm_cql_query_options *options,
+				struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
 
 /* Prepared: what PREPARE said, in the arena it was made in, which must live as long as it is used. */
 struct tm_cassandra_statement {
@@ -29,10 +30,11 @@ struct tm_cassandra_statement {
 	size_t marker_count;
 	struct tm_cql_result known; /* its columns */
 };
-tm_rc tm_cassandra_client_prepare(struct tm_cassandra_client *client, struct tm_str text, struct tm_arena *arena, struct tm_cassandra_statement *ret,
+tm_rc tm_cassandra_client_prepare(struct tm_cassandra_client *client, struct tm_str text, struct tm_arena *arena,
+				  struct tm_cassandra_statement *ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_cassandra_client_execute(struct tm_cassandra_client *client, const struct tm_cassandra_statement *statement,
+				  const struct tm_cql_query_options *options, struct tm_arena *arena, struct tm_cql_result *ret,
 				  struct tm_err *err) TM_CHECKED;
-tm_rc tm_cassandra_client_execute(struct tm_cassandra_client *client, const struct tm_cassandra_statement *statement, const struct tm_cql_query_options *options,
-				  struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
 /* The keyspace of the last USE; empty = none. */
 struct tm_str tm_cassandra_client_keyspace(const struct tm_cassandra_client *client);
 #endif

@@ -5,7 +5,8 @@
 
 #define LOOK_MS 250
 
-void tm_cass_events_push(struct tm_cassandra_server *s, struct tm_str change, struct tm_str target, struct tm_str keyspace, struct tm_str name)
+void tm_cass_events_push(struct tm_cassandra_server *s, struct tm_str change, struct tm_str target, struct tm_str keyspace,
+			 struct tm_str name)
 {
 	struct tm_buf body = {0};
 	tm_cass_event_write(&body, change, target, keyspace, name);
@@ -32,11 +33,13 @@ static bool types_equal(const struct tm_cql_type *a, const struct tm_cql_type *b
 
 static bool tables_equal(const struct tm_table *a, const struct tm_table *b)
 {
-	if (memcmp(a->def.id, b->def.id, sizeof a->def.id) != 0 || a->def.column_count != b->def.column_count || a->index_count != b->index_count ||
-	    !tm_str_eq(a->params.comment, b->params.comment) || a->params.default_time_to_live != b->params.default_time_to_live)
+	if (memcmp(a->def.id, b->def.id, sizeof a->def.id) != 0 || a->def.column_count != b->def.column_count ||
+	    a->index_count != b->index_count || !tm_str_eq(a->params.comment, b->params.comment) ||
+	    a->params.default_time_to_live != b->params.default_time_to_live)
 		return false;
 	for (size_t i = 0; i < a->def.column_count; i++)
-		if (!tm_str_eq(a->def.columns[i].name, b->def.columns[i].name) || !types_equal(a->def.columns[i].type, b->def.columns[i].type))
+		if (!tm_str_eq(a->def.columns[i].name, b->def.columns[i].name) ||
+		    !types_equal(a->def.columns[i].type, b->def.columns[i].type))
 			return false;
 	return true;
 }
@@ -101,10 +104,7 @@ void tm_cass_events_told(struct tm_cassandra_server *s)
 	s->seen_schema = tm_store_schema(s->store);
 }
 
-static void on_look(uv_timer_t *timer)
-{
-	tm_cass_events_look(timer->data);
-}
+static void on_look(uv_timer_t *timer) { tm_cass_events_look(timer->data); }
 
 void tm_cass_events_start(struct tm_cassandra_server *s)
 {

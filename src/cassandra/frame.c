@@ -9,18 +9,19 @@
 
 #define CRC24_INIT 0x875060u
 #define CRC24_POLY 0x1974F0Bu
-#define KEEP_BYTES (64 * TM_KIB)          /* an empty buffer larger than this is given back */
+#define KEEP_BYTES (64 * TM_KIB) /* an empty buffer larger than this is given back */
 
-static const struct { const char *name; bool request; } opcodes[TM_CASS_OPCODE_COUNT] = {
-	{"ERROR", false}, {"STARTUP", true}, {"READY", false}, {"AUTHENTICATE", false}, {"CREDENTIALS", true}, {"OPTIONS", true},
-	{"SUPPORTED", false}, {"QUERY", true}, {"RESULT", false}, {"PREPARE", true}, {"EXECUTE", true}, {"REGISTER", true},
-	{"EVENT", false}, {"BATCH", true}, {"AUTH_CHALLENGE", false}, {"AUTH_RESPONSE", true}, {"AUTH_SUCCESS", false},
+static const struct {
+	const char *name;
+	bool request;
+} opcodes[TM_CASS_OPCODE_COUNT] = {
+    {"ERROR", false},        {"STARTUP", true},       {"READY", false}, {"AUTHENTICATE", false}, {"CREDENTIALS", true},
+    {"OPTIONS", true},       {"SUPPORTED", false},    {"QUERY", true},  {"RESULT", false},       {"PREPARE", true},
+    {"EXECUTE", true},       {"REGISTER", true},      {"EVENT", false}, {"BATCH", true},         {"AUTH_CHALLENGE", false},
+    {"AUTH_RESPONSE", true}, {"AUTH_SUCCESS", false},
 };
 
-const char *tm_cass_opcode_name(int opcode)
-{
-	return opcode >= 0 && opcode < TM_CASS_OPCODE_COUNT ? opcodes[opcode].name : "UNKNOWN";
-}
+const char *tm_cass_opcode_name(int opcode) { return opcode >= 0 && opcode < TM_CASS_OPCODE_COUNT ? opcodes[opcode].name : "UNKNOWN"; }
 
 uint32_t tm_cass_crc24(const void *data, size_t n)
 {
@@ -86,12 +87,10 @@ void tm_cass_reader_feed(struct tm_cass_reader *r, const char *data, size_t n)
 		tm_buf_put(&r->in, data, n);
 }
 
-size_t tm_cass_reader_held_bytes(const struct tm_cass_reader *r)
-{
-	return r->in.cap + r->joined.cap + r->plain.cap + r->body.cap;
-}
+size_t tm_cass_reader_held_bytes(const struct tm_cass_reader *r) { return r->in.cap + r->joined.cap + r->plain.cap + r->body.cap; }
 
-static enum tm_cass_read fault(struct tm_cass_reader *r, struct tm_cass_fault *out, int code, int16_t stream, const char *fmt, ...) TM_PRINTF(5, 6);
+static enum tm_cass_read fault(struct tm_cass_reader *r, struct tm_cass_fault *out, int code, int16_t stream, const char *fmt, ...)
+    TM_PRINTF(5, 6);
 static enum tm_cass_read fault(struct tm_cass_reader *r, struct tm_cass_fault *out, int code, int16_t stream, const char *fmt, ...)
 {
 	va_list ap;
@@ -146,9 +145,11 @@ static bool opcode_fits(const struct header *h, bool requests, char *text, size_
 	if (request == !h->response && request == requests)
 		return true;
 	if (h->response)
-		snprintf(text, text_size, "Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode %d (%s)", h->opcode, opcodes[h->opcode].name);
+		snprintf(text, text_size, "Wrong protocol direction (expected REQUEST, got RESPONSE) for opcode %d (%s)", h->opcode,
+			 opcodes[h->opcode].name);
 	else
-		snprintf(text, text_size, "Wrong protocol direction (expected RESPONSE, got REQUEST) for opcode %d (%s)", h->opcode, opcodes[h->opcode].name);
+		snprintf(text, text_size, "Wrong protocol direction (expected RESPONSE, got REQUEST) for opcode %d (%s)", h->opcode,
+			 opcodes[h->opcode].name);
 	return false;
 }
 
@@ -164,7 +165,8 @@ static enum tm_cass_read version_check(struct tm_cass_reader *r, struct tm_str a
 			return TM_CASS_MORE; /* the stream id is worth waiting for */
 		int16_t stream = version ? (int16_t)((uint8_t)all.at[2] << 8 | (uint8_t)all.at[3]) : 0;
 		r->in_at = r->in.len; /* the rest is of no use */
-		fault(r, out, TM_CASS_E_PROTOCOL, stream, "Invalid or unsupported protocol version (%d); supported versions are (%s)", version, TM_CASS_SUPPORTED_TEXT);
+		fault(r, out, TM_CASS_E_PROTOCOL, stream, "Invalid or unsupported protocol version (%d); supported versions are (%s)",
+		      version, TM_CASS_SUPPORTED_TEXT);
 		return r->requests ? TM_CASS_FAULT : fault_close(r, out);
 	}
 	*ret_ok = true;
@@ -200,14 +202,21 @@ static bool snappy_body(struct tm_cass_reader *r, struct tm_str in, struct tm_st
 	return true;
 }
 
-static enum tm_cass_read envelope_of(struct tm_cass_reader *r, const struct header *h, struct tm_str body, struct tm_cass_envelope *ret, struct tm_cass_fault *out)
+static enum tm_cass_read envelope_of(struct tm_cass_reader *r, const struct header *h, struct tm_str body, struct tm_cass_envelope *ret,
+				     struct tm_cass_fault *out)
 {
-	*ret = (struct tm_cass_envelope){.version = h->version == 6 ? 5 : h->version, .beta = h->version == 6, .flags = h->flags, .opcode = h->opcode, .stream = h->stream, .body = body};
+	*ret = (struct tm_cass_envelope){.version = h->version == 6 ? 5 : h->version,
+					 .beta = h->version == 6,
+					 .flags = h->flags,
+					 .opcode = h->opcode,
+					 .stream = h->stream,
+					 .body = body};
 	if (!(h->flags & TM_CASS_FLAG_COMPRESSED) || r->segmented || r->compression == TM_CASS_PLAIN || body.len == 0)
 		return TM_CASS_ENVELOPE; /* a flag where nothing was agreed means nothing */
 	bool ok = r->compression == TM_CASS_LZ4 ? lz4_body(r, body, &ret->body) : snappy_body(r, body, &ret->body);
 	if (!ok)
-		return fault(r, out, TM_CASS_E_PROTOCOL, h->stream, "The body does not decompress as %s", r->compression == TM_CASS_LZ4 ? "lz4" : "snappy");
+		return fault(r, out, TM_CASS_E_PROTOCOL, h->stream, "The body does not decompress as %s",
+			     r->compression == TM_CASS_LZ4 ? "lz4" : "snappy");
 	return TM_CASS_ENVELOPE;
 }
 
@@ -219,8 +228,9 @@ static enum tm_cass_read legacy_next(struct tm_cass_reader *r, struct tm_cass_en
 	if (r->discard_total >> 63) {
 		uint64_t total = r->discard_total & ~(UINT64_C(1) << 63);
 		r->discard_total = 0;
-		return fault(r, out, TM_CASS_E_INVALID, r->discard_stream, "Request is too big: length %llu exceeds maximum allowed length %zu.",
-			     (unsigned long long)total, r->limit_bytes);
+		return fault(r, out, TM_CASS_E_INVALID, r->discard_stream,
+			     "Request is too big: length %llu exceeds maximum allowed length %zu.", (unsigned long long)total,
+			     r->limit_bytes);
 	}
 	if (r->stuck || all.len == 0)
 		return TM_CASS_MORE;
@@ -255,13 +265,15 @@ static enum tm_cass_read legacy_next(struct tm_cass_reader *r, struct tm_cass_en
 		return TM_CASS_MORE;
 	r->in_at += TM_CASS_HEADER_BYTES + h.body_len;
 	if (r->version && h.version != r->version)
-		return fault(r, out, TM_CASS_E_PROTOCOL, h.stream, "Invalid message version. Got %d/v%d%s but previous messages on this connection had version %d/v%d%s", h.version,
-			     h.version, h.version == 6 ? "-beta" : "", r->version, r->version, r->version == 6 ? "-beta" : "");
+		return fault(r, out, TM_CASS_E_PROTOCOL, h.stream,
+			     "Invalid message version. Got %d/v%d%s but previous messages on this connection had version %d/v%d%s",
+			     h.version, h.version, h.version == 6 ? "-beta" : "", r->version, r->version, r->version == 6 ? "-beta" : "");
 	return envelope_of(r, &h, tm_str_n(all.at + TM_CASS_HEADER_BYTES, h.body_len), ret, out);
 }
 
 /* The next segment's payload; TM_CASS_ENVELOPE when there is one. */
-static enum tm_cass_read segment_next(struct tm_cass_reader *r, struct tm_str *ret_payload, bool *ret_self_contained, struct tm_cass_fault *out)
+static enum tm_cass_read segment_next(struct tm_cass_reader *r, struct tm_str *ret_payload, bool *ret_self_contained,
+				      struct tm_cass_fault *out)
 {
 	struct tm_str all = {r->in.at + r->in_at, r->in.len - r->in_at};
 	bool lz4 = r->compression == TM_CASS_LZ4;
@@ -316,7 +328,8 @@ static enum tm_cass_read v5_header_check(struct tm_cass_reader *r, const struct 
 		return fault_close(r, out);
 	}
 	if (h->version != r->version)
-		return fault(r, out, TM_CASS_E_PROTOCOL, h->stream, "Invalid message version. Got %d/v%d but previous messages on this connection had version %d/v%d", h->version,
+		return fault(r, out, TM_CASS_E_PROTOCOL, h->stream,
+			     "Invalid message version. Got %d/v%d but previous messages on this connection had version %d/v%d", h->version,
 			     h->version, r->version, r->version);
 	if (!opcode_fits(h, r->requests, text, sizeof text))
 		return fault(r, out, TM_CASS_E_PROTOCOL, h->stream, "%s", text);
@@ -338,7 +351,8 @@ static enum tm_cass_read joined_next(struct tm_cass_reader *r, struct tm_str par
 	enum tm_cass_read rc = v5_header_check(r, &h, out);
 	size_t total = TM_CASS_HEADER_BYTES + (size_t)h.body_len;
 	if (rc == TM_CASS_ENVELOPE && h.body_len > r->limit_bytes) {
-		fault(r, out, TM_CASS_E_INVALID, h.stream, "Request is too big: length %u exceeds maximum allowed length %zu.", h.body_len, r->limit_bytes);
+		fault(r, out, TM_CASS_E_INVALID, h.stream, "Request is too big: length %u exceeds maximum allowed length %zu.", h.body_len,
+		      r->limit_bytes);
 		rc = fault_close(r, out);
 	}
 	if (rc != TM_CASS_ENVELOPE)
@@ -402,10 +416,7 @@ enum tm_cass_read tm_cass_reader_next(struct tm_cass_reader *r, struct tm_cass_e
 }
 
 /* ---- writing ---- */
-void tm_cass_writer_done(struct tm_cass_writer *w)
-{
-	tm_buf_done(&w->envelopes);
-}
+void tm_cass_writer_done(struct tm_cass_writer *w) { tm_buf_done(&w->envelopes); }
 
 static void compressed_put(struct tm_buf *out, enum tm_cass_compression compression, struct tm_str body)
 {
@@ -426,7 +437,8 @@ void tm_cass_writer_put(struct tm_cass_writer *w, uint8_t flags, int16_t stream,
 {
 	struct tm_buf *b = &w->envelopes;
 	/* A client leaves small bodies alone: the flag says which is which. */
-	bool compress = !w->segmented && w->compression != TM_CASS_PLAIN && w->version < 5 && (w->response || body.len > 512) && body.len < INT32_MAX / 2;
+	bool compress = !w->segmented && w->compression != TM_CASS_PLAIN && w->version < 5 && (w->response || body.len > 512) &&
+			body.len < INT32_MAX / 2;
 	if (w->beta)
 		flags |= TM_CASS_FLAG_BETA;
 	if (compress)
@@ -463,7 +475,8 @@ static void segment_put(struct tm_buf *out, bool lz4, struct tm_str payload, boo
 	}
 	if (!plain_len)
 		tm_buf_str_put(out, payload); /* not worth it: travels as it is */
-	uint64_t bits = lz4 ? (uint64_t)len | (uint64_t)plain_len << 17 | (uint64_t)self_contained << 34 : (uint64_t)len | (uint64_t)self_contained << 17;
+	uint64_t bits = lz4 ? (uint64_t)len | (uint64_t)plain_len << 17 | (uint64_t)self_contained << 34
+			    : (uint64_t)len | (uint64_t)self_contained << 17;
 	memcpy(out->at + head_at, &bits, head);
 	uint32_t crc = tm_cass_crc24(out->at + head_at, head);
 	memcpy(out->at + head_at + head, &crc, 3);

@@ -2,10 +2,7 @@
 #include <math.h>
 #include "cassandra/server_int.h"
 
-static uint32_t rotate(uint32_t x, int n)
-{
-	return x << n | x >> (32 - n);
-}
+static uint32_t rotate(uint32_t x, int n) { return x << n | x >> (32 - n); }
 
 static void block(uint32_t state[4], const uint8_t *p)
 {
@@ -23,10 +20,22 @@ static void block(uint32_t state[4], const uint8_t *p)
 		uint32_t f;
 		int word;
 		switch (i / 16) {
-		case 0: f = (b & c) | (~b & d); word = i; break;
-		case 1: f = (d & b) | (~d & c); word = (5 * i + 1) % 16; break;
-		case 2: f = b ^ c ^ d; word = (3 * i + 5) % 16; break;
-		default: f = c ^ (b | ~d); word = 7 * i % 16; break;
+		case 0:
+			f = (b & c) | (~b & d);
+			word = i;
+			break;
+		case 1:
+			f = (d & b) | (~d & c);
+			word = (5 * i + 1) % 16;
+			break;
+		case 2:
+			f = b ^ c ^ d;
+			word = (3 * i + 5) % 16;
+			break;
+		default:
+			f = c ^ (b | ~d);
+			word = 7 * i % 16;
+			break;
 		}
 		uint32_t next = b + rotate(a + f + sines[i] + words[word], shifts[i / 16][i % 4]);
 		a = d;

@@ -92,7 +92,8 @@ static void metadata_id(const struct tm_cql_prepared *statement, uint8_t ret[16]
 	tm_buf_done(&b);
 }
 
-struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cache, struct tm_cql_prepared *statement, struct tm_str text, struct tm_str keyspace)
+struct tm_cass_prepared *tm_cass_prepared_add(struct tm_cass_prepared_cache *cache, struct tm_cql_prepared *statement, struct tm_str text,
+					      struct tm_str keyspace)
 {
 	uint8_t id[16];
 	tm_cass_md5((struct tm_str[]){keyspace, text}, 2, id);

@@ -9,29 +9,68 @@
 #include "cql/cql.h"
 
 enum tm_cass_opcode {
-	TM_CASS_ERROR = 0x00, TM_CASS_STARTUP, TM_CASS_READY, TM_CASS_AUTHENTICATE, TM_CASS_CREDENTIALS, TM_CASS_OPTIONS,
-	TM_CASS_SUPPORTED, TM_CASS_QUERY, TM_CASS_RESULT, TM_CASS_PREPARE, TM_CASS_EXECUTE, TM_CASS_REGISTER, TM_CASS_EVENT,
-	TM_CASS_BATCH, TM_CASS_AUTH_CHALLENGE, TM_CASS_AUTH_RESPONSE, TM_CASS_AUTH_SUCCESS, TM_CASS_OPCODE_COUNT
+	TM_CASS_ERROR = 0x00,
+	TM_CASS_STARTUP,
+	TM_CASS_READY,
+	TM_CASS_AUTHENTICATE,
+	TM_CASS_CREDENTIALS,
+	TM_CASS_OPTIONS,
+	TM_CASS_SUPPORTED,
+	TM_CASS_QUERY,
+	TM_CASS_RESULT,
+	TM_CASS_PREPARE,
+	TM_CASS_EXECUTE,
+	TM_CASS_REGISTER,
+	TM_CASS_EVENT,
+	TM_CASS_BATCH,
+	TM_CASS_AUTH_CHALLENGE,
+	TM_CASS_AUTH_RESPONSE,
+	TM_CASS_AUTH_SUCCESS,
+	TM_CASS_OPCODE_COUNT
 };
 const char *tm_cass_opcode_name(int opcode);
 
 enum { /* of the envelope */
-	TM_CASS_FLAG_COMPRESSED = 0x01, TM_CASS_FLAG_TRACING = 0x02, TM_CASS_FLAG_PAYLOAD = 0x04, TM_CASS_FLAG_WARNING = 0x08,
-	TM_CASS_FLAG_BETA = 0x10
+       TM_CASS_FLAG_COMPRESSED = 0x01,
+       TM_CASS_FLAG_TRACING = 0x02,
+       TM_CASS_FLAG_PAYLOAD = 0x04,
+       TM_CASS_FLAG_WARNING = 0x08,
+       TM_CASS_FLAG_BETA = 0x10
 };
 enum { /* of QUERY, EXECUTE and BATCH */
-	TM_CASS_QUERY_VALUES = 0x01, TM_CASS_QUERY_SKIP_METADATA = 0x02, TM_CASS_QUERY_PAGE_SIZE = 0x04, TM_CASS_QUERY_PAGING_STATE = 0x08,
-	TM_CASS_QUERY_SERIAL = 0x10, TM_CASS_QUERY_TIMESTAMP = 0x20, TM_CASS_QUERY_NAMES = 0x40, TM_CASS_QUERY_KEYSPACE = 0x80,
-	TM_CASS_QUERY_NOW = 0x100
+       TM_CASS_QUERY_VALUES = 0x01,
+       TM_CASS_QUERY_SKIP_METADATA = 0x02,
+       TM_CASS_QUERY_PAGE_SIZE = 0x04,
+       TM_CASS_QUERY_PAGING_STATE = 0x08,
+       TM_CASS_QUERY_SERIAL = 0x10,
+       TM_CASS_QUERY_TIMESTAMP = 0x20,
+       TM_CASS_QUERY_NAMES = 0x40,
+       TM_CASS_QUERY_KEYSPACE = 0x80,
+       TM_CASS_QUERY_NOW = 0x100
 };
 enum { /* of a result's metadata */
-	TM_CASS_ROWS_GLOBAL = 0x01, TM_CASS_ROWS_MORE = 0x02, TM_CASS_ROWS_NO_METADATA = 0x04, TM_CASS_ROWS_CHANGED = 0x08
+       TM_CASS_ROWS_GLOBAL = 0x01,
+       TM_CASS_ROWS_MORE = 0x02,
+       TM_CASS_ROWS_NO_METADATA = 0x04,
+       TM_CASS_ROWS_CHANGED = 0x08
 };
 enum { /* error codes that the door itself gives */
-	TM_CASS_E_SERVER = 0x0000, TM_CASS_E_PROTOCOL = 0x000A, TM_CASS_E_CREDENTIALS = 0x0100, TM_CASS_E_UNAVAILABLE = 0x1000,
-	TM_CASS_E_OVERLOADED = 0x1001, TM_CASS_E_WRITE_TIMEOUT = 0x1100, TM_CASS_E_READ_TIMEOUT = 0x1200, TM_CASS_E_READ_FAILURE = 0x1300,
-	TM_CASS_E_FUNCTION = 0x1400, TM_CASS_E_WRITE_FAILURE = 0x1500, TM_CASS_E_CAS_UNKNOWN = 0x1700, TM_CASS_E_SYNTAX = 0x2000,
-	TM_CASS_E_UNAUTHORIZED = 0x2100, TM_CASS_E_INVALID = 0x2200, TM_CASS_E_EXISTS = 0x2400, TM_CASS_E_UNPREPARED = 0x2500
+       TM_CASS_E_SERVER = 0x0000,
+       TM_CASS_E_PROTOCOL = 0x000A,
+       TM_CASS_E_CREDENTIALS = 0x0100,
+       TM_CASS_E_UNAVAILABLE = 0x1000,
+       TM_CASS_E_OVERLOADED = 0x1001,
+       TM_CASS_E_WRITE_TIMEOUT = 0x1100,
+       TM_CASS_E_READ_TIMEOUT = 0x1200,
+       TM_CASS_E_READ_FAILURE = 0x1300,
+       TM_CASS_E_FUNCTION = 0x1400,
+       TM_CASS_E_WRITE_FAILURE = 0x1500,
+       TM_CASS_E_CAS_UNKNOWN = 0x1700,
+       TM_CASS_E_SYNTAX = 0x2000,
+       TM_CASS_E_UNAUTHORIZED = 0x2100,
+       TM_CASS_E_INVALID = 0x2200,
+       TM_CASS_E_EXISTS = 0x2400,
+       TM_CASS_E_UNPREPARED = 0x2500
 };
 enum tm_cass_compression { TM_CASS_PLAIN, TM_CASS_LZ4, TM_CASS_SNAPPY };
 
@@ -40,8 +79,8 @@ enum tm_cass_compression { TM_CASS_PLAIN, TM_CASS_LZ4, TM_CASS_SNAPPY };
 #define TM_CASS_SUPPORTED_TEXT "3/v3, 4/v4, 5/v5, 6/v6-beta"
 
 struct tm_cass_envelope {
-	int version;   /* 3 to 5; 6 (beta) is spoken as 5 */
-	bool beta;     /* it was 6 on the wire */
+	int version; /* 3 to 5; 6 (beta) is spoken as 5 */
+	bool beta;   /* it was 6 on the wire */
 	uint8_t flags, opcode;
 	int16_t stream;
 	struct tm_str body; /* decompressed; lives until the next call on the reader */
@@ -50,33 +89,33 @@ struct tm_cass_envelope {
 /* Why a stream of bytes cannot go on as it is. */
 struct tm_cass_fault {
 	int code;
-	int version;    /* of the error's envelope */
+	int version; /* of the error's envelope */
 	uint8_t flags;
 	int16_t stream;
-	bool silent;    /* close without a word */
-	bool close;     /* close after the error was sent */
+	bool silent; /* close without a word */
+	bool close;  /* close after the error was sent */
 	char text[300];
 };
 enum tm_cass_read { TM_CASS_MORE, TM_CASS_ENVELOPE, TM_CASS_FAULT };
 
 struct tm_cass_reader {
-	bool requests;               /* reads what a client sends */
-	int version;                 /* of the connection, as on the wire; 0 = not yet known */
+	bool requests; /* reads what a client sends */
+	int version;   /* of the connection, as on the wire; 0 = not yet known */
 	bool segmented;
 	enum tm_cass_compression compression;
-	size_t limit_bytes;          /* of one envelope's body */
-	struct tm_buf in;            /* received */
-	size_t in_at;                /* of which consumed */
-	struct tm_str window;        /* v5: the rest of a self-contained segment inside `in` or `plain` */
-	struct tm_buf joined;        /* v5: a large envelope's parts */
+	size_t limit_bytes;   /* of one envelope's body */
+	struct tm_buf in;     /* received */
+	size_t in_at;         /* of which consumed */
+	struct tm_str window; /* v5: the rest of a self-contained segment inside `in` or `plain` */
+	struct tm_buf joined; /* v5: a large envelope's parts */
 	bool joining;
-	struct tm_buf plain;         /* v5: a decompressed segment */
-	struct tm_buf body;          /* v3, v4: a decompressed body */
-	uint64_t discard_bytes;      /* rest of an envelope over the limit */
+	struct tm_buf plain;    /* v5: a decompressed segment */
+	struct tm_buf body;     /* v3, v4: a decompressed body */
+	uint64_t discard_bytes; /* rest of an envelope over the limit */
 	uint64_t discard_total;
 	int16_t discard_stream;
-	bool stuck;                  /* v3, v4: an envelope that cannot be read stays in front until more bytes come */
-	bool dead;                   /* v5: nothing more can be read */
+	bool stuck; /* v3, v4: an envelope that cannot be read stays in front until more bytes come */
+	bool dead;  /* v5: nothing more can be read */
 };
 void tm_cass_reader_init(struct tm_cass_reader *r, bool requests);
 void tm_cass_reader_done(struct tm_cass_reader *r);
@@ -105,26 +144,29 @@ struct tm_cass_batch_item {
 	const struct tm_cql_value *values;
 	size_t value_count;
 };
-struct tm_cass_option { struct tm_str key, value; };
+struct tm_cass_option {
+	struct tm_str key, value;
+};
 struct tm_cass_request {
 	uint8_t opcode;
-	struct tm_str text;                  /* QUERY, PREPARE */
+	struct tm_str text;                   /* QUERY, PREPARE */
 	struct tm_str id, result_metadata_id; /* EXECUTE */
-	struct tm_str keyspace;              /* PREPARE in v5 */
+	struct tm_str keyspace;               /* PREPARE in v5 */
 	bool skip_metadata, paging_state_given;
 	struct tm_cql_query_options options; /* QUERY, EXECUTE, BATCH */
 	int batch_type;
 	struct tm_cass_batch_item *items;
 	size_t item_count;
-	struct tm_cass_option *startup;      /* STARTUP */
+	struct tm_cass_option *startup; /* STARTUP */
 	size_t startup_count;
-	struct tm_str *events;               /* REGISTER */
+	struct tm_str *events; /* REGISTER */
 	size_t event_count;
-	struct tm_str token;                 /* AUTH_RESPONSE */
+	struct tm_str token; /* AUTH_RESPONSE */
 };
 void tm_cass_options_init(struct tm_cql_query_options *options); /* consistency ONE, no page, no times */
 /* Reads an envelope's body; strings point into it, arrays are the arena's. err.code carries the protocol's error code. */
-tm_rc tm_cass_request_read(const struct tm_cass_envelope *envelope, struct tm_arena *arena, struct tm_cass_request *ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_cass_request_read(const struct tm_cass_envelope *envelope, struct tm_arena *arena, struct tm_cass_request *ret,
+			   struct tm_err *err) TM_CHECKED;
 /* Appends the body of a request (client). */
 void tm_cass_request_write(struct tm_buf *out, int version, const struct tm_cass_request *request);
 
@@ -137,7 +179,7 @@ struct tm_cass_error {
 	struct tm_str keyspace, name;                                       /* 0x2400, 0x1400 */
 	const struct tm_str *arg_types;                                     /* 0x1400 */
 	size_t arg_count;
-	struct tm_str id;                                                   /* 0x2500 */
+	struct tm_str id; /* 0x2500 */
 };
 void tm_cass_error_write(struct tm_buf *out, int version, const struct tm_cass_error *error);
 struct tm_cass_rows_options {
@@ -151,17 +193,17 @@ void tm_cass_supported_write(struct tm_buf *out);
 void tm_cass_type_write(struct tm_buf *out, int version, const struct tm_cql_type *type);
 /* Cassandra's class name of a type, as in org.apache.cassandra.db.marshal.Int32Type. */
 void tm_cass_type_marshal(struct tm_buf *out, const struct tm_cql_type *type);
-struct tm_cass_response {                    /* what a client reads; in the arena or pointing into the body */
+struct tm_cass_response { /* what a client reads; in the arena or pointing into the body */
 	uint8_t opcode;
 	bool traced;
 	uint8_t tracing_id[16];
-	struct tm_cass_error error;          /* ERROR */
-	struct tm_cql_result result;         /* RESULT; columns are kept from `known` where the server left them out */
+	struct tm_cass_error error;  /* ERROR */
+	struct tm_cql_result result; /* RESULT; columns are kept from `known` where the server left them out */
 	struct tm_str prepared_id, result_metadata_id;
-	struct tm_cql_column_spec *markers;  /* PREPARED; result.columns are the statement's own */
+	struct tm_cql_column_spec *markers; /* PREPARED; result.columns are the statement's own */
 	size_t marker_count;
-	struct tm_str authenticator;         /* AUTHENTICATE */
-	struct tm_cass_option *supported;    /* SUPPORTED, one per value */
+	struct tm_str authenticator;      /* AUTHENTICATE */
+	struct tm_cass_option *supported; /* SUPPORTED, one per value */
 	size_t supported_count;
 	struct tm_str event, change, target, keyspace, name; /* EVENT */
 };

@@ -74,7 +74,8 @@ static tm_rc utf8_check(struct tm_str s, struct tm_err *err)
 	for (; at < s.len && n + 2 < sizeof hex; at++, n += 2)
 		snprintf(hex + n, 3, "%02x", (uint8_t)s.at[at]);
 	hex[n] = 0;
-	return protocol_fail(err, TM_CASS_E_PROTOCOL, "Cannot decode string as UTF8: '%s'; java.nio.charset.MalformedInputException: Input length = 1", hex);
+	return protocol_fail(err, TM_CASS_E_PROTOCOL,
+			     "Cannot decode string as UTF8: '%s'; java.nio.charset.MalformedInputException: Input length = 1", hex);
 }
 
 static tm_rc string_read(struct tm_cursor *c, struct tm_str *ret, struct tm_err *err)
@@ -83,7 +84,8 @@ static tm_rc string_read(struct tm_cursor *c, struct tm_str *ret, struct tm_err 
 	if (!c->bad)
 		*ret = tm_cursor_take(c, len);
 	if (c->bad)
-		return protocol_fail(err, TM_CASS_E_PROTOCOL, "Not enough bytes to read an UTF8 serialized string preceded by its 2 bytes length");
+		return protocol_fail(err, TM_CASS_E_PROTOCOL,
+				     "Not enough bytes to read an UTF8 serialized string preceded by its 2 bytes length");
 	return utf8_check(*ret, err);
 }
 
@@ -93,9 +95,11 @@ static tm_rc long_string_read(struct tm_cursor *c, struct tm_str *ret, struct tm
 	if (!c->bad && len <= INT32_MAX)
 		*ret = tm_cursor_take(c, len);
 	if (c->bad || len > INT32_MAX)
-		return protocol_fail(err, TM_CASS_E_PROTOCOL, "Not enough bytes to read an UTF8 serialized string preceded by its 4 bytes length");
+		return protocol_fail(err, TM_CASS_E_PROTOCOL,
+				     "Not enough bytes to read an UTF8 serialized string preceded by its 4 bytes length");
 	if (len > TM_LIMIT_CQL_STATEMENT_BYTES)
-		return protocol_fail(err, TM_CASS_E_INVALID, "A statement of %u bytes is over the limit of %zu", len, TM_LIMIT_CQL_STATEMENT_BYTES);
+		return protocol_fail(err, TM_CASS_E_INVALID, "A statement of %u bytes is over the limit of %zu", len,
+				     TM_LIMIT_CQL_STATEMENT_BYTES);
 	return utf8_check(*ret, err);
 }
 
@@ -127,8 +131,8 @@ static tm_rc value_read(struct tm_cursor *c, struct tm_cql_value *ret, struct tm
 	return TM_OK;
 }
 
-static tm_rc values_read(struct tm_cursor *c, struct tm_arena *arena, bool named, const struct tm_cql_value **ret, const struct tm_str **ret_names, size_t *ret_count,
-			 struct tm_err *err)
+static tm_rc values_read(struct tm_cursor *c, struct tm_arena *arena, bool named, const struct tm_cql_value **ret,
+			 const struct tm_str **ret_names, size_t *ret_count, struct tm_err *err)
 {
 	size_t count = tm_cursor_be16(c);
 	if (c->bad || tm_cursor_left(c) / (named ? 6 : 4) < count)
@@ -161,7 +165,8 @@ static tm_rc consistency_read(struct tm_cursor *c, int *ret, struct tm_err *err)
 void tm_cass_options_init(struct tm_cql_query_options *options)
 {
 	/* 8 = SERIAL, what Cassandra takes where a request says nothing. */
-	*options = (struct tm_cql_query_options){.consistency = 1, .serial_consistency = 8, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
+	*options = (struct tm_cql_query_options){
+	    .consistency = 1, .serial_consistency = 8, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
 }
 
 /* <consistency><flags>[…], the common tail of QUERY, EXECUTE and BATCH. */
@@ -190,7 +195,9 @@ static tm_rc options_read(struct tm_cursor *c, int version, struct tm_arena *are
 	if (flags & TM_CASS_QUERY_TIMESTAMP) {
 		o->timestamp_us = (int64_t)tm_cursor_be64(c);
 		if (!c->bad && o->timestamp_us == INT64_MIN)
-			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807] (got -9223372036854775808)");
+			return protocol_fail(
+			    err, TM_CASS_E_PROTOCOL,
+			    "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807] (got -9223372036854775808)");
 	}
 	if (flags & TM_CASS_QUERY_KEYSPACE)
 		TM_TRY(string_read(c, &o->keyspace, err));
@@ -216,7 +223,8 @@ static tm_rc batch_read(struct tm_cursor *c, int version, struct tm_arena *arena
 		if (c->bad)
 			return short_fail(err, "statements");
 		if (kind > 1)
-			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Invalid query kind in BATCH messages. Must be 0 or 1 but got %d", kind);
+			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Invalid query kind in BATCH messages. Must be 0 or 1 but got %d",
+					     kind);
 		item->prepared = kind == 1;
 		if (item->prepared)
 			TM_TRY(short_bytes_read(c, &item->text_or_id, err));
@@ -250,8 +258,10 @@ static tm_rc register_read(struct tm_cursor *c, struct tm_arena *arena, struct t
 	r->events = TM_NEW_N(arena, struct tm_str, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		TM_TRY(string_read(c, &r->events[i], err));
-		if (!tm_str_is(r->events[i], "TOPOLOGY_CHANGE") && !tm_str_is(r->events[i], "STATUS_CHANGE") && !tm_str_is(r->events[i], "SCHEMA_CHANGE"))
-			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Invalid value '%.*s' for Type", (int)(r->events[i].len > 100 ? 100 : r->events[i].len), r->events[i].at);
+		if (!tm_str_is(r->events[i], "TOPOLOGY_CHANGE") && !tm_str_is(r->events[i], "STATUS_CHANGE") &&
+		    !tm_str_is(r->events[i], "SCHEMA_CHANGE"))
+			return protocol_fail(err, TM_CASS_E_PROTOCOL, "Invalid value '%.*s' for Type",
+					     (int)(r->events[i].len > 100 ? 100 : r->events[i].len), r->events[i].at);
 	}
 	r->event_count = count;
 	return TM_OK;

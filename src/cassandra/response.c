@@ -4,13 +4,32 @@
 #define MARSHAL "org.apache.cassandra.db.marshal."
 
 /* ---- types ---- since: the protocol version that knows the code; before it the class name goes over the wire. */
-static const struct { enum tm_cql_kind kind; int since; const char *klass; } native_types[] = {
-	{TM_CQL_ASCII, 3, "AsciiType"}, {TM_CQL_BIGINT, 3, "LongType"}, {TM_CQL_BLOB, 3, "BytesType"}, {TM_CQL_BOOLEAN, 3, "BooleanType"},
-	{TM_CQL_COUNTER, 3, "CounterColumnType"}, {TM_CQL_DECIMAL, 3, "DecimalType"}, {TM_CQL_DOUBLE, 3, "DoubleType"}, {TM_CQL_FLOAT, 3, "FloatType"},
-	{TM_CQL_INT, 3, "Int32Type"}, {TM_CQL_TIMESTAMP, 3, "TimestampType"}, {TM_CQL_UUID, 3, "UUIDType"}, {TM_CQL_VARCHAR, 3, "UTF8Type"},
-	{TM_CQL_VARINT, 3, "IntegerType"}, {TM_CQL_TIMEUUID, 3, "TimeUUIDType"}, {TM_CQL_INET, 3, "InetAddressType"}, {TM_CQL_DATE, 4, "SimpleDateType"},
-	{TM_CQL_TIME, 4, "TimeType"}, {TM_CQL_SMALLINT, 4, "ShortType"}, {TM_CQL_TINYINT, 4, "ByteType"}, {TM_CQL_DURATION, 5, "DurationType"},
-	{TM_CQL_EMPTY, 99, "EmptyType"},
+static const struct {
+	enum tm_cql_kind kind;
+	int since;
+	const char *klass;
+} native_types[] = {
+    {TM_CQL_ASCII, 3, "AsciiType"},
+    {TM_CQL_BIGINT, 3, "LongType"},
+    {TM_CQL_BLOB, 3, "BytesType"},
+    {TM_CQL_BOOLEAN, 3, "BooleanType"},
+    {TM_CQL_COUNTER, 3, "CounterColumnType"},
+    {TM_CQL_DECIMAL, 3, "DecimalType"},
+    {TM_CQL_DOUBLE, 3, "DoubleType"},
+    {TM_CQL_FLOAT, 3, "FloatType"},
+    {TM_CQL_INT, 3, "Int32Type"},
+    {TM_CQL_TIMESTAMP, 3, "TimestampType"},
+    {TM_CQL_UUID, 3, "UUIDType"},
+    {TM_CQL_VARCHAR, 3, "UTF8Type"},
+    {TM_CQL_VARINT, 3, "IntegerType"},
+    {TM_CQL_TIMEUUID, 3, "TimeUUIDType"},
+    {TM_CQL_INET, 3, "InetAddressType"},
+    {TM_CQL_DATE, 4, "SimpleDateType"},
+    {TM_CQL_TIME, 4, "TimeType"},
+    {TM_CQL_SMALLINT, 4, "ShortType"},
+    {TM_CQL_TINYINT, 4, "ByteType"},
+    {TM_CQL_DURATION, 5, "DurationType"},
+    {TM_CQL_EMPTY, 99, "EmptyType"},
 };
 
 static void hex_put(struct tm_buf *out, struct tm_str s)
@@ -48,8 +67,15 @@ static void marshal_put(struct tm_buf *out, const struct tm_cql_type *t, bool in
 		}
 		tm_buf_char(out, ')');
 		break;
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE:
-		tm_buf_printf(out, MARSHAL "%s(", t->kind == TM_CQL_LIST ? "ListType" : t->kind == TM_CQL_SET ? "SetType" : t->kind == TM_CQL_MAP ? "MapType" : "TupleType");
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+		tm_buf_printf(out, MARSHAL "%s(",
+			      t->kind == TM_CQL_LIST  ? "ListType"
+			      : t->kind == TM_CQL_SET ? "SetType"
+			      : t->kind == TM_CQL_MAP ? "MapType"
+						      : "TupleType");
 		for (size_t i = 0; i < t->arg_count; i++) {
 			if (i)
 				tm_buf_char(out, ',');
@@ -68,10 +94,7 @@ static void marshal_put(struct tm_buf *out, const struct tm_cql_type *t, bool in
 		tm_buf_char(out, ')');
 }
 
-void tm_cass_type_marshal(struct tm_buf *out, const struct tm_cql_type *type)
-{
-	marshal_put(out, type, false);
-}
+void tm_cass_type_marshal(struct tm_buf *out, const struct tm_cql_type *type) { marshal_put(out, type, false); }
 
 static void custom_write(struct tm_buf *out, const struct tm_cql_type *t)
 {
@@ -91,7 +114,10 @@ void tm_cass_type_write(struct tm_buf *out, int version, const struct tm_cql_typ
 			return;
 		}
 	switch (t->kind) {
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE:
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
 		tm_buf_be16(out, (uint16_t)t->kind);
 		if (t->kind == TM_CQL_TUPLE)
 			tm_buf_be16(out, (uint16_t)t->arg_count);
@@ -143,8 +169,8 @@ static void rows_write(struct tm_buf *out, int version, const struct tm_cql_resu
 	bool global = one_table(r->columns, r->column_count), more = r->paging_state.len > 0;
 	bool changed = version >= 5 && o->changed_metadata_id;
 	bool no_metadata = o->no_metadata && !changed;
-	tm_buf_be32(out, (global ? TM_CASS_ROWS_GLOBAL : 0u) | (more ? TM_CASS_ROWS_MORE : 0u) | (no_metadata ? TM_CASS_ROWS_NO_METADATA : 0u) |
-				 (changed ? TM_CASS_ROWS_CHANGED : 0u));
+	tm_buf_be32(out, (global ? TM_CASS_ROWS_GLOBAL : 0u) | (more ? TM_CASS_ROWS_MORE : 0u) |
+			     (no_metadata ? TM_CASS_ROWS_NO_METADATA : 0u) | (changed ? TM_CASS_ROWS_CHANGED : 0u));
 	tm_buf_be32(out, (uint32_t)r->column_count);
 	if (more)
 		tm_cass_put_bytes(out, r->paging_state);
@@ -178,7 +204,8 @@ void tm_cass_result_write(struct tm_buf *out, int version, const struct tm_cql_r
 		if (tm_str_is(r->target, "FUNCTION") || tm_str_is(r->target, "AGGREGATE"))
 			tm_buf_be16(out, 0);
 		break;
-	case TM_CQL_VOID: case TM_CQL_PREPARED:
+	case TM_CQL_VOID:
+	case TM_CQL_PREPARED:
 		break;
 	}
 }
@@ -229,7 +256,10 @@ void tm_cass_error_write(struct tm_buf *out, int version, const struct tm_cass_e
 		tm_buf_be32(out, (uint32_t)e->required);
 		tm_buf_be32(out, (uint32_t)e->alive);
 		break;
-	case TM_CASS_E_WRITE_TIMEOUT: case TM_CASS_E_READ_TIMEOUT: case TM_CASS_E_READ_FAILURE: case TM_CASS_E_WRITE_FAILURE:
+	case TM_CASS_E_WRITE_TIMEOUT:
+	case TM_CASS_E_READ_TIMEOUT:
+	case TM_CASS_E_READ_FAILURE:
+	case TM_CASS_E_WRITE_FAILURE:
 		tm_buf_be16(out, (uint16_t)e->consistency);
 		tm_buf_be32(out, (uint32_t)e->received);
 		tm_buf_be32(out, (uint32_t)e->required);

@@ -39,13 +39,18 @@ static struct tm_cql_type *type_new(struct reading *r, enum tm_cql_kind kind, si
 	return t;
 }
 
-static const struct { const char *klass; enum tm_cql_kind kind; } classes[] = {
-	{"AsciiType", TM_CQL_ASCII}, {"LongType", TM_CQL_BIGINT}, {"BytesType", TM_CQL_BLOB}, {"BooleanType", TM_CQL_BOOLEAN},
-	{"CounterColumnType", TM_CQL_COUNTER}, {"DecimalType", TM_CQL_DECIMAL}, {"DoubleType", TM_CQL_DOUBLE}, {"FloatType", TM_CQL_FLOAT},
-	{"Int32Type", TM_CQL_INT}, {"TimestampType", TM_CQL_TIMESTAMP}, {"DateType", TM_CQL_TIMESTAMP}, {"UUIDType", TM_CQL_UUID},
-	{"UTF8Type", TM_CQL_VARCHAR}, {"IntegerType", TM_CQL_VARINT}, {"TimeUUIDType", TM_CQL_TIMEUUID}, {"InetAddressType", TM_CQL_INET},
-	{"SimpleDateType", TM_CQL_DATE}, {"TimeType", TM_CQL_TIME}, {"ShortType", TM_CQL_SMALLINT}, {"ByteType", TM_CQL_TINYINT},
-	{"DurationType", TM_CQL_DURATION}, {"EmptyType", TM_CQL_EMPTY},
+static const struct {
+	const char *klass;
+	enum tm_cql_kind kind;
+} classes[] = {
+    {"AsciiType", TM_CQL_ASCII},         {"LongType", TM_CQL_BIGINT},           {"BytesType", TM_CQL_BLOB},
+    {"BooleanType", TM_CQL_BOOLEAN},     {"CounterColumnType", TM_CQL_COUNTER}, {"DecimalType", TM_CQL_DECIMAL},
+    {"DoubleType", TM_CQL_DOUBLE},       {"FloatType", TM_CQL_FLOAT},           {"Int32Type", TM_CQL_INT},
+    {"TimestampType", TM_CQL_TIMESTAMP}, {"DateType", TM_CQL_TIMESTAMP},        {"UUIDType", TM_CQL_UUID},
+    {"UTF8Type", TM_CQL_VARCHAR},        {"IntegerType", TM_CQL_VARINT},        {"TimeUUIDType", TM_CQL_TIMEUUID},
+    {"InetAddressType", TM_CQL_INET},    {"SimpleDateType", TM_CQL_DATE},       {"TimeType", TM_CQL_TIME},
+    {"ShortType", TM_CQL_SMALLINT},      {"ByteType", TM_CQL_TINYINT},          {"DurationType", TM_CQL_DURATION},
+    {"EmptyType", TM_CQL_EMPTY},
 };
 
 /* A class name with its arguments, the part of the grammar that can be inside a vector. */
@@ -63,10 +68,14 @@ static const struct tm_cql_type *class_type(struct reading *r, struct tm_str *te
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
 		if (tm_str_is(name, classes[i].klass))
 			t = type_new(r, classes[i].kind, 0);
-	bool vector = tm_str_is(name, "VectorType"), list = tm_str_is(name, "ListType"), set = tm_str_is(name, "SetType"), map = tm_str_is(name, "MapType");
+	bool vector = tm_str_is(name, "VectorType"), list = tm_str_is(name, "ListType"), set = tm_str_is(name, "SetType"),
+	     map = tm_str_is(name, "MapType");
 	bool tuple = tm_str_is(name, "TupleType"), through = tm_str_is(name, "FrozenType") || tm_str_is(name, "ReversedType");
 	if (!t && (vector || list || set || map || tuple || through) && s.len > 0 && s.at[0] == '(' && depth < TM_LIMIT_CQL_NESTING) {
-		struct { const struct tm_cql_type **items; size_t count, cap; } args = {0};
+		struct {
+			const struct tm_cql_type **items;
+			size_t count, cap;
+		} args = {0};
 		do {
 			s = tm_str_slice(s, 1, s.len); /* the ( or , */
 			TM_PUSH_IN(r->arena, &args, class_type(r, &s, depth + 1));
@@ -113,7 +122,10 @@ static const struct tm_cql_type *type_take(struct reading *r, int depth)
 		struct tm_str name = string_take(&r->c);
 		return class_type(r, &name, depth);
 	}
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: {
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE: {
 		size_t n = code == TM_CQL_TUPLE ? tm_cursor_be16(&r->c) : code == TM_CQL_MAP ? 2 : 1;
 		if (tm_cursor_left(&r->c) / 2 < n)
 			r->c.bad = true;
@@ -234,12 +246,16 @@ static void error_take(struct reading *r, struct tm_cass_error *e)
 		e->required = (int)tm_cursor_be32(&r->c);
 		e->alive = (int)tm_cursor_be32(&r->c);
 		break;
-	case TM_CASS_E_WRITE_TIMEOUT: case TM_CASS_E_READ_TIMEOUT: case TM_CASS_E_READ_FAILURE: case TM_CASS_E_WRITE_FAILURE:
+	case TM_CASS_E_WRITE_TIMEOUT:
+	case TM_CASS_E_READ_TIMEOUT:
+	case TM_CASS_E_READ_FAILURE:
+	case TM_CASS_E_WRITE_FAILURE:
 		e->consistency = tm_cursor_be16(&r->c);
 		e->received = (int)tm_cursor_be32(&r->c);
 		e->required = (int)tm_cursor_be32(&r->c);
 		break;
-	case TM_CASS_E_FUNCTION: case TM_CASS_E_EXISTS:
+	case TM_CASS_E_FUNCTION:
+	case TM_CASS_E_EXISTS:
 		e->keyspace = tm_arena_str(r->arena, string_take(&r->c));
 		e->name = tm_arena_str(r->arena, string_take(&r->c));
 		break;
@@ -253,7 +269,10 @@ static void error_take(struct reading *r, struct tm_cass_error *e)
 
 static void supported_take(struct reading *r, struct tm_cass_response *ret)
 {
-	struct { struct tm_cass_option *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_cass_option *items;
+		size_t count, cap;
+	} list = {0};
 	size_t n = tm_cursor_be16(&r->c);
 	for (size_t i = 0; i < n && !r->c.bad; i++) {
 		struct tm_str key = tm_arena_str(r->arena, string_take(&r->c));
@@ -293,8 +312,8 @@ static void prefix_take(struct reading *r, uint8_t flags, struct tm_cass_respons
 	}
 }
 
-tm_rc tm_cass_response_read(const struct tm_cass_envelope *e, const struct tm_cql_result *known, struct tm_arena *arena, struct tm_cass_response *ret,
-			    struct tm_err *err)
+tm_rc tm_cass_response_read(const struct tm_cass_envelope *e, const struct tm_cql_result *known, struct tm_arena *arena,
+			    struct tm_cass_response *ret, struct tm_err *err)
 {
 	struct reading r = {.c = tm_cursor_of(e->body), .arena = arena, .version = e->version};
 	struct tm_cass_response out = {.opcode = e->opcode};

@@ -58,7 +58,8 @@ static void scan_work(uv_work_t *work)
 		s->flags = tm_cass_prefix_write(&s->answer, s->envelope.version, tracing_id, &result);
 		tm_cass_result_write(&s->answer, s->envelope.version, &result, &s->rows);
 		if (s->answer.len > TM_LIMIT_CQL_FRAME_BYTES)
-			rc = tm_fail(&err, TM_LIMIT, "The result's %zu bytes are more than one message may hold; ask for pages", s->answer.len);
+			rc = tm_fail(&err, TM_LIMIT, "The result's %zu bytes are more than one message may hold; ask for pages",
+				     s->answer.len);
 	}
 	if (rc != TM_OK) {
 		s->opcode = TM_CASS_ERROR;
@@ -87,8 +88,8 @@ static void scan_done(uv_work_t *work, int status)
 	free(s);
 }
 
-bool tm_cass_scan_start(struct tm_cass_conn *c, const struct tm_cass_envelope *e, struct tm_str text, struct tm_str keyspace, const struct tm_cass_rows_options *rows,
-			const uint8_t *tracing_id)
+bool tm_cass_scan_start(struct tm_cass_conn *c, const struct tm_cass_envelope *e, struct tm_str text, struct tm_str keyspace,
+			const struct tm_cass_rows_options *rows, const uint8_t *tracing_id)
 {
 	struct tm_cassandra_server *server = c->server;
 	if (server->scan_count >= SCAN_LIMIT)

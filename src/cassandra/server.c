@@ -260,10 +260,7 @@ static void on_connection(uv_stream_t *listener, int status)
 }
 
 /* ---- the thread ---- */
-static void on_check(uv_check_t *check)
-{
-	tm_cass_commit_kick(check->data);
-}
+static void on_check(uv_check_t *check) { tm_cass_commit_kick(check->data); }
 
 static void stop_all(struct tm_cassandra_server *s)
 {
@@ -300,7 +297,8 @@ static tm_rc listen_on(struct tm_cassandra_server *s, struct tm_err *err)
 {
 	struct sockaddr_storage addr, bound;
 	int len = sizeof bound, rc;
-	if (uv_ip4_addr(s->host, s->port, (struct sockaddr_in *)&addr) != 0 && uv_ip6_addr(s->host, s->port, (struct sockaddr_in6 *)&addr) != 0) {
+	const char *host = strcmp(s->host, "localhost") == 0 ? "127.0.0.1" : s->host;
+	if (uv_ip4_addr(host, s->port, (struct sockaddr_in *)&addr) != 0 && uv_ip6_addr(host, s->port, (struct sockaddr_in6 *)&addr) != 0) {
 		tm_fail(err, TM_INVALID, "cassandra: \"%s\" is not an address to listen on", s->host);
 		tm_err_hint(err, "listen.cassandra takes address:port, as in 127.0.0.1:9042");
 		return TM_INVALID;
@@ -316,8 +314,10 @@ static tm_rc listen_on(struct tm_cassandra_server *s, struct tm_err *err)
 		return TM_BUSY;
 	}
 	if (rc != 0)
-		return tm_fail(err, rc == UV_EACCES ? TM_DENIED : TM_IO, "cassandra: cannot listen on %s:%d: %s", s->host, s->port, uv_strerror(rc));
-	s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
+		return tm_fail(err, rc == UV_EACCES ? TM_DENIED : TM_IO, "cassandra: cannot listen on %s:%d: %s", s->host, s->port,
+			       uv_strerror(rc));
+	s->port =
+	    ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port);
 	return TM_OK;
 }
 
@@ -356,7 +356,8 @@ static tm_rc host_id_find(struct tm_cassandra_server *s, struct tm_err *err)
 	return rc;
 }
 
-tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandra_options *o, struct tm_cassandra_server **ret, struct tm_err *err)
+tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandra_options *o, struct tm_cassandra_server **ret,
+				struct tm_err *err)
 {
 	struct tm_cassandra_server *s = tm_zalloc(sizeof *s);
 	tm_rc rc;
@@ -400,15 +401,9 @@ tm_rc tm_cassandra_server_start(struct tm_store *store, const struct tm_cassandr
 	return TM_OK;
 }
 
-int tm_cassandra_server_port(const struct tm_cassandra_server *s)
-{
-	return s->port;
-}
+int tm_cassandra_server_port(const struct tm_cassandra_server *s) { return s->port; }
 
-int64_t tm_cassandra_server_connections(const struct tm_cassandra_server *s)
-{
-	return __atomic_load_n(&s->conn_gauge, __ATOMIC_RELAXED);
-}
+int64_t tm_cassandra_server_connections(const struct tm_cassandra_server *s) { return __atomic_load_n(&s->conn_gauge, __ATOMIC_RELAXED); }
 
 void tm_cassandra_server_stop(struct tm_cassandra_server *s)
 {

@@ -17,7 +17,7 @@ tm_rc tm_cass_rows_none(struct tm_cassandra_server *s, const struct tm_cql_sessi
 /* The address a client reached us at stands for the node; a wildcard becomes loopback. */
 static const char *address_of(const struct tm_cassandra_server *s)
 {
-	return strcmp(s->host, "0.0.0.0") == 0 || strchr(s->host, ':') ? "127.0.0.1" : s->host;
+	return strcmp(s->host, "0.0.0.0") == 0 || strcmp(s->host, "localhost") == 0 || strchr(s->host, ':') ? "127.0.0.1" : s->host;
 }
 
 tm_rc tm_cass_rows_local(struct tm_cassandra_server *s, const struct tm_cql_session *session, struct tm_cql_rows *r, struct tm_err *err)
@@ -82,7 +82,10 @@ tm_rc tm_cass_rows_sessions(struct tm_cassandra_server *s, const struct tm_cql_s
 		tm_cql_rows_int(r, 4, 7000);
 		tm_cql_rows_int(r, 5, (int32_t)t->duration_us);
 		tm_cql_rows_text_map(r, 6, parameters, 1);
-		tm_cql_rows_text(r, 7, strcmp(t->request, "QUERY") == 0 ? "Execute CQL3 query" : strcmp(t->request, "EXECUTE") == 0 ? "Execute CQL3 prepared query" : t->request);
+		tm_cql_rows_text(r, 7,
+				 strcmp(t->request, "QUERY") == 0     ? "Execute CQL3 query"
+				 : strcmp(t->request, "EXECUTE") == 0 ? "Execute CQL3 prepared query"
+								      : t->request);
 		tm_cql_rows_bigint(r, 8, t->started_us / 1000);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -179,7 +182,8 @@ tm_rc tm_cass_rows_settings(struct tm_cassandra_server *s, const struct tm_cql_s
 	return TM_OK;
 }
 
-tm_rc tm_cass_rows_properties(struct tm_cassandra_server *s, const struct tm_cql_session *session, struct tm_cql_rows *r, struct tm_err *err)
+tm_rc tm_cass_rows_properties(struct tm_cassandra_server *s, const struct tm_cql_session *session, struct tm_cql_rows *r,
+			      struct tm_err *err)
 {
 	(void)s, (void)session, (void)err;
 	setting(r, "os.name", "Linux");
@@ -289,7 +293,8 @@ tm_rc tm_cass_rows_estimates(struct tm_cassandra_server *s, const struct tm_cql_
 	return estimates(s, r, false);
 }
 
-tm_rc tm_cass_rows_table_estimates(struct tm_cassandra_server *s, const struct tm_cql_session *session, struct tm_cql_rows *r, struct tm_err *err)
+tm_rc tm_cass_rows_table_estimates(struct tm_cassandra_server *s, const struct tm_cql_session *session, struct tm_cql_rows *r,
+				   struct tm_err *err)
 {
 	(void)session, (void)err;
 	return estimates(s, r, true);

@@ -26,7 +26,8 @@ static void message(const struct tm_cass_envelope *e, bool requests)
 			tm_cass_request_write(&again, e->version, &r);
 	} else {
 		struct tm_cass_response r;
-		if (tm_cass_response_read(e, NULL, &arena, &r, &err) == TM_OK && r.opcode == TM_CASS_RESULT && (r.result.kind != TM_CQL_ROWS || r.result.columns))
+		if (tm_cass_response_read(e, NULL, &arena, &r, &err) == TM_OK && r.opcode == TM_CASS_RESULT &&
+		    (r.result.kind != TM_CQL_ROWS || r.result.columns))
 			tm_cass_result_write(&again, e->version, &r.result, NULL);
 	}
 	tm_buf_done(&again);

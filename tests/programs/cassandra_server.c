@@ -7,10 +7,7 @@
 #include "cassandra/cassandra.h"
 
 static volatile sig_atomic_t asked;
-static void on_signal(int sig)
-{
-	asked = sig;
-}
+static void on_signal(int sig) { asked = sig; }
 
 static int failed(const struct tm_err *err)
 {

@@ -151,7 +151,11 @@ TEST(requests_read_as_written)
 		struct tm_arena arena;
 		struct tm_err err = {0};
 		struct tm_buf body = {0};
-		struct tm_cass_request in = {.opcode = TM_CASS_EXECUTE, .id = TM_STR("0123456789abcdef"), .result_metadata_id = TM_STR("fedcba9876543210"), .skip_metadata = true}, out;
+		struct tm_cass_request in = {.opcode = TM_CASS_EXECUTE,
+					     .id = TM_STR("0123456789abcdef"),
+					     .result_metadata_id = TM_STR("fedcba9876543210"),
+					     .skip_metadata = true},
+				       out;
 		struct tm_cql_value values[3] = {{.bytes = TM_STR("abc")}, {.null = true}, {.unset = true}};
 		tm_arena_init(&arena);
 		tm_cass_options_init(&in.options);
@@ -182,20 +186,30 @@ TEST(requests_read_as_written)
 
 TEST(a_result_of_every_type_reads_as_written)
 {
-	struct tm_cql_type tint = {.kind = TM_CQL_INT}, ttext = {.kind = TM_CQL_VARCHAR}, tfloat = {.kind = TM_CQL_FLOAT}, tdate = {.kind = TM_CQL_DATE};
+	struct tm_cql_type tint = {.kind = TM_CQL_INT}, ttext = {.kind = TM_CQL_VARCHAR}, tfloat = {.kind = TM_CQL_FLOAT},
+			   tdate = {.kind = TM_CQL_DATE};
 	const struct tm_cql_type *two[] = {&tint, &ttext}, *one[] = {&tfloat}, *dates[] = {&tdate};
 	struct tm_str fields[] = {TM_STR("a"), TM_STR("b")};
-	struct tm_cql_type map = {.kind = TM_CQL_MAP, .arg_count = 2, .args = two}, vec = {.kind = TM_CQL_VECTOR, .arg_count = 1, .args = one, .dimension = 2},
-			   udt = {.kind = TM_CQL_UDT, .arg_count = 2, .args = two, .keyspace = TM_STR("w"), .name = TM_STR("u"), .field_names = fields},
+	struct tm_cql_type map = {.kind = TM_CQL_MAP, .arg_count = 2, .args = two},
+			   vec = {.kind = TM_CQL_VECTOR, .arg_count = 1, .args = one, .dimension = 2},
+			   udt = {.kind = TM_CQL_UDT,
+				  .arg_count = 2,
+				  .args = two,
+				  .keyspace = TM_STR("w"),
+				  .name = TM_STR("u"),
+				  .field_names = fields},
 			   list = {.kind = TM_CQL_LIST, .arg_count = 1, .args = dates}, dur = {.kind = TM_CQL_DURATION};
-	struct tm_cql_column_spec columns[] = {{TM_STR("w"), TM_STR("t"), TM_STR("m"), &map}, {TM_STR("w"), TM_STR("t"), TM_STR("v"), &vec},
-					       {TM_STR("w"), TM_STR("t"), TM_STR("u"), &udt}, {TM_STR("w"), TM_STR("t"), TM_STR("l"), &list},
+	struct tm_cql_column_spec columns[] = {{TM_STR("w"), TM_STR("t"), TM_STR("m"), &map},
+					       {TM_STR("w"), TM_STR("t"), TM_STR("v"), &vec},
+					       {TM_STR("w"), TM_STR("t"), TM_STR("u"), &udt},
+					       {TM_STR("w"), TM_STR("t"), TM_STR("l"), &list},
 					       {TM_STR("w"), TM_STR("t"), TM_STR("d"), &dur}};
 	struct tm_cql_value values[10] = {{.bytes = TM_STR("x")}, {.null = true}};
 	values[9].bytes = TM_STR("last");
 	for (int i = 2; i < 9; i++)
 		values[i].null = true;
-	struct tm_cql_result in = {.kind = TM_CQL_ROWS, .columns = columns, .column_count = 5, .values = values, .row_count = 2, .paging_state = TM_STR("more")};
+	struct tm_cql_result in = {
+	    .kind = TM_CQL_ROWS, .columns = columns, .column_count = 5, .values = values, .row_count = 2, .paging_state = TM_STR("more")};
 	for (int version = 3; version <= 5; version++) {
 		struct tm_arena arena;
 		struct tm_err err = {0};

@@ -90,7 +90,8 @@ TEST(pages_follow_each_other)
 		snprintf(text, sizeof text, "INSERT INTO w.t (k, c) VALUES (%d, %d)", i % 3, i);
 		run(&h, text);
 	}
-	struct tm_cql_query_options o = {.consistency = 1, .serial_consistency = 8, .page_size = 17, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
+	struct tm_cql_query_options o = {
+	    .consistency = 1, .serial_consistency = 8, .page_size = 17, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
 	size_t rows = 0, pages = 0;
 	do {
 		CHECK_OK(tm_cassandra_client_query(h.client, TM_STR("SELECT k, c FROM w.t"), &o, &h.arena, &h.result, &h.err), h.err);
@@ -115,7 +116,12 @@ TEST(prepared_statements_die_with_their_table)
 	CHECK_OK(tm_cassandra_client_prepare(h.client, TM_STR("SELECT v FROM w.t WHERE k = ?"), &h.arena, &select, &h.err), h.err);
 	CHECK_INT(insert.marker_count, 2);
 	struct tm_cql_value values[2] = {{.bytes = TM_STR("\0\0\0\5")}, {.bytes = TM_STR("five")}};
-	struct tm_cql_query_options o = {.values = values, .value_count = 2, .consistency = 1, .serial_consistency = 8, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
+	struct tm_cql_query_options o = {.values = values,
+					 .value_count = 2,
+					 .consistency = 1,
+					 .serial_consistency = 8,
+					 .timestamp_us = INT64_MIN,
+					 .now_in_seconds = INT64_MIN};
 	CHECK_OK(tm_cassandra_client_execute(h.client, &insert, &o, &h.arena, &h.result, &h.err), h.err);
 	o.value_count = 1;
 	CHECK_OK(tm_cassandra_client_execute(h.client, &select, &o, &h.arena, &h.result, &h.err), h.err);
@@ -159,7 +165,9 @@ TEST(a_port_in_use_is_said)
 	struct tm_store *store;
 	house_open(&h, NULL, 0);
 	CHECK_OK(tm_store_open("", &(struct tm_store_options){.env = tm_env_real(), .memory_only = true}, &store, &h.err), h.err);
-	CHECK_INT(tm_cassandra_server_start(store, &(struct tm_cassandra_options){.port = tm_cassandra_server_port(h.server)}, &second, &h.err), TM_BUSY);
+	CHECK_INT(
+	    tm_cassandra_server_start(store, &(struct tm_cassandra_options){.port = tm_cassandra_server_port(h.server)}, &second, &h.err),
+	    TM_BUSY);
 	tm_store_close(store);
 	house_close(&h);
 }
