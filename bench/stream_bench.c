@@ -1,8 +1,11 @@
 /* Streaming queries over JSON bids in a topic: records per CPU-second of the query's thread.
- * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 window dedup (default: all) */
+ * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 window dedup table latency (default: all)
+ * table: every bid a row of a table; latency: one record at a time, from its append to the commit of its row. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "cql/cql.h"
 #include "log/log.h"
 #include "log/record.h"
 #include "sql/sql.h"
@@ -12,7 +15,7 @@ static const char views[] =
 	"CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'bids', startingOffsets 'earliest');\n"
 	"CREATE TEMPORARY VIEW bid AS SELECT b.* FROM (SELECT from_json(CAST(value AS STRING), 'auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, "
 	"url STRING, date_time TIMESTAMP, extra STRING') AS b FROM STREAM raw);\n";
-static const struct { const char *name, *mode, *sql; } queries[] = {
+static const struct { const char *name, *mode, *sql, *sink; } queries[] = {
 	{"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid"},
 	{"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid"},
 	{"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0"},
@@ -23,6 +26,7 @@ static const struct { const char *name, *mode, *sql; } queries[] = {
 	{"window", "append", "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
 			     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')"},
 	{"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS"},
+	{"table", "append", "SELECT bidder, date_time, auction, price, channel FROM STREAM bid", "cassandra"},
 };
 
 static void fail(const struct tm_err *err)
@@ -70,6 +74,19 @@ static void fill_topic(struct tm_log *log, size_t records)
 	tm_topic_unref(topic);
 }
 
+static void cql(struct tm_store *store, const char *text)
+{
+	struct tm_arena arena;
+	struct tm_err err = {0};
+	tm_arena_init(&arena);
+	struct tm_cql_session session = {.store = store, .protocol_version = 4};
+	struct tm_cql_query_options options = {.consistency = 1, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN};
+	struct tm_cql_result result;
+	if (tm_cql_query(&session, tm_str_of(text), &options, NULL, &arena, &result, &err))
+		fail(&err);
+	tm_arena_done(&arena);
+}
+
 static double cpu_seconds(void)
 {
 	struct timespec t;
@@ -82,7 +99,8 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	struct tm_err err = {0};
 	struct tm_sql *sql = tm_sql_new(&(struct tm_sql_options){.world = world, .time_zone = "UTC"});
 	struct tm_buf text = {0};
-	tm_buf_printf(&text, "%sCREATE STREAMING TABLE %s USING noop OPTIONS (outputMode '%s') AS %s;", views, queries[at].name, queries[at].mode, queries[at].sql);
+	tm_buf_printf(&text, "%sCREATE STREAMING TABLE %s USING %s OPTIONS (keyspace 'bench', table 'bids', outputMode '%s') AS %s;", views, queries[at].name,
+		      queries[at].sink ? queries[at].sink : "noop", queries[at].mode, queries[at].sql);
 	struct tm_pipeline *pipeline;
 	struct tm_query *query;
 	if (tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_buf_str(&text), false, &pipeline, &err) || tm_query_open(world, &pipeline->queries[0], &query, &err))
@@ -107,6 +125,69 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	tm_buf_done(&text);
 }
 
+static int by_size(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* One record at a time into its own topic; a query with a thread of its own writes it to the table. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t committed = PTHREAD_COND_INITIALIZER;
+static int64_t batches_done;
+static void batch_done(void *ctx, struct tm_query *query)
+{
+	(void)ctx;
+	(void)query;
+	pthread_mutex_lock(&lock);
+	batches_done++;
+	pthread_cond_signal(&committed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void latency(const struct tm_stream_world *world)
+{
+	enum { ROUNDS = 500 };
+	static int64_t took[ROUNDS];
+	struct tm_err err = {0};
+	struct tm_topic *topic;
+	struct tm_sql *sql = tm_sql_new(&(struct tm_sql_options){.world = world, .time_zone = "UTC"});
+	static const char text[] = "CREATE TEMPORARY VIEW one USING kafka OPTIONS (subscribe 'one', startingOffsets 'earliest');\n"
+				   "CREATE STREAMING TABLE latency USING cassandra OPTIONS (keyspace 'bench', table 'bids') AS SELECT b.* FROM (SELECT "
+				   "from_json(CAST(value AS STRING), 'bidder BIGINT, date_time TIMESTAMP, price BIGINT') AS b FROM STREAM one);";
+	struct tm_pipeline *pipeline;
+	struct tm_query *query;
+	if (tm_log_topic_create(world->log, TM_STR("one"), 1, NULL, 0, &topic, &err) || tm_sql_pipeline(sql, TM_STR("bench.sql"), TM_STR(text), false, &pipeline, &err) ||
+	    tm_query_start(world, &pipeline->queries[0], &query, &err))
+		fail(&err);
+	tm_query_on_batch(query, batch_done, NULL);
+	struct tm_buf bytes = {0};
+	for (int i = 0; i < ROUNDS; i++) {
+		char value[128];
+		snprintf(value, sizeof value, "{\"bidder\":%d,\"date_time\":\"2026-01-01T00:00:00Z\",\"price\":%d}", i, i);
+		struct tm_record record = {.timestamp_ms = 1767225600000, .key_null = true, .value = tm_str_of(value)};
+		bytes.len = 0;
+		if (tm_batch_write(&(struct tm_batch_build){.producer_id = -1, .base_sequence = -1}, &record, 1, &bytes, &err))
+			fail(&err);
+		int64_t from = tm_mono_ns(tm_env_real());
+		struct tm_log_append part = {.topic = topic, .batches = tm_buf_str(&bytes)};
+		if (tm_log_append_wait(world->log, &part, 1, &err))
+			fail(&err);
+		pthread_mutex_lock(&lock);
+		while (batches_done <= i)
+			pthread_cond_wait(&committed, &lock);
+		pthread_mutex_unlock(&lock);
+		took[i] = tm_mono_ns(tm_env_real()) - from;
+	}
+	qsort(took, ROUNDS, sizeof *took, by_size);
+	printf("latency  p50 %.2f ms, p99 %.2f ms from append (fsynced) to the committed row (fsynced)\n", (double)took[ROUNDS / 2] / 1e6, (double)took[ROUNDS * 99 / 100] / 1e6);
+	tm_query_stop(query);
+	tm_query_free(query);
+	tm_topic_unref(topic);
+	tm_sql_free(sql);
+	tm_buf_done(&bytes);
+}
+
 int main(int argc, char **argv)
 {
 	size_t records = argc > 1 ? (size_t)atoll(argv[1]) : 1000000;
@@ -123,6 +204,8 @@ int main(int argc, char **argv)
 	if (tm_store_open(path, &(struct tm_store_options){0}, &store, &err))
 		fail(&err);
 	fill_topic(log, records);
+	cql(store, "CREATE KEYSPACE bench WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+	cql(store, "CREATE TABLE bench.bids (bidder bigint, date_time timestamp, auction bigint, price bigint, channel text, PRIMARY KEY (bidder, date_time))");
 	struct tm_stream_world world = {.log = log, .store = store};
 	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
 		bool wanted = argc <= 2;
@@ -131,6 +214,11 @@ int main(int argc, char **argv)
 		if (wanted)
 			run(&world, i, records);
 	}
+	bool wanted = argc <= 2;
+	for (int a = 2; a < argc; a++)
+		wanted = wanted || strcmp(argv[a], "latency") == 0;
+	if (wanted)
+		latency(&world);
 	tm_store_close(store);
 	tm_log_close(log);
 	return tm_dir_remove(dir, &err) ? 1 : 0;
