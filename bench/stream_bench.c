@@ -157,7 +157,7 @@ static void latency(const struct tm_stream_world *world)
 				   "from_json(CAST(value AS STRING), 'bidder BIGINT, date_time TIMESTAMP, price BIGINT') AS b FROM STREAM one);";
 	struct tm_pipeline *pipeline;
 	struct tm_query *query;
-	if (tm_log_topic_create(world->log, TM_STR("one"), 1, NULL, 0, &topic, &err) || tm_sql_pipeline(sql, TM_STR("bench.sql"), TM_STR(text), false, &pipeline, &err) ||
+	if (tm_log_topic_create(world->log, TM_STR("one"), 1, NULL, 0, &topic, &err) || tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_str_of(text), false, &pipeline, &err) ||
 	    tm_query_start(world, &pipeline->queries[0], &query, &err))
 		fail(&err);
 	tm_query_on_batch(query, batch_done, NULL);

@@ -158,7 +158,7 @@ static void finish_thread(struct tm_query *q, int state)
 }
 
 /* After a step: how long to wait for the next one; -1 = not at all. */
-static int64_t pause_ms(struct tm_query *q, bool ran, int64_t began_ns)
+static int64_t pause_ms(struct tm_query *q, bool ran, bool ran_before, int64_t began_ns)
 {
 	if (q->spec.trigger == TM_TRIGGER_PROCESSING_TIME && q->spec.trigger_interval_ms > 0) {
 		int64_t now_ms = tm_now_us(q->env) / 1000, interval = q->spec.trigger_interval_ms;
@@ -167,7 +167,7 @@ static int64_t pause_ms(struct tm_query *q, bool ran, int64_t began_ns)
 	if (!ran)
 		return POLL_MS;
 	int64_t left_ns = LINGER_NS - (tm_mono_ns(q->env) - began_ns); /* a batch per millisecond is enough: under load they grow instead */
-	if (left_ns > 0 && q->spec.trigger == TM_TRIGGER_ASAP) {
+	if (left_ns > 0 && ran_before && q->spec.trigger == TM_TRIGGER_ASAP) {
 		struct timespec t = {0, left_ns};
 		nanosleep(&t, NULL);
 	}
@@ -177,6 +177,7 @@ static int64_t pause_ms(struct tm_query *q, bool ran, int64_t began_ns)
 static void *run(void *arg)
 {
 	struct tm_query *q = arg;
+	bool ran_before = false;
 	for (;;) {
 		pthread_mutex_lock(&q->lock);
 		bool stop = q->shared.stop;
@@ -210,7 +211,8 @@ static void *run(void *arg)
 			pthread_cond_broadcast(&q->changed);
 		}
 		pthread_mutex_unlock(&q->lock);
-		int64_t ms = pause_ms(q, ran, began_ns);
+		int64_t ms = pause_ms(q, ran, ran_before, began_ns);
+		ran_before = ran;
 		if (ms >= 0)
 			rest(q, ms, q->spec.trigger == TM_TRIGGER_ASAP);
 	}
