@@ -16,16 +16,16 @@ static const char views[] =
 	"CREATE TEMPORARY VIEW bid AS SELECT b.* FROM (SELECT from_json(CAST(value AS STRING), 'auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, "
 	"url STRING, date_time TIMESTAMP, extra STRING') AS b FROM STREAM raw);\n";
 static const struct { const char *name, *mode, *sql, *sink; } queries[] = {
-	{"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid"},
-	{"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid"},
-	{"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0"},
-	{"q12", "update", "SELECT bidder, count(*) AS bids FROM STREAM bid GROUP BY bidder"},
+	{"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid", NULL},
+	{"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid", NULL},
+	{"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0", NULL},
+	{"q12", "update", "SELECT bidder, count(*) AS bids FROM STREAM bid GROUP BY bidder", NULL},
 	{"q17", "update", "SELECT auction, date_trunc('DAY', date_time) AS day, count(*) AS total, count(*) FILTER (WHERE price < 10000) AS low, "
 			  "count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS middle, count(*) FILTER (WHERE price >= 1000000) AS high, "
-			  "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', date_time)"},
+			  "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', date_time)", NULL},
 	{"window", "append", "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
-			     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')"},
-	{"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS"},
+			     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')", NULL},
+	{"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS", NULL},
 	{"table", "append", "SELECT bidder, date_time, auction, price, channel FROM STREAM bid", "cassandra"},
 };
 

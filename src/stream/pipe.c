@@ -163,7 +163,7 @@ static tm_rc filter_next(struct tm_node *node, const struct tm_flow **ret, struc
 		size_t n;
 		struct tm_flow rest;
 		tm_rc rc = filter_rows(node, in, &rows, &n, err);
-		if (rc && is_malformed(err) && in->origin && node->run->stream) {
+		if (rc && is_malformed(err) && in->origin && in->origin->values && node->run->stream) {
 			TM_TRY(without_malformed(node, in, &rest, err));
 			in = &rest;
 			rc = filter_rows(node, in, &rows, &n, err);
@@ -213,7 +213,7 @@ static tm_rc project_next(struct tm_node *node, const struct tm_flow **ret, stru
 		return TM_OK;
 	tm_rc rc = project_batch(node, in, node->op->project.exprs, err);
 	struct tm_flow rest;
-	if (rc && is_malformed(err) && in->origin && node->run->stream) {
+	if (rc && is_malformed(err) && in->origin && in->origin->values && node->run->stream) {
 		TM_TRY(without_malformed(node, in, &rest, err));
 		rc = project_batch(node, &rest, node->op->project.exprs, err);
 	}

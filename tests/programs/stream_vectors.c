@@ -145,7 +145,12 @@ static void fill(struct run *r, struct tm_column *c, const struct tm_type *type,
 		case TM_T_BIGINT: c->i64[i] = json_integer_value(v); break;
 		case TM_T_FLOAT: c->f32[i] = null ? 0 : (float)number(v); break;
 		case TM_T_DOUBLE: c->f64[i] = null ? 0 : number(v); break;
-		case TM_T_DECIMAL: c->i128[i] = null ? 0 : parse_decimal(s ? s : "0", type->scale); break;
+		case TM_T_DECIMAL: {
+			char text[64];
+			snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
+			c->i128[i] = null ? 0 : parse_decimal(s ? s : text, type->scale);
+			break;
+		}
 		case TM_T_DATE: c->i32[i] = null ? 0 : (int32_t)(parse_time(s) / 86400000000LL); break;
 		case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: c->i64[i] = null ? 0 : parse_time(s); break;
 		case TM_T_STRING: case TM_T_VARIANT: c->str[i] = null ? (struct tm_str){"", 0} : tm_str_n(json_string_value(v), json_string_length(v)); break;
