@@ -31,7 +31,8 @@ struct tm_expr *sx_op_column(struct sx *sx, const struct tm_op *op, size_t index
 	return sx_column_expr(sx, index, f->type, f->nullable, f->name);
 }
 
-struct tm_expr *sx_call_expr(struct sx *sx, const struct tm_kernel *kernel, const char *function, const struct tm_type *type, bool nullable, struct tm_expr **args, size_t n)
+struct tm_expr *sx_call_expr(struct sx *sx, const struct tm_kernel *kernel, const char *function, const struct tm_type *type, bool nullable,
+			     struct tm_expr **args, size_t n)
 {
 	struct tm_expr *e = sx_expr(sx, TM_EXPR_CALL, type, nullable);
 	e->kernel = kernel;
@@ -179,14 +180,15 @@ static bool same_agg(const struct tm_agg *a, const struct tm_agg *b)
 }
 static bool same_window(const struct sx_window *a, const struct sx_window *b)
 {
-	if (a->fn.kind != b->fn.kind || a->fn.rows_frame != b->fn.rows_frame || a->fn.from != b->fn.from || a->fn.to != b->fn.to || a->fn.ignore_nulls != b->fn.ignore_nulls ||
-	    a->partition_count != b->partition_count || a->order_count != b->order_count)
+	if (a->fn.kind != b->fn.kind || a->fn.rows_frame != b->fn.rows_frame || a->fn.from != b->fn.from || a->fn.to != b->fn.to ||
+	    a->fn.ignore_nulls != b->fn.ignore_nulls || a->partition_count != b->partition_count || a->order_count != b->order_count)
 		return false;
 	for (size_t i = 0; i < a->partition_count; i++)
 		if (!sx_same(a->partition[i], b->partition[i]))
 			return false;
 	for (size_t i = 0; i < a->order_count; i++)
-		if (a->order[i].descending != b->order[i].descending || a->order[i].nulls_last != b->order[i].nulls_last || !sx_same(a->order[i].expr, b->order[i].expr))
+		if (a->order[i].descending != b->order[i].descending || a->order[i].nulls_last != b->order[i].nulls_last ||
+		    !sx_same(a->order[i].expr, b->order[i].expr))
 			return false;
 	return true;
 }
@@ -201,8 +203,10 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 	switch (sx_kind(a)) {
 	case TM_EXPR_COLUMN:
 	case TM_EXPR_LAMBDA_VARIABLE:
-	case SX_OUTER: return a->column == b->column;
-	case TM_EXPR_LITERAL: return tm_value_eq(&a->literal, 0, &b->literal, 0);
+	case SX_OUTER:
+		return a->column == b->column;
+	case TM_EXPR_LITERAL:
+		return tm_value_eq(&a->literal, 0, &b->literal, 0);
 	case TM_EXPR_CALL:
 		if (a->kernel != b->kernel || !same_str(a->function, b->function) || (a->kernel->flags & TM_KERNEL_VOLATILE))
 			return false;
@@ -222,8 +226,10 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 		if (memcmp(a->bound, b->bound, sizeof(struct sx_time_window)) != 0)
 			return false;
 		break;
-	case SX_GROUPING: return tm_str_ieq(a->text, b->text);
-	default: return false;
+	case SX_GROUPING:
+		return tm_str_ieq(a->text, b->text);
+	default:
+		return false;
 	}
 	for (size_t i = 0; i < a->arg_count; i++)
 		if (!sx_same(a->args[i], b->args[i]))
@@ -231,12 +237,16 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 	return true;
 }
 
-static bool is_volatile(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return e->kind == TM_EXPR_CALL && (e->kernel->flags & TM_KERNEL_VOLATILE); }
+static bool is_volatile(const struct tm_expr *e, __attribute__((unused)) void *ctx)
+{
+	return e->kind == TM_EXPR_CALL && (e->kernel->flags & TM_KERNEL_VOLATILE);
+}
 bool sx_volatile(const struct tm_expr *e) { return sx_any(e, is_volatile, NULL); }
 
 static bool is_varying(const struct tm_expr *e, __attribute__((unused)) void *ctx)
 {
-	static const char *const timeless[] = {"array", "map", "struct", "pi", "e", "named_struct", "map_from_arrays", "concat", "coalesce", NULL};
+	static const char *const timeless[] = {"array",           "map",    "struct",   "pi", "e", "named_struct",
+					       "map_from_arrays", "concat", "coalesce", NULL};
 	if (e->kind == TM_EXPR_LITERAL || e->kind == TM_EXPR_LAMBDA)
 		return false;
 	if (e->kind == TM_EXPR_LAMBDA_VARIABLE)
@@ -250,7 +260,10 @@ static bool is_varying(const struct tm_expr *e, __attribute__((unused)) void *ct
 			return false;
 	return true; /* current_timestamp() and its kin: fixed for a batch, not for a query */
 }
-static bool is_free_variable(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return e->kind == TM_EXPR_LAMBDA_VARIABLE || e->kind == TM_EXPR_LAMBDA; }
+static bool is_free_variable(const struct tm_expr *e, __attribute__((unused)) void *ctx)
+{
+	return e->kind == TM_EXPR_LAMBDA_VARIABLE || e->kind == TM_EXPR_LAMBDA;
+}
 bool sx_constant(const struct tm_expr *e)
 {
 	if (sx_any(e, is_varying, NULL))
@@ -333,7 +346,8 @@ struct tm_expr *sx_not(struct sx *sx, struct tm_expr *e)
 
 struct tm_expr *sx_is_null(struct sx *sx, struct tm_expr *e, bool negated)
 {
-	struct tm_expr *r = sx_call_expr(sx, negated ? &sx_kernel_is_not_null : &sx_kernel_is_null, negated ? "isnotnull" : "isnull", &tm_type_boolean, false, &e, 1);
+	struct tm_expr *r = sx_call_expr(sx, negated ? &sx_kernel_is_not_null : &sx_kernel_is_null, negated ? "isnotnull" : "isnull",
+					 &tm_type_boolean, false, &e, 1);
 	r->text = sx_text(sx, "(%.*s IS %sNULL)", TM_STR_ARG(e->text), negated ? "NOT " : "");
 	return r;
 }
@@ -348,7 +362,8 @@ struct tm_expr *sx_if(struct sx *sx, struct tm_expr *condition, struct tm_expr *
 
 struct tm_expr *sx_field(struct sx *sx, struct tm_expr *base, size_t field)
 {
-	struct tm_expr *r = sx_call_expr(sx, &sx_kernel_field, "getfield", base->type->children[field], base->nullable || base->type->nullable[field], &base, 1);
+	struct tm_expr *r = sx_call_expr(sx, &sx_kernel_field, "getfield", base->type->children[field],
+					 base->nullable || base->type->nullable[field], &base, 1);
 	r->bound = (const void *)(uintptr_t)field;
 	r->text = sx_text(sx, "%.*s.%.*s", TM_STR_ARG(base->text), TM_STR_ARG(base->type->names[field]));
 	return r;
@@ -361,7 +376,8 @@ tm_rc sx_cast(struct sx *sx, struct tm_expr *e, const struct tm_type *to, struct
 		return TM_OK;
 	}
 	struct tm_expr *r;
-	TM_TRY(sx_at(sx, e->line, e->column_no, tm_cast_bind(sx->arena, sx->session, e, to, sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, &r, sx->err)));
+	TM_TRY(sx_at(sx, e->line, e->column_no,
+		     tm_cast_bind(sx->arena, sx->session, e, to, sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, &r, sx->err)));
 	if (r != e) {
 		r->text = e->text;
 		r->line = e->line;

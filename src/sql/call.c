@@ -2,23 +2,30 @@
 #include "sql/sql_int.h"
 
 /* ---- binding ---- */
-struct binding { struct sx_env *env; const struct ast_expr *at; };
+struct binding {
+	struct sx_env *env;
+	const struct ast_expr *at;
+};
 
-static tm_rc bind_lambda(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *types, const bool *nullable, size_t n, struct tm_err *err)
+static tm_rc bind_lambda(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *types, const bool *nullable, size_t n,
+			 struct tm_err *err)
 {
 	struct binding *b = bind->analyser;
 	struct sx *sx = b->env->sx;
 	const struct ast_expr *ast = b->at->args.items[arg];
 	(void)err;
 	if (ast->kind != AST_LAMBDA || ast->names.count != n)
-		return sx_fail(sx, ast->line, ast->column, "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH", "42K0D", "Invalid lambda function call. A higher order function expects %zu arguments, but got %zu.", ast->names.count, n);
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH", "42K0D",
+			       "Invalid lambda function call. A higher order function expects %zu arguments, but got %zu.",
+			       ast->names.count, n);
 	struct sx_env env = *b->env;
 	struct tm_expr *e = sx_expr(sx, TM_EXPR_LAMBDA, NULL, false), *body;
 	size_t *ids = TM_NEW_N(sx->arena, size_t, n + 1);
 	struct tm_buf text = {0};
 	for (size_t i = 0; i < n; i++) {
 		struct sx_lambda *l = TM_NEW(sx->arena, struct sx_lambda);
-		*l = (struct sx_lambda){.name = ast->names.items[i], .id = sx->lambda_count++, .type = types[i], .nullable = nullable[i], .next = env.lambdas};
+		*l = (struct sx_lambda){
+		    .name = ast->names.items[i], .id = sx->lambda_count++, .type = types[i], .nullable = nullable[i], .next = env.lambdas};
 		env.lambdas = l;
 		ids[i] = l->id;
 	}
@@ -60,7 +67,8 @@ static tm_rc check_count(struct sx *sx, const struct tm_fn *fn, const struct ast
 		expected = tm_arena_str(sx->arena, tm_buf_str(&list));
 		tm_buf_done(&list);
 	}
-	return sx_fail(sx, at->line, at->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `%s` requires %.*s parameters but the actual number is %zu.", fn->name, TM_STR_ARG(expected), n);
+	return sx_fail(sx, at->line, at->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+		       "The `%s` requires %.*s parameters but the actual number is %zu.", fn->name, TM_STR_ARG(expected), n);
 }
 
 static struct tm_str call_text(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n)
@@ -68,24 +76,41 @@ static struct tm_str call_text(struct sx *sx, const struct tm_fn *fn, const stru
 	if (at->flag && n == 2 && strcmp(fn->name, "extract") == 0)
 		return sx_text(sx, "extract(%.*s FROM %.*s)", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
 	if (at->flag && n == 2)
-		return sx_text(sx, "TRIM(%s %.*s FROM %.*s)", fn->name[0] == 'l' ? "LEADING" : fn->name[0] == 'r' ? "TRAILING" : "BOTH", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
+		return sx_text(sx, "TRIM(%s %.*s FROM %.*s)",
+			       fn->name[0] == 'l'   ? "LEADING"
+			       : fn->name[0] == 'r' ? "TRAILING"
+						    : "BOTH",
+			       TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
 	if (at->kind == AST_CALL && at->distinct)
 		return sx_text(sx, "%s(DISTINCT %.*s)", fn->name, TM_STR_ARG(sx_text_list(sx, args, n)));
 	return sx_text_call(sx, fn->name, args, n);
 }
 
-static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struct tm_fn_bind *b, struct tm_expr **args, struct tm_str text, struct tm_expr **ret)
+static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struct tm_fn_bind *b, struct tm_expr **args, struct tm_str text,
+			    struct tm_expr **ret)
 {
 	struct sx *sx = env->sx;
 	if (env->in_aggregate)
-		return sx_fail(sx, at->line, at->column, "NESTED_AGGREGATE_FUNCTION", "42607", "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.");
+		return sx_fail(sx, at->line, at->column, "NESTED_AGGREGATE_FUNCTION", "42607",
+			       "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use "
+			       "the inner aggregate function in a sub-query.");
 	for (size_t i = 0; i < b->arg_count; i++)
 		if (sx_volatile(args[i]))
-			return sx_fail(sx, at->line, at->column, "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", "42845", "Non-deterministic expression \"%.*s\" should not appear in the arguments of an aggregate function.", TM_STR_ARG(text));
+			return sx_fail(sx, at->line, at->column, "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", "42845",
+				       "Non-deterministic expression \"%.*s\" should not appear in the arguments of an aggregate function.",
+				       TM_STR_ARG(text));
 	struct tm_agg *agg = TM_NEW(sx->arena, struct tm_agg);
 	struct tm_expr *e = sx_expr(sx, (enum tm_expr_kind)SX_AGG, b->type, b->nullable);
-	*agg = (struct tm_agg){.kernel = b->agg, .bound = b->bound, .type = b->type, .nullable = b->nullable, .distinct = at->kind == AST_CALL && at->distinct, .arg_count = b->arg_count, .args = args, .text = text,
-			       .line = at->line, .column_no = at->column};
+	*agg = (struct tm_agg){.kernel = b->agg,
+			       .bound = b->bound,
+			       .type = b->type,
+			       .nullable = b->nullable,
+			       .distinct = at->kind == AST_CALL && at->distinct,
+			       .arg_count = b->arg_count,
+			       .args = args,
+			       .text = text,
+			       .line = at->line,
+			       .column_no = at->column};
 	if (at->filter) {
 		TM_TRY(sx_resolve_boolean(env, at->filter, &agg->filter));
 		text = sx_text(sx, "%.*s FILTER (WHERE %.*s)", TM_STR_ARG(text), TM_STR_ARG(agg->filter->text));
@@ -104,8 +129,12 @@ static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struc
 /* Where a function takes a lambda. Every bind may count on there being an expression anywhere else. */
 static bool takes_lambda(const char *function, size_t arg)
 {
-	static const struct { const char *name; unsigned args; } table[] = {{"transform", 2}, {"filter", 2}, {"exists", 2}, {"forall", 2}, {"aggregate", 12}, {"reduce", 12}, {"zip_with", 4},
-		{"transform_keys", 2}, {"transform_values", 2}, {"map_filter", 2}, {"map_zip_with", 4}, {"array_sort", 2}};
+	static const struct {
+		const char *name;
+		unsigned args;
+	} table[] = {{"transform", 2},        {"filter", 2},     {"exists", 2},       {"forall", 2},
+		     {"aggregate", 12},       {"reduce", 12},    {"zip_with", 4},     {"transform_keys", 2},
+		     {"transform_values", 2}, {"map_filter", 2}, {"map_zip_with", 4}, {"array_sort", 2}};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (strcmp(table[i].name, function) == 0)
 			return arg < 8 && table[i].args >> arg & 1;
@@ -118,9 +147,16 @@ static tm_rc check_lambdas(struct sx *sx, const struct tm_fn *fn, const struct a
 		any = any || takes_lambda(fn->name, i);
 	for (size_t i = 0; i < n; i++)
 		if (!args[i] && !any)
-			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D", "Invalid lambda function call. A lambda function should only be used in a higher order function. However, `%s` is not a higher order function.", fn->name);
+			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D",
+				       "Invalid lambda function call. A lambda function should only be used in a higher order function. "
+				       "However, `%s` is not a higher order function.",
+				       fn->name);
 		else if (!args[i] && !takes_lambda(fn->name, i))
-			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION", "42K0D", "Invalid lambda function call. You passed a lambda function to a parameter of `%s` that does not accept it. Please check if lambda function argument is in the correct position.", fn->name);
+			return sx_fail(sx, at->line, at->column, "INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION",
+				       "42K0D",
+				       "Invalid lambda function call. You passed a lambda function to a parameter of `%s` that does not "
+				       "accept it. Please check if lambda function argument is in the correct position.",
+				       fn->name);
 	return TM_OK;
 }
 
@@ -130,8 +166,17 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 	TM_TRY(check_count(sx, fn, at, n));
 	TM_TRY(check_lambdas(sx, fn, at, args, n));
 	struct binding binding = {env, at};
-	struct tm_fn_bind b = {.arena = sx->arena, .session = sx->session, .fn = fn, .name = at->names.count ? at->names.items[at->names.count - 1] : tm_str_of(fn->name), .arg_count = n,
-			       .distinct = at->kind == AST_CALL && at->distinct, .ignore_nulls = at->ignore_nulls, .ordered = env->order != 0, .descending = env->order < 0, .bind_lambda = bind_lambda, .analyser = &binding};
+	struct tm_fn_bind b = {.arena = sx->arena,
+			       .session = sx->session,
+			       .fn = fn,
+			       .name = at->names.count ? at->names.items[at->names.count - 1] : tm_str_of(fn->name),
+			       .arg_count = n,
+			       .distinct = at->kind == AST_CALL && at->distinct,
+			       .ignore_nulls = at->ignore_nulls,
+			       .ordered = env->order != 0,
+			       .descending = env->order < 0,
+			       .bind_lambda = bind_lambda,
+			       .analyser = &binding};
 	b.args = TM_NEW_N(sx->arena, struct tm_fn_arg, n + 1);
 	b.cast = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
 	for (size_t i = 0; i < n; i++) {
@@ -140,7 +185,8 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 			b.args[i].lambda_arity = at->args.items[i]->names.count;
 			continue;
 		}
-		b.args[i] = (struct tm_fn_arg){.type = args[i]->type, .nullable = args[i]->nullable, .expr = args[i], .literal = sx_value(sx, args[i])};
+		b.args[i] = (struct tm_fn_arg){
+		    .type = args[i]->type, .nullable = args[i]->nullable, .expr = args[i], .literal = sx_value(sx, args[i])};
 	}
 	TM_TRY(sx_at(sx, at->line, at->column, fn->bind(&b, sx->err)));
 	struct tm_expr **bound = TM_NEW_N(sx->arena, struct tm_expr *, n + 1), *r;
@@ -161,7 +207,8 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 	if (b.agg)
 		return aggregate_expr(env, at, &b, bound, text, ret);
 	if (!b.kernel)
-		return sx_fail(sx, at->line, at->column, "UNSUPPORTED_FEATURE.ROUTINE", "0A000", "The function `%s` cannot be used here.", fn->name);
+		return sx_fail(sx, at->line, at->column, "UNSUPPORTED_FEATURE.ROUTINE", "0A000", "The function `%s` cannot be used here.",
+			       fn->name);
 	r = sx_call_expr(sx, b.kernel, fn->name, b.type, b.nullable, bound, n);
 	r->bound = b.bound;
 	r->text = text;
@@ -176,7 +223,10 @@ static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
 	struct tm_buf name = {0};
 	for (size_t i = 0; i < e->names.count; i++)
 		tm_buf_printf(&name, "%s`%.*s`", i ? "." : "", TM_STR_ARG(e->names.items[i]));
-	tm_rc rc = sx_fail(sx, e->line, e->column, "UNRESOLVED_ROUTINE", "42883", "Cannot resolve routine %.*s on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].", TM_STR_ARG(tm_buf_str(&name)));
+	tm_rc rc =
+	    sx_fail(sx, e->line, e->column, "UNRESOLVED_ROUTINE", "42883",
+		    "Cannot resolve routine %.*s on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].",
+		    TM_STR_ARG(tm_buf_str(&name)));
 	tm_buf_done(&name);
 	return rc;
 }
@@ -189,10 +239,16 @@ static tm_rc within_group(struct sx_env *env, const struct tm_fn *fn, const stru
 	struct tm_expr *order;
 	size_t n = e->args.count;
 	TM_TRY(sx_resolve(env, o->expr, &order));
-	struct tm_str direction = sx_text(sx, "%.*s %s%s", TM_STR_ARG(order->text), o->descending ? "DESC" : "ASC", o->nulls_last ? " NULLS LAST" : " NULLS FIRST"), shown = sx_text_call(sx, fn->name, args, n);
-	bool list = strcmp(fn->name, "listagg") == 0 || strcmp(fn->name, "string_agg") == 0, mode = strcmp(fn->name, "mode") == 0, percentile = strncmp(fn->name, "percentile_", 11) == 0;
-	if (e->within.count > 1 || (list && (!n || !sx_same(args[0], order))) || (!list && !mode && !percentile) || (mode && n) || (percentile && n != 1))
-		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K", "Invalid function `%s` with WITHIN GROUP: it takes one ORDER BY expression%s.", fn->name, list ? ", the values themselves" : "");
+	struct tm_str direction = sx_text(sx, "%.*s %s%s", TM_STR_ARG(order->text), o->descending ? "DESC" : "ASC",
+					  o->nulls_last ? " NULLS LAST" : " NULLS FIRST"),
+		      shown = sx_text_call(sx, fn->name, args, n);
+	bool list = strcmp(fn->name, "listagg") == 0 || strcmp(fn->name, "string_agg") == 0, mode = strcmp(fn->name, "mode") == 0,
+	     percentile = strncmp(fn->name, "percentile_", 11) == 0;
+	if (e->within.count > 1 || (list && (!n || !sx_same(args[0], order))) || (!list && !mode && !percentile) || (mode && n) ||
+	    (percentile && n != 1))
+		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K",
+			       "Invalid function `%s` with WITHIN GROUP: it takes one ORDER BY expression%s.", fn->name,
+			       list ? ", the values themselves" : "");
 	if (percentile) {
 		args[1] = args[0];
 		args[0] = order;
@@ -225,7 +281,8 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	struct tm_str name = e->names.items[e->names.count - 1];
 	if (e->over)
 		return sx_resolve_window(env, e, ret);
-	if (e->names.count > 1 && !tm_str_iis(e->names.items[0], "system") && !tm_str_iis(e->names.items[0], "builtin") && !tm_str_iis(e->names.items[0], "session"))
+	if (e->names.count > 1 && !tm_str_iis(e->names.items[0], "system") && !tm_str_iis(e->names.items[0], "builtin") &&
+	    !tm_str_iis(e->names.items[0], "session"))
 		return unresolved(sx, e);
 	if (name.len >= sizeof lower)
 		return unresolved(sx, e);
@@ -256,7 +313,10 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	env->in_aggregate = was;
 	TM_TRY(rc);
 	/* datediff(HOUR, a, b) is timestampdiff's other name, and so on. */
-	static const struct { const char *name, *with_unit; } units[] = {{"datediff", "timestampdiff"}, {"date_diff", "timestampdiff"}, {"dateadd", "timestampadd"}, {"date_add", "timestampadd"}};
+	static const struct {
+		const char *name, *with_unit;
+	} units[] = {
+	    {"datediff", "timestampdiff"}, {"date_diff", "timestampdiff"}, {"dateadd", "timestampadd"}, {"date_add", "timestampadd"}};
 	for (size_t i = 0; i < sizeof units / sizeof *units && e->args.count == 3 && e->args.items[0]->flag; i++)
 		if (strcmp(fn->name, units[i].name) == 0 && tm_fn_find(tm_str_of(units[i].with_unit)))
 			fn = tm_fn_find(tm_str_of(units[i].with_unit));
@@ -266,11 +326,26 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 }
 
 /* ---- window functions ---- */
-static const struct { const char *name; int kind; const struct tm_type *type; int min, max; } window_functions[] = {
-	{"row_number", TM_WF_ROW_NUMBER, &tm_type_int, 0, 0}, {"rank", TM_WF_RANK, &tm_type_int, 0, 0}, {"dense_rank", TM_WF_DENSE_RANK, &tm_type_int, 0, 0},
-	{"percent_rank", TM_WF_PERCENT_RANK, &tm_type_double, 0, 0}, {"cume_dist", TM_WF_CUME_DIST, &tm_type_double, 0, 0}, {"ntile", TM_WF_NTILE, &tm_type_int, 0, 1},
-	{"lag", TM_WF_LAG, NULL, 1, 3}, {"lead", TM_WF_LEAD, NULL, 1, 3}, {"first_value", TM_WF_FIRST_VALUE, NULL, 1, 2}, {"first", TM_WF_FIRST_VALUE, NULL, 1, 2},
-	{"any_value", TM_WF_FIRST_VALUE, NULL, 1, 2}, {"last_value", TM_WF_LAST_VALUE, NULL, 1, 2}, {"last", TM_WF_LAST_VALUE, NULL, 1, 2}, {"nth_value", TM_WF_NTH_VALUE, NULL, 2, 3},
+static const struct {
+	const char *name;
+	int kind;
+	const struct tm_type *type;
+	int min, max;
+} window_functions[] = {
+    {"row_number", TM_WF_ROW_NUMBER, &tm_type_int, 0, 0},
+    {"rank", TM_WF_RANK, &tm_type_int, 0, 0},
+    {"dense_rank", TM_WF_DENSE_RANK, &tm_type_int, 0, 0},
+    {"percent_rank", TM_WF_PERCENT_RANK, &tm_type_double, 0, 0},
+    {"cume_dist", TM_WF_CUME_DIST, &tm_type_double, 0, 0},
+    {"ntile", TM_WF_NTILE, &tm_type_int, 0, 1},
+    {"lag", TM_WF_LAG, NULL, 1, 3},
+    {"lead", TM_WF_LEAD, NULL, 1, 3},
+    {"first_value", TM_WF_FIRST_VALUE, NULL, 1, 2},
+    {"first", TM_WF_FIRST_VALUE, NULL, 1, 2},
+    {"any_value", TM_WF_FIRST_VALUE, NULL, 1, 2},
+    {"last_value", TM_WF_LAST_VALUE, NULL, 1, 2},
+    {"last", TM_WF_LAST_VALUE, NULL, 1, 2},
+    {"nth_value", TM_WF_NTH_VALUE, NULL, 2, 3},
 };
 
 static tm_rc find_window(struct sx_env *env, const struct ast_window *w, const struct ast_window **ret)
@@ -280,7 +355,8 @@ static tm_rc find_window(struct sx_env *env, const struct ast_window *w, const s
 			*ret = env->body->windows.items[i].spec;
 			return TM_OK;
 		}
-	return sx_fail(env->sx, w->line, w->column, "MISSING_WINDOW_SPECIFICATION", "42P20", "Window specification is not defined in the WINDOW clause for `%.*s`.", TM_STR_ARG(w->base));
+	return sx_fail(env->sx, w->line, w->column, "MISSING_WINDOW_SPECIFICATION", "42P20",
+		       "Window specification is not defined in the WINDOW clause for `%.*s`.", TM_STR_ARG(w->base));
 }
 
 static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct sx_window *ret)
@@ -299,7 +375,8 @@ static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct
 	ret->order_count = order->order.count;
 	ret->order = TM_NEW_N(sx->arena, struct tm_sort_key, order->order.count + 1);
 	for (size_t i = 0; i < order->order.count; i++) {
-		ret->order[i] = (struct tm_sort_key){.descending = order->order.items[i].descending, .nulls_last = order->order.items[i].nulls_last};
+		ret->order[i] =
+		    (struct tm_sort_key){.descending = order->order.items[i].descending, .nulls_last = order->order.items[i].nulls_last};
 		TM_TRY(sx_resolve(env, order->order.items[i].expr, &ret->order[i].expr));
 	}
 	struct tm_window_fn *fn = &ret->fn;
@@ -327,17 +404,23 @@ static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct
 			TM_TRY(sx_cast(sx, *offsets[i], want, offsets[i]));
 	}
 	if (!fn->rows_frame && (fn->from_offset || fn->to_offset) && ret->order_count != 1)
-		return sx_fail(sx, w->line, w->column, "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", "42K09", "A range window frame with value boundaries cannot be used in a window specification with multiple order by expressions.");
+		return sx_fail(sx, w->line, w->column, "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", "42K09",
+			       "A range window frame with value boundaries cannot be used in a window specification with multiple order by "
+			       "expressions.");
 	return TM_OK;
 }
 
 static struct tm_str frame_text(struct sx *sx, enum tm_frame_bound bound, const struct tm_expr *offset)
 {
 	switch (bound) {
-	case TM_FRAME_UNBOUNDED_PRECEDING: return TM_STR("UNBOUNDED PRECEDING");
-	case TM_FRAME_UNBOUNDED_FOLLOWING: return TM_STR("UNBOUNDED FOLLOWING");
-	case TM_FRAME_CURRENT_ROW: return TM_STR("CURRENT ROW");
-	default: return sx_text(sx, "%.*s %s", TM_STR_ARG(offset->text), bound == TM_FRAME_PRECEDING ? "PRECEDING" : "FOLLOWING");
+	case TM_FRAME_UNBOUNDED_PRECEDING:
+		return TM_STR("UNBOUNDED PRECEDING");
+	case TM_FRAME_UNBOUNDED_FOLLOWING:
+		return TM_STR("UNBOUNDED FOLLOWING");
+	case TM_FRAME_CURRENT_ROW:
+		return TM_STR("CURRENT ROW");
+	default:
+		return sx_text(sx, "%.*s %s", TM_STR_ARG(offset->text), bound == TM_FRAME_PRECEDING ? "PRECEDING" : "FOLLOWING");
 	}
 }
 
@@ -348,20 +431,25 @@ static struct tm_str window_text(struct sx *sx, struct tm_str call, const struct
 	if (w->partition_count)
 		tm_buf_printf(&b, "PARTITION BY %.*s ", TM_STR_ARG(sx_text_list(sx, w->partition, w->partition_count)));
 	for (size_t i = 0; i < w->order_count; i++)
-		tm_buf_printf(&b, "%s%.*s %s NULLS %s%s", i ? ", " : "ORDER BY ", TM_STR_ARG(w->order[i].expr->text), w->order[i].descending ? "DESC" : "ASC", w->order[i].nulls_last ? "LAST" : "FIRST", i + 1 == w->order_count ? " " : "");
+		tm_buf_printf(&b, "%s%.*s %s NULLS %s%s", i ? ", " : "ORDER BY ", TM_STR_ARG(w->order[i].expr->text),
+			      w->order[i].descending ? "DESC" : "ASC", w->order[i].nulls_last ? "LAST" : "FIRST",
+			      i + 1 == w->order_count ? " " : "");
 	if (w->fn.kind == TM_WF_LAG || w->fn.kind == TM_WF_LEAD) {
 		/* Spark shows their frame as the row they take. */
 		struct tm_str n = w->fn.arg_count > 1 ? w->fn.args[1]->text : TM_STR("1");
 		const char *sign = w->fn.kind == TM_WF_LAG ? "-" : "";
 		tm_buf_printf(&b, "ROWS BETWEEN %s%.*s FOLLOWING AND %s%.*s FOLLOWING)", sign, TM_STR_ARG(n), sign, TM_STR_ARG(n));
 	} else
-		tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE", TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)), TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
+		tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE",
+			      TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)),
+			      TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
 	struct tm_str s = tm_arena_str(sx->arena, tm_buf_str(&b));
 	tm_buf_done(&b);
 	return s;
 }
 
-static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, size_t which, struct sx_window *w, struct tm_expr **args, struct tm_str *ret_text, bool *ret_nullable)
+static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, size_t which, struct sx_window *w, struct tm_expr **args,
+				  struct tm_str *ret_text, bool *ret_nullable)
 {
 	struct sx *sx = env->sx;
 	struct tm_window_fn *fn = &w->fn;
@@ -395,7 +483,9 @@ static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, 
 			TM_TRY(sx_cast(sx, args[2], args[0]->type, &args[2]));
 	}
 	if (!w->order_count && fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE)
-		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1037", "", "Window function %.*s requires window to be ordered, please add ORDER BY clause. For example SELECT %.*s(value_expr) OVER (PARTITION BY window_partition ORDER BY window_ordering) from table.",
+		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1037", "",
+			       "Window function %.*s requires window to be ordered, please add ORDER BY clause. For example SELECT "
+			       "%.*s(value_expr) OVER (PARTITION BY window_partition ORDER BY window_ordering) from table.",
 			       TM_STR_ARG(*ret_text), TM_STR_ARG(*ret_text));
 	return TM_OK;
 }
@@ -414,13 +504,17 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 	if (which < count && !e->distinct) {
 		struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, e->args.count + 2);
 		if ((int)e->args.count < window_functions[which].min || (int)e->args.count > window_functions[which].max)
-			return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `%s` requires %d parameters but the actual number is %zu.", window_functions[which].name, window_functions[which].min, e->args.count);
+			return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+				       "The `%s` requires %d parameters but the actual number is %zu.", window_functions[which].name,
+				       window_functions[which].min, e->args.count);
 		for (size_t i = 0; i < e->args.count; i++)
 			TM_TRY(sx_resolve(env, e->args.items[i], &args[i]));
 		TM_TRY(bind_window_function(env, e, which, w, args, &text, &nullable));
 		w->fn.args = args;
 		if (w->fn.kind == TM_WF_RANK || w->fn.kind == TM_WF_DENSE_RANK || w->fn.kind == TM_WF_PERCENT_RANK)
-			text = w->fn.kind == TM_WF_RANK ? TM_STR("RANK()") : w->fn.kind == TM_WF_DENSE_RANK ? TM_STR("DENSE_RANK()") : TM_STR("PERCENT_RANK()");
+			text = w->fn.kind == TM_WF_RANK         ? TM_STR("RANK()")
+			       : w->fn.kind == TM_WF_DENSE_RANK ? TM_STR("DENSE_RANK()")
+								: TM_STR("PERCENT_RANK()");
 		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, w->fn.type, nullable);
 		r->args = args;
 		r->arg_count = w->fn.arg_count;
@@ -432,7 +526,8 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 		TM_TRY(sx_resolve_call(env, &plain, &agg));
 		env->window_call = false;
 		if (sx_kind(agg) != SX_AGG)
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_EXPR_FOR_WINDOW", "42P20", "Expression \"%.*s\" not supported within a window function.", TM_STR_ARG(agg->text));
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_EXPR_FOR_WINDOW", "42P20",
+				       "Expression \"%.*s\" not supported within a window function.", TM_STR_ARG(agg->text));
 		struct tm_agg *copy = TM_NEW(sx->arena, struct tm_agg);
 		*copy = *(const struct tm_agg *)agg->bound;
 		w->fn.kind = TM_WF_AGGREGATE;
@@ -442,7 +537,8 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 		w->fn.type = agg->type;
 		text = agg->text;
 		if (copy->distinct)
-			return sx_fail(sx, e->line, e->column, "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", "0A000", "Distinct window functions are not supported: \"%.*s\".", TM_STR_ARG(window_text(sx, text, w)));
+			return sx_fail(sx, e->line, e->column, "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", "0A000",
+				       "Distinct window functions are not supported: \"%.*s\".", TM_STR_ARG(window_text(sx, text, w)));
 		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, agg->type, agg->nullable);
 		r->args = agg->args;
 		r->arg_count = agg->arg_count;

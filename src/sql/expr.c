@@ -24,8 +24,9 @@ tm_rc sx_extract(struct sx_env *env, struct tm_expr *base, struct tm_str field, 
 		return TM_OK;
 	}
 	if (holder->kind != TM_T_STRUCT)
-		return sx_fail(sx, line, column, "INVALID_EXTRACT_BASE_FIELD_TYPE", "42000", "Can't extract a value from \"%.*s\". Need a complex type [STRUCT, ARRAY, MAP] but got \"%s\".", TM_STR_ARG(base->text),
-			       sx_type_sql(sx, t));
+		return sx_fail(sx, line, column, "INVALID_EXTRACT_BASE_FIELD_TYPE", "42000",
+			       "Can't extract a value from \"%.*s\". Need a complex type [STRUCT, ARRAY, MAP] but got \"%s\".",
+			       TM_STR_ARG(base->text), sx_type_sql(sx, t));
 	size_t found = SIZE_MAX, matches = 0;
 	for (size_t i = 0; i < holder->child_count; i++)
 		if (tm_str_ieq(holder->names[i], field)) {
@@ -33,12 +34,14 @@ tm_rc sx_extract(struct sx_env *env, struct tm_expr *base, struct tm_str field, 
 			matches++;
 		}
 	if (matches > 1)
-		return sx_fail(sx, line, column, "AMBIGUOUS_REFERENCE_TO_FIELDS", "42000", "Ambiguous reference to the field `%.*s`. It appears %zu times in the schema.", TM_STR_ARG(field), matches);
+		return sx_fail(sx, line, column, "AMBIGUOUS_REFERENCE_TO_FIELDS", "42000",
+			       "Ambiguous reference to the field `%.*s`. It appears %zu times in the schema.", TM_STR_ARG(field), matches);
 	if (!matches) {
 		struct tm_buf names = {0};
 		for (size_t i = 0; i < holder->child_count; i++)
 			tm_buf_printf(&names, "%s`%.*s`", i ? ", " : "", TM_STR_ARG(holder->names[i]));
-		tm_rc rc = sx_fail(sx, line, column, "FIELD_NOT_FOUND", "42704", "No such struct field `%.*s` in %.*s.", TM_STR_ARG(field), TM_STR_ARG(tm_buf_str(&names)));
+		tm_rc rc = sx_fail(sx, line, column, "FIELD_NOT_FOUND", "42704", "No such struct field `%.*s` in %.*s.", TM_STR_ARG(field),
+				   TM_STR_ARG(tm_buf_str(&names)));
 		tm_buf_done(&names);
 		return rc;
 	}
@@ -46,7 +49,9 @@ tm_rc sx_extract(struct sx_env *env, struct tm_expr *base, struct tm_str field, 
 	if (t->kind == TM_T_STRUCT) {
 		r = sx_field(sx, base, found);
 	} else {
-		r = sx_call_expr(sx, &sx_kernel_array_field, "getarrayfield", tm_type_array(sx->arena, holder->children[found], t->nullable[0] || holder->nullable[found]), base->nullable, &base, 1);
+		r = sx_call_expr(sx, &sx_kernel_array_field, "getarrayfield",
+				 tm_type_array(sx->arena, holder->children[found], t->nullable[0] || holder->nullable[found]),
+				 base->nullable, &base, 1);
 		r->bound = (const void *)(uintptr_t)found;
 	}
 	r->text = sx_text(sx, "%.*s.%.*s", TM_STR_ARG(base->text), TM_STR_ARG(field));
@@ -82,7 +87,8 @@ static tm_rc ambiguous(struct sx_env *env, const struct ast_expr *e, const struc
 	bool first = true;
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct sx_column *c = &columns->items[i];
-		if ((parts == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[parts]) || !qualifier_matches(&c->qualifier, &e->names, parts))
+		if ((parts == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[parts]) ||
+		    !qualifier_matches(&c->qualifier, &e->names, parts))
 			continue;
 		tm_buf_cstr_put(&list, first ? "" : ", ");
 		first = false;
@@ -92,21 +98,24 @@ static tm_rc ambiguous(struct sx_env *env, const struct ast_expr *e, const struc
 	}
 	for (size_t i = 0; i < e->names.count; i++)
 		tm_buf_printf(&name, "%s`%.*s`", i ? "." : "", TM_STR_ARG(e->names.items[i]));
-	tm_rc rc = sx_fail(sx, e->line, e->column, "AMBIGUOUS_REFERENCE", "42704", "Reference %.*s is ambiguous, could be: [%.*s].", TM_STR_ARG(tm_buf_str(&name)), TM_STR_ARG(tm_buf_str(&list)));
+	tm_rc rc = sx_fail(sx, e->line, e->column, "AMBIGUOUS_REFERENCE", "42704", "Reference %.*s is ambiguous, could be: [%.*s].",
+			   TM_STR_ARG(tm_buf_str(&name)), TM_STR_ARG(tm_buf_str(&list)));
 	tm_buf_done(&list);
 	tm_buf_done(&name);
 	return rc;
 }
 
 /* Among columns; *ret NULL when there is none. parts: how many of the name are used up. */
-static tm_rc find_column(struct sx_env *env, const struct ast_expr *e, const struct sx_columns *columns, const struct sx_column **ret, size_t *ret_parts)
+static tm_rc find_column(struct sx_env *env, const struct ast_expr *e, const struct sx_columns *columns, const struct sx_column **ret,
+			 size_t *ret_parts)
 {
 	*ret = NULL;
 	for (size_t q = e->names.count; q-- > 0;) {
 		size_t matches = 0;
 		for (size_t i = 0; i < columns->count; i++) {
 			const struct sx_column *c = &columns->items[i];
-			if ((q == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[q]) || !qualifier_matches(&c->qualifier, &e->names, q))
+			if ((q == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[q]) ||
+			    !qualifier_matches(&c->qualifier, &e->names, q))
 				continue;
 			if (!matches++)
 				*ret = c;
@@ -143,7 +152,9 @@ static struct tm_expr *find_alias(struct sx_env *env, const struct ast_expr *e)
 
 tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
 {
-	static const char *const words[] = {"current_date", "current_timestamp", "current_user", "user", "session_user", "current_catalog", "current_database", "current_schema", "localtimestamp", "current_time", NULL};
+	static const char *const words[] = {
+	    "current_date",   "current_timestamp", "current_user", "user", "session_user", "current_catalog", "current_database",
+	    "current_schema", "localtimestamp",    "current_time", NULL};
 	struct sx *sx = env->sx;
 	struct tm_expr *r = NULL;
 	const struct sx_column *c = NULL;
@@ -172,13 +183,16 @@ tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 		if (!c)
 			continue;
 		if (outer != env->outer)
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000",
-				       "Expressions referencing the outer query are not supported outside of the query next to it: %.*s.", TM_STR_ARG(e->names.items[parts - 1]));
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
+				       "0A000",
+				       "Expressions referencing the outer query are not supported outside of the query next to it: %.*s.",
+				       TM_STR_ARG(e->names.items[parts - 1]));
 		r = column_ref(sx, c, e->names.items[parts - 1]);
 		if (r->kind == TM_EXPR_COLUMN)
 			r->kind = (enum tm_expr_kind)SX_OUTER;
 		else
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000", "A column of USING cannot be used inside a subquery; name it with its table.");
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
+				       "0A000", "A column of USING cannot be used inside a subquery; name it with its table.");
 		env->used_outer = true;
 		return extract_rest(env, e, parts, r, ret);
 	}
@@ -196,7 +210,10 @@ tm_rc sx_call(struct sx_env *env, const char *name, struct tm_expr **args, size_
 {
 	const struct tm_fn *fn = tm_fn_find(tm_str_of(name));
 	if (!fn)
-		return sx_fail(env->sx, line, column, "UNRESOLVED_ROUTINE", "42883", "Cannot resolve routine `%s` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].", name);
+		return sx_fail(
+		    env->sx, line, column, "UNRESOLVED_ROUTINE", "42883",
+		    "Cannot resolve routine `%s` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].",
+		    name);
 	struct ast_expr at = {.line = line, .column = column};
 	return sx_bind(env, fn, &at, args, n, ret);
 }
@@ -225,9 +242,12 @@ static tm_rc resolve_logic(struct sx_env *env, const struct ast_expr *e, struct 
 	if (e->args.count == 1) {
 		const char *type = sx_type_sql(sx, args[0]->type);
 		struct tm_str text = args[0]->text;
-		if (args[0]->type->kind != TM_T_BOOLEAN && args[0]->type->kind != TM_T_NULL && !tm_cast_implicit(args[0]->type, &tm_type_boolean, sx->session->ansi))
+		if (args[0]->type->kind != TM_T_BOOLEAN && args[0]->type->kind != TM_T_NULL &&
+		    !tm_cast_implicit(args[0]->type, &tm_type_boolean, sx->session->ansi))
 			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
-				       "Cannot resolve \"(NOT %.*s)\" due to data type mismatch: The first parameter requires the \"BOOLEAN\" type, however \"%.*s\" has the type \"%s\".", TM_STR_ARG(text), TM_STR_ARG(text), type);
+				       "Cannot resolve \"(NOT %.*s)\" due to data type mismatch: The first parameter requires the "
+				       "\"BOOLEAN\" type, however \"%.*s\" has the type \"%s\".",
+				       TM_STR_ARG(text), TM_STR_ARG(text), type);
 		TM_TRY(logic_operand(sx, e, &args[0]));
 		return done(e, sx_not(sx, args[0]), ret);
 	}
@@ -241,12 +261,16 @@ static tm_rc resolve_logic(struct sx_env *env, const struct ast_expr *e, struct 
 		}
 		if (args[!i]->type->kind != t->kind)
 			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09",
-				       "Cannot resolve \"%.*s\" due to data type mismatch: the left and right operands of the binary operator have incompatible types (\"%s\" and \"%s\").", TM_STR_ARG(text), sx_type_sql(sx, args[0]->type),
-				       sx_type_sql(sx, args[1]->type));
+				       "Cannot resolve \"%.*s\" due to data type mismatch: the left and right operands of the binary "
+				       "operator have incompatible types (\"%s\" and \"%s\").",
+				       TM_STR_ARG(text), sx_type_sql(sx, args[0]->type), sx_type_sql(sx, args[1]->type));
 		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", "42K09",
-			       "Cannot resolve \"%.*s\" due to data type mismatch: the binary operator requires the input type \"BOOLEAN\", not \"%s\".", TM_STR_ARG(text), sx_type_sql(sx, t));
+			       "Cannot resolve \"%.*s\" due to data type mismatch: the binary operator requires the input type "
+			       "\"BOOLEAN\", not \"%s\".",
+			       TM_STR_ARG(text), sx_type_sql(sx, t));
 	}
-	r = sx_call_expr(sx, is_and ? &sx_kernel_and : &sx_kernel_or, is_and ? "and" : "or", &tm_type_boolean, args[0]->nullable || args[1]->nullable, args, 2);
+	r = sx_call_expr(sx, is_and ? &sx_kernel_and : &sx_kernel_or, is_and ? "and" : "or", &tm_type_boolean,
+			 args[0]->nullable || args[1]->nullable, args, 2);
 	r->text = text;
 	return done(e, r, ret);
 }
@@ -288,14 +312,17 @@ tm_rc sx_bind_in(struct sx *sx, struct tm_expr **items, size_t n, int line, int 
 		struct tm_buf types = {0};
 		for (size_t i = 0; i < n; i++)
 			tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, items[i]->type));
-		tm_rc rc = sx_fail(sx, line, column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: Input to `in` should all be the same type, but it's [%.*s].", TM_STR_ARG(text),
-				   TM_STR_ARG(tm_buf_str(&types)));
+		tm_rc rc = sx_fail(
+		    sx, line, column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+		    "Cannot resolve \"%.*s\" due to data type mismatch: Input to `in` should all be the same type, but it's [%.*s].",
+		    TM_STR_ARG(text), TM_STR_ARG(tm_buf_str(&types)));
 		tm_buf_done(&types);
 		return rc;
 	}
 	if (!tm_type_orderable(common))
-		return sx_fail(sx, line, column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `in` does not support ordering on type \"%s\".", TM_STR_ARG(text),
-			       sx_type_sql(sx, common));
+		return sx_fail(sx, line, column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: The `in` does not support ordering on type \"%s\".",
+			       TM_STR_ARG(text), sx_type_sql(sx, common));
 	for (size_t i = 0; i < n; i++) {
 		TM_TRY(sx_cast(sx, items[i], common, &items[i]));
 		nullable = nullable || items[i]->nullable;
@@ -327,7 +354,8 @@ static tm_rc resolve_like(struct sx_env *env, const struct ast_expr *e, struct t
 			TM_TRY(sx_resolve(env, e->escape, &args[2]));
 		TM_TRY(sx_call(env, name, args, e->escape ? 3 : 2, e->line, e->column, &one));
 		if (e->escape && strcmp(name, "like") == 0)
-			one->text = sx_text(sx, "%.*s LIKE %.*s ESCAPE '%.*s'", TM_STR_ARG(value->text), TM_STR_ARG(args[1]->text), TM_STR_ARG(args[2]->text));
+			one->text = sx_text(sx, "%.*s LIKE %.*s ESCAPE '%.*s'", TM_STR_ARG(value->text), TM_STR_ARG(args[1]->text),
+					    TM_STR_ARG(args[2]->text));
 		if (e->flag)
 			one = sx_not(sx, one);
 		if (!all) {
@@ -337,7 +365,8 @@ static tm_rc resolve_like(struct sx_env *env, const struct ast_expr *e, struct t
 		pair[0] = all;
 		pair[1] = one;
 		bool is_and = e->quantifier == AST_ALL;
-		all = sx_call_expr(sx, is_and ? &sx_kernel_and : &sx_kernel_or, is_and ? "and" : "or", &tm_type_boolean, pair[0]->nullable || pair[1]->nullable, pair, 2);
+		all = sx_call_expr(sx, is_and ? &sx_kernel_and : &sx_kernel_or, is_and ? "and" : "or", &tm_type_boolean,
+				   pair[0]->nullable || pair[1]->nullable, pair, 2);
 		all->text = sx_text(sx, "(%.*s %s %.*s)", TM_STR_ARG(pair[0]->text), is_and ? "AND" : "OR", TM_STR_ARG(pair[1]->text));
 	}
 	return done(e, all, ret);
@@ -364,7 +393,8 @@ static tm_rc resolve_case(struct sx_env *env, const struct ast_expr *e, struct t
 {
 	struct sx *sx = env->sx;
 	size_t branches = e->args.count / 2, n = e->args.count + (e->otherwise != NULL), values = 0;
-	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n), **results = TM_NEW_N(sx->arena, struct tm_expr *, branches + 1), *operand = NULL;
+	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n), **results = TM_NEW_N(sx->arena, struct tm_expr *, branches + 1),
+		       *operand = NULL;
 	struct tm_buf text = {0};
 	const struct tm_type *common;
 	if (e->operand)
@@ -378,8 +408,10 @@ static tm_rc resolve_case(struct sx_env *env, const struct ast_expr *e, struct t
 		}
 		if (args[2 * i]->type->kind != TM_T_BOOLEAN)
 			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
-				       "Cannot resolve \"CASE WHEN %.*s THEN %.*s END\" due to data type mismatch: The %s parameter requires the \"BOOLEAN\" type, however \"%.*s\" has the type \"%s\".", TM_STR_ARG(args[2 * i]->text),
-				       TM_STR_ARG(args[2 * i + 1]->text), i ? "next" : "first", TM_STR_ARG(args[2 * i]->text), sx_type_sql(sx, args[2 * i]->type));
+				       "Cannot resolve \"CASE WHEN %.*s THEN %.*s END\" due to data type mismatch: The %s parameter "
+				       "requires the \"BOOLEAN\" type, however \"%.*s\" has the type \"%s\".",
+				       TM_STR_ARG(args[2 * i]->text), TM_STR_ARG(args[2 * i + 1]->text), i ? "next" : "first",
+				       TM_STR_ARG(args[2 * i]->text), sx_type_sql(sx, args[2 * i]->type));
 		results[values++] = args[2 * i + 1];
 	}
 	if (e->otherwise) {
@@ -399,8 +431,10 @@ static tm_rc resolve_case(struct sx_env *env, const struct ast_expr *e, struct t
 		struct tm_buf types = {0};
 		for (size_t i = 0; i < values; i++)
 			tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, results[i]->type));
-		tm_rc rc = sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: Input to `casewhen` should all be the same type, but it's [%.*s].",
-				   TM_STR_ARG(name), TM_STR_ARG(tm_buf_str(&types)));
+		tm_rc rc = sx_fail(
+		    sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+		    "Cannot resolve \"%.*s\" due to data type mismatch: Input to `casewhen` should all be the same type, but it's [%.*s].",
+		    TM_STR_ARG(name), TM_STR_ARG(tm_buf_str(&types)));
 		tm_buf_done(&types);
 		return rc;
 	}
@@ -423,7 +457,8 @@ static tm_rc resolve_cast(struct sx_env *env, const struct ast_expr *e, struct t
 	struct sx *sx = env->sx;
 	const struct tm_type *to;
 	struct tm_expr *value, *r;
-	TM_TRY(sx_at(sx, e->operand ? e->operand->line : e->line, e->operand ? e->operand->column : e->column, tm_type_parse(sx->arena, e->text, &to, sx->err)));
+	TM_TRY(sx_at(sx, e->operand ? e->operand->line : e->line, e->operand ? e->operand->column : e->column,
+		     tm_type_parse(sx->arena, e->text, &to, sx->err)));
 	TM_TRY(sx_resolve(env, e->args.items[0], &value));
 	enum tm_cast_mode mode = e->flag ? TM_CAST_TRY : sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY;
 	TM_TRY(sx_at(sx, e->line, e->column, tm_cast_bind(sx->arena, sx->session, value, to, mode, &r, sx->err)));
@@ -442,27 +477,33 @@ static tm_rc resolve_index(struct sx_env *env, const struct ast_expr *e, struct 
 	struct tm_expr *args[2], *r;
 	TM_TRY(resolve_args(env, e, args));
 	const struct tm_type *t = args[0]->type;
-	if (t->kind == TM_T_STRUCT || (t->kind == TM_T_ARRAY && t->children[0]->kind == TM_T_STRUCT && args[1]->type->kind == TM_T_STRING)) {
+	if (t->kind == TM_T_STRUCT ||
+	    (t->kind == TM_T_ARRAY && t->children[0]->kind == TM_T_STRUCT && args[1]->type->kind == TM_T_STRING)) {
 		const struct tm_column *v = sx_value(sx, args[1]);
 		if (!v || args[1]->type->kind != TM_T_STRING || tm_is_null(v, 0))
-			return sx_fail(sx, e->line, e->column, "INVALID_EXTRACT_FIELD_TYPE", "42000", "Field name should be a non-null string literal, but it's \"%.*s\".", TM_STR_ARG(args[1]->text));
+			return sx_fail(sx, e->line, e->column, "INVALID_EXTRACT_FIELD_TYPE", "42000",
+				       "Field name should be a non-null string literal, but it's \"%.*s\".", TM_STR_ARG(args[1]->text));
 		return sx_extract(env, args[0], v->str[0], e->line, e->column, ret);
 	}
 	if (t->kind == TM_T_ARRAY) {
 		if (!tm_type_integral(args[1]->type)) {
 			if (args[1]->type->kind != TM_T_NULL && !tm_cast_implicit(args[1]->type, &tm_type_int, sx->session->ansi))
 				return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
-					       "Cannot resolve \"%.*s[%.*s]\" due to data type mismatch: The second parameter requires the \"INTEGRAL\" type, however \"%.*s\" has the type \"%s\".", TM_STR_ARG(args[0]->text),
-					       TM_STR_ARG(args[1]->text), TM_STR_ARG(args[1]->text), sx_type_sql(sx, args[1]->type));
+					       "Cannot resolve \"%.*s[%.*s]\" due to data type mismatch: The second parameter requires the "
+					       "\"INTEGRAL\" type, however \"%.*s\" has the type \"%s\".",
+					       TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text), TM_STR_ARG(args[1]->text),
+					       sx_type_sql(sx, args[1]->type));
 			TM_TRY(sx_cast(sx, args[1], &tm_type_int, &args[1]));
 		}
-		r = sx_call_expr(sx, &sx_kernel_array_item, "getarrayitem", t->children[0], !sx->session->ansi || t->nullable[0] || args[0]->nullable || args[1]->nullable, args, 2);
+		r = sx_call_expr(sx, &sx_kernel_array_item, "getarrayitem", t->children[0],
+				 !sx->session->ansi || t->nullable[0] || args[0]->nullable || args[1]->nullable, args, 2);
 	} else if (t->kind == TM_T_MAP) {
 		TM_TRY(sx_cast(sx, args[1], t->children[0], &args[1]));
 		r = sx_call_expr(sx, &sx_kernel_map_item, "getmapvalue", t->children[1], true, args, 2);
 	} else {
-		return sx_fail(sx, e->line, e->column, "INVALID_EXTRACT_BASE_FIELD_TYPE", "42000", "Can't extract a value from \"%.*s\". Need a complex type [STRUCT, ARRAY, MAP] but got \"%s\".", TM_STR_ARG(args[0]->text),
-			       sx_type_sql(sx, t));
+		return sx_fail(sx, e->line, e->column, "INVALID_EXTRACT_BASE_FIELD_TYPE", "42000",
+			       "Can't extract a value from \"%.*s\". Need a complex type [STRUCT, ARRAY, MAP] but got \"%s\".",
+			       TM_STR_ARG(args[0]->text), sx_type_sql(sx, t));
 	}
 	r->text = sx_text(sx, "%.*s[%.*s]", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
 	return done(e, r, ret);
@@ -472,36 +513,53 @@ tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **
 {
 	struct tm_expr *base;
 	switch (e->kind) {
-	case AST_LITERAL: return sx_resolve_literal(env, e, ret);
+	case AST_LITERAL:
+		return sx_resolve_literal(env, e, ret);
 	case AST_NAME:
 		TM_TRY(sx_resolve_name(env, e, &base));
 		return done(e, base, ret);
 	case AST_CALL:
 		TM_TRY(sx_resolve_call(env, e, &base));
 		return done(e, base, ret);
-	case AST_OPERATOR: return resolve_operator(env, e, ret);
-	case AST_CASE: return resolve_case(env, e, ret);
-	case AST_CAST: return resolve_cast(env, e, ret);
-	case AST_BETWEEN: return resolve_between(env, e, ret);
-	case AST_IN: return resolve_in(env, e, ret);
-	case AST_LIKE: return resolve_like(env, e, ret);
-	case AST_IS: return resolve_is(env, e, ret);
-	case AST_INDEX: return resolve_index(env, e, ret);
+	case AST_OPERATOR:
+		return resolve_operator(env, e, ret);
+	case AST_CASE:
+		return resolve_case(env, e, ret);
+	case AST_CAST:
+		return resolve_cast(env, e, ret);
+	case AST_BETWEEN:
+		return resolve_between(env, e, ret);
+	case AST_IN:
+		return resolve_in(env, e, ret);
+	case AST_LIKE:
+		return resolve_like(env, e, ret);
+	case AST_IS:
+		return resolve_is(env, e, ret);
+	case AST_INDEX:
+		return resolve_index(env, e, ret);
 	case AST_FIELD:
 		TM_TRY(sx_resolve(env, e->args.items[0], &base));
 		TM_TRY(sx_extract(env, base, e->text, e->line, e->column, &base));
 		return done(e, base, ret);
-	case AST_INTERVAL: return sx_resolve_interval(env, e, ret);
-	case AST_ALIAS: return sx_resolve(env, e->args.items[0], ret);
-	case AST_SUBQUERY: case AST_EXISTS: case AST_IN_QUERY:
+	case AST_INTERVAL:
+		return sx_resolve_interval(env, e, ret);
+	case AST_ALIAS:
+		return sx_resolve(env, e->args.items[0], ret);
+	case AST_SUBQUERY:
+	case AST_EXISTS:
+	case AST_IN_QUERY:
 		TM_TRY(sx_resolve_subquery(env, e, &base));
 		return done(e, base, ret);
 	case AST_STAR:
-		return sx_fail(env->sx, e->line, e->column, "INVALID_USAGE_OF_STAR_OR_REGEX", "42000", "Invalid usage of '*' in expression.");
+		return sx_fail(env->sx, e->line, e->column, "INVALID_USAGE_OF_STAR_OR_REGEX", "42000",
+			       "Invalid usage of '*' in expression.");
 	case AST_LAMBDA:
-		return sx_fail(env->sx, e->line, e->column, "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D", "Invalid lambda function call. A lambda function should only be used in a higher order function.");
+		return sx_fail(env->sx, e->line, e->column, "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", "42K0D",
+			       "Invalid lambda function call. A lambda function should only be used in a higher order function.");
 	case AST_PARAMETER:
-		return sx_fail(env->sx, e->line, e->column, "UNBOUND_SQL_PARAMETER", "42P02", "Found the unbound parameter: %.*s. Please, fix `args` and provide a mapping of the parameter to either a SQL literal or collection constructor functions such as `map()`, `array()`, `struct()`.",
+		return sx_fail(env->sx, e->line, e->column, "UNBOUND_SQL_PARAMETER", "42P02",
+			       "Found the unbound parameter: %.*s. Please, fix `args` and provide a mapping of the parameter to either a "
+			       "SQL literal or collection constructor functions such as `map()`, `array()`, `struct()`.",
 			       TM_STR_ARG(e->text));
 	}
 	return tm_fail(env->sx->err, TM_INTERNAL, "an expression of kind %d", (int)e->kind);
@@ -513,7 +571,9 @@ tm_rc sx_resolve_boolean(struct sx_env *env, const struct ast_expr *e, struct tm
 	if ((*ret)->type->kind == TM_T_NULL)
 		return sx_cast(env->sx, *ret, &tm_type_boolean, ret);
 	if ((*ret)->type->kind != TM_T_BOOLEAN)
-		return sx_fail(env->sx, e->line, e->column, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: Filter expression \"%.*s\" of type \"%s\" is not a boolean.",
-			       TM_STR_ARG((*ret)->text), TM_STR_ARG((*ret)->text), sx_type_sql(env->sx, (*ret)->type));
+		return sx_fail(
+		    env->sx, e->line, e->column, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", "42K09",
+		    "Cannot resolve \"%.*s\" due to data type mismatch: Filter expression \"%.*s\" of type \"%s\" is not a boolean.",
+		    TM_STR_ARG((*ret)->text), TM_STR_ARG((*ret)->text), sx_type_sql(env->sx, (*ret)->type));
 	return TM_OK;
 }

@@ -30,7 +30,10 @@ static tm_rc sample(struct sx *sx, struct tm_relation *relation, tm_rc (*each)(v
 	return tm_plan_run(&sx->sql->world, sx->session, limit, each, ctx, sx->err);
 }
 
-struct json_sample { struct sx *sx; const struct tm_type *type; };
+struct json_sample {
+	struct sx *sx;
+	const struct tm_type *type;
+};
 static tm_rc json_lines(void *ctx, const struct tm_batch *batch)
 {
 	struct json_sample *s = ctx;
@@ -50,7 +53,8 @@ static tm_rc infer_json(struct sx *sx, struct tm_relation *relation)
 	TM_TRY(tm_source_describe(&sx->sql->world, &text, sx->arena, sx->err));
 	TM_TRY(sample(sx, &text, json_lines, &s));
 	if (s.type->kind != TM_T_STRUCT || !s.type->child_count)
-		return sx_fail(sx, 0, 0, "UNABLE_TO_INFER_SCHEMA", "42KD9", "Unable to infer schema for JSON. It must be specified manually.");
+		return sx_fail(sx, 0, 0, "UNABLE_TO_INFER_SCHEMA", "42KD9",
+			       "Unable to infer schema for JSON. It must be specified manually.");
 	const struct tm_type *t = tm_json_settle(sx->arena, s.type);
 	relation->schema.count = t->child_count;
 	relation->schema.fields = TM_NEW_N(sx->arena, struct tm_field, t->child_count);
@@ -60,9 +64,14 @@ static tm_rc infer_json(struct sx *sx, struct tm_relation *relation)
 }
 
 /* From narrow to wide; a column takes the first that all its values can be cast to. */
-static const struct tm_type *const csv_types[] = {&tm_type_int, &tm_type_bigint, &tm_type_double, &tm_type_date, &tm_type_timestamp, &tm_type_boolean};
+static const struct tm_type *const csv_types[] = {&tm_type_int,  &tm_type_bigint,    &tm_type_double,
+						  &tm_type_date, &tm_type_timestamp, &tm_type_boolean};
 #define CSV_TYPES (sizeof csv_types / sizeof *csv_types)
-struct csv_sample { struct sx *sx; size_t columns; bool *fits, *seen; };
+struct csv_sample {
+	struct sx *sx;
+	size_t columns;
+	bool *fits, *seen;
+};
 
 static tm_rc csv_values(void *ctx, const struct tm_batch *batch)
 {
@@ -75,16 +84,19 @@ static tm_rc csv_values(void *ctx, const struct tm_batch *batch)
 			struct tm_column values;
 			if (!s->fits[c * CSV_TYPES + t])
 				continue;
-			TM_TRY(tm_cast_bind(sx->arena, sx->session, sx_column_expr(sx, c, &tm_type_string, true, TM_STR("c")), csv_types[t], TM_CAST_TRY, &cast, sx->err));
+			TM_TRY(tm_cast_bind(sx->arena, sx->session, sx_column_expr(sx, c, &tm_type_string, true, TM_STR("c")), csv_types[t],
+					    TM_CAST_TRY, &cast, sx->err));
 			TM_TRY(tm_expr_eval(&ev, cast, &values));
 			for (size_t i = 0; i < batch->rows; i++) {
 				if (tm_is_null(&batch->columns[c], i))
 					continue;
 				struct tm_str text = batch->columns[c].str[tm_row(&batch->columns[c], i)];
-				bool date_like = tm_str_find(text, TM_STR("-"), 1) != SIZE_MAX, word = tm_str_iis(text, "true") || tm_str_iis(text, "false");
+				bool date_like = tm_str_find(text, TM_STR("-"), 1) != SIZE_MAX,
+				     word = tm_str_iis(text, "true") || tm_str_iis(text, "false");
 				s->seen[c] = true;
 				if (tm_is_null(&values, i) || (csv_types[t]->kind == TM_T_BOOLEAN && !word) ||
-				    ((csv_types[t]->kind == TM_T_DATE || csv_types[t]->kind == TM_T_TIMESTAMP) && !date_like) || (csv_types[t]->kind == TM_T_DATE && text.len > 10))
+				    ((csv_types[t]->kind == TM_T_DATE || csv_types[t]->kind == TM_T_TIMESTAMP) && !date_like) ||
+				    (csv_types[t]->kind == TM_T_DATE && text.len > 10))
 					s->fits[c * CSV_TYPES + t] = false;
 			}
 		}
@@ -95,7 +107,7 @@ static tm_rc infer_csv(struct sx *sx, struct tm_relation *relation)
 {
 	TM_TRY(tm_source_describe(&sx->sql->world, relation, sx->arena, sx->err));
 	size_t n = relation->schema.count;
-	struct csv_sample s = {sx, n, TM_NEW_N(sx->arena, bool, n * CSV_TYPES + 1), TM_NEW_N(sx->arena, bool, n + 1)};
+	struct csv_sample s = {sx, n, TM_NEW_N(sx->arena, bool, n *CSV_TYPES + 1), TM_NEW_N(sx->arena, bool, n + 1)};
 	memset(s.fits, 1, n * CSV_TYPES);
 	struct tm_relation strings = *relation;
 	TM_TRY(sample(sx, &strings, csv_values, &s));

@@ -44,7 +44,8 @@ static tm_rc eval_and(struct tm_eval *ev, const struct tm_expr *call, struct tm_
 static tm_rc eval_or(struct tm_eval *ev, const struct tm_expr *call, struct tm_column *ret) { return eval_logic(ev, call, ret, 1); }
 const struct tm_kernel sx_kernel_and = {.name = "and", .eval_lazy = eval_and}, sx_kernel_or = {.name = "or", .eval_lazy = eval_or};
 
-static tm_rc eval_not(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_not(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
+		      struct tm_column *ret)
 {
 	tm_column_init(ret, ev->arena, &tm_type_boolean, ev->rows);
 	if (args[0].type->kind == TM_T_NULL) {
@@ -67,13 +68,25 @@ static tm_rc eval_nullness(struct tm_eval *ev, const struct tm_column *c, struct
 			ret->boolean[i] = tm_is_null(c, i) != negated;
 	return TM_OK;
 }
-static tm_rc eval_is_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret) { return eval_nullness(ev, args, ret, false); }
-static tm_rc eval_is_not_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret) { return eval_nullness(ev, args, ret, true); }
+static tm_rc eval_is_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
+			  struct tm_column *ret)
+{
+	return eval_nullness(ev, args, ret, false);
+}
+static tm_rc eval_is_not_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
+			      struct tm_column *ret)
+{
+	return eval_nullness(ev, args, ret, true);
+}
 const struct tm_kernel sx_kernel_is_null = {.name = "isnull", .eval = eval_is_null, .flags = TM_KERNEL_CONSTANTS};
 const struct tm_kernel sx_kernel_is_not_null = {.name = "isnotnull", .eval = eval_is_not_null, .flags = TM_KERNEL_CONSTANTS};
 
 /* ---- CASE and COALESCE ---- Values come in parts, one per branch; place[row] says where in the parts laid end to end. */
-struct parts { struct tm_column *columns; size_t count, rows; uint32_t *place; };
+struct parts {
+	struct tm_column *columns;
+	size_t count, rows;
+	uint32_t *place;
+};
 
 static void parts_init(struct tm_eval *ev, size_t branches, struct parts *p)
 {
@@ -205,7 +218,8 @@ const struct tm_kernel sx_kernel_in = {.name = "in", .eval = eval_in, .flags = T
 /* ---- structs, fields, items ---- */
 static tm_rc eval_struct(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
 {
-	*ret = (struct tm_column){.type = call->type, .rows = ev->rows, .children = TM_NEW_N(ev->arena, struct tm_column, call->arg_count + 1)};
+	*ret = (struct tm_column){
+	    .type = call->type, .rows = ev->rows, .children = TM_NEW_N(ev->arena, struct tm_column, call->arg_count + 1)};
 	memcpy(ret->children, args, call->arg_count * sizeof *args);
 	return TM_OK;
 }
@@ -260,14 +274,19 @@ static int64_t integer_at(const struct tm_column *c, size_t row)
 {
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_TINYINT: return c->i8[row];
-	case TM_T_SMALLINT: return c->i16[row];
-	case TM_T_BIGINT: return c->i64[row];
-	default: return c->i32[row];
+	case TM_T_TINYINT:
+		return c->i8[row];
+	case TM_T_SMALLINT:
+		return c->i16[row];
+	case TM_T_BIGINT:
+		return c->i64[row];
+	default:
+		return c->i32[row];
 	}
 }
 
-static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
+			     struct tm_column *ret)
 {
 	uint32_t *index = row_list(ev, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -280,14 +299,17 @@ static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const s
 			index[i] = span.from + (uint32_t)at;
 		else if (ev->session->ansi)
 			return tm_fail_class(ev->err, TM_DATA, "INVALID_ARRAY_INDEX", "22003",
-					     "The index %lld is out of bounds. The array has %u elements. Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead.", (long long)at, span.count);
+					     "The index %lld is out of bounds. The array has %u elements. Use the SQL function `get()` to "
+					     "tolerate accessing element at invalid index and return NULL instead.",
+					     (long long)at, span.count);
 	}
 	tm_column_take(ret, ev->arena, &args[0].children[0], index, ev->rows);
 	return TM_OK;
 }
 const struct tm_kernel sx_kernel_array_item = {.name = "getarrayitem", .eval = eval_array_item, .flags = TM_KERNEL_CONSTANTS};
 
-static tm_rc eval_map_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_map_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
+			   struct tm_column *ret)
 {
 	uint32_t *index = row_list(ev, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -374,11 +396,16 @@ static tm_rc eval_window_time(struct tm_eval *ev, const struct tm_expr *call, co
 const struct tm_kernel sx_kernel_window_time = {.name = "window_time", .eval = eval_window_time, .flags = TM_KERNEL_NULL_IN_NULL_OUT};
 
 /* ---- the value of a scalar subquery: an aggregate that takes one row ---- */
-struct single { int64_t rows; char *bytes; size_t len; };
+struct single {
+	int64_t rows;
+	char *bytes;
+	size_t len;
+};
 
 static tm_rc too_many_rows(struct tm_eval *ev, const struct tm_agg *agg)
 {
-	tm_rc rc = tm_fail_class(ev->err, TM_DATA, "SCALAR_SUBQUERY_TOO_MANY_ROWS", "21000", "More than one row returned by a subquery used as an expression.");
+	tm_rc rc = tm_fail_class(ev->err, TM_DATA, "SCALAR_SUBQUERY_TOO_MANY_ROWS", "21000",
+				 "More than one row returned by a subquery used as an expression.");
 	tm_err_at(ev->err, NULL, agg->line, agg->column_no);
 	return rc;
 }
@@ -425,4 +452,9 @@ static tm_rc single_result(struct tm_eval *ev, const struct tm_agg *agg, void *c
 	return TM_OK;
 }
 static void single_done(__attribute__((unused)) const struct tm_agg *agg, void *state) { free(((struct single *)state)->bytes); }
-const struct tm_agg_kernel sx_agg_single = {.name = "single", .state_bytes = sizeof(struct single), .update = single_update, .merge = single_merge, .result = single_result, .done = single_done};
+const struct tm_agg_kernel sx_agg_single = {.name = "single",
+					    .state_bytes = sizeof(struct single),
+					    .update = single_update,
+					    .merge = single_merge,
+					    .result = single_result,
+					    .done = single_done};

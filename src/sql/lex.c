@@ -10,7 +10,10 @@ struct lexer {
 
 static bool is_digit(int c) { return c >= '0' && c <= '9'; }
 static bool is_word(unsigned char c) { return ((c | 32) >= 'a' && (c | 32) <= 'z') || is_digit(c) || c == '_' || c >= 0x80; }
-static int peek(const struct lexer *lx, size_t ahead) { return lx->at + ahead < lx->text.len ? (unsigned char)lx->text.at[lx->at + ahead] : -1; }
+static int peek(const struct lexer *lx, size_t ahead)
+{
+	return lx->at + ahead < lx->text.len ? (unsigned char)lx->text.at[lx->at + ahead] : -1;
+}
 
 static void advance(struct lexer *lx, size_t n)
 {
@@ -116,12 +119,38 @@ static size_t number_length(const struct lexer *lx, enum number_kind *ret_kind, 
 	}
 	digits = i;
 	switch (peek(lx, i) | 32) {
-	case 'l': if (kind == NUM_INTEGER) { kind = NUM_BIGINT; i++; } break;
-	case 's': if (kind == NUM_INTEGER) { kind = NUM_SMALLINT; i++; } break;
-	case 'y': if (kind == NUM_INTEGER) { kind = NUM_TINYINT; i++; } break;
-	case 'f': kind = NUM_FLOAT; i++; break;
-	case 'd': kind = NUM_DOUBLE; i++; break;
-	case 'b': if ((peek(lx, i + 1) | 32) == 'd') { kind = NUM_BIGDECIMAL; i += 2; } break;
+	case 'l':
+		if (kind == NUM_INTEGER) {
+			kind = NUM_BIGINT;
+			i++;
+		}
+		break;
+	case 's':
+		if (kind == NUM_INTEGER) {
+			kind = NUM_SMALLINT;
+			i++;
+		}
+		break;
+	case 'y':
+		if (kind == NUM_INTEGER) {
+			kind = NUM_TINYINT;
+			i++;
+		}
+		break;
+	case 'f':
+		kind = NUM_FLOAT;
+		i++;
+		break;
+	case 'd':
+		kind = NUM_DOUBLE;
+		i++;
+		break;
+	case 'b':
+		if ((peek(lx, i + 1) | 32) == 'd') {
+			kind = NUM_BIGDECIMAL;
+			i += 2;
+		}
+		break;
 	}
 	/* "1.a" is 1 . a, and 1e5x is a word: a number with a point may not run into a letter. */
 	if (peek(lx, i) >= 0 && is_word((unsigned char)peek(lx, i))) {
@@ -150,7 +179,8 @@ static struct tm_str undouble(struct tm_arena *arena, struct tm_str s, char quot
 
 static size_t sign_length(const struct lexer *lx)
 {
-	static const char *const signs[] = {"<=>", ">>>", "<=", ">=", "<>", "!=", "==", "||", "->", "=>", "::", "<<", ">>", "|>", "!<", "!>", NULL};
+	static const char *const signs[] = {"<=>", ">>>", "<=", ">=", "<>", "!=", "==", "||", "->",
+					    "=>",  "::",  "<<", ">>", "|>", "!<", "!>", NULL};
 	for (size_t i = 0; signs[i]; i++) {
 		size_t n = strlen(signs[i]);
 		if (lx->text.len - lx->at >= n && memcmp(lx->text.at + lx->at, signs[i], n) == 0)
@@ -217,7 +247,8 @@ tm_rc tm_sql_lex(struct tm_arena *arena, struct tm_str text, size_t *offset, str
 			end = true;
 		}
 		if (t.kind == TOK_BAD) {
-			tm_rc rc = tm_fail_class(err, TM_SYNTAX, "PARSE_SYNTAX_ERROR", "42601", "Syntax error at or near '%.*s'.", 1, t.text.at);
+			tm_rc rc =
+			    tm_fail_class(err, TM_SYNTAX, "PARSE_SYNTAX_ERROR", "42601", "Syntax error at or near '%.*s'.", 1, t.text.at);
 			tm_err_detail(err, "the quote that starts here is not closed");
 			tm_err_at(err, NULL, t.line, t.column);
 			return rc;
@@ -276,7 +307,8 @@ static size_t put_escape(struct tm_str s, size_t *i, char *out)
 			cp = '?';
 		return tm_utf8_put((uint32_t)cp, out);
 	}
-	case '0': case '1':
+	case '0':
+	case '1':
 		if (*i + 2 < s.len && s.at[*i + 1] >= '0' && s.at[*i + 1] <= '7' && s.at[*i + 2] >= '0' && s.at[*i + 2] <= '7') {
 			cp = (c - '0') * 64 + (s.at[*i + 1] - '0') * 8 + (s.at[*i + 2] - '0');
 			*i += 2;
@@ -284,14 +316,28 @@ static size_t put_escape(struct tm_str s, size_t *i, char *out)
 		}
 		out[0] = c == '0' ? '\0' : c;
 		return 1;
-	case 'b': out[0] = '\b'; return 1;
-	case 'n': out[0] = '\n'; return 1;
-	case 'r': out[0] = '\r'; return 1;
-	case 't': out[0] = '\t'; return 1;
-	case 'Z': out[0] = '\x1A'; return 1;
+	case 'b':
+		out[0] = '\b';
+		return 1;
+	case 'n':
+		out[0] = '\n';
+		return 1;
+	case 'r':
+		out[0] = '\r';
+		return 1;
+	case 't':
+		out[0] = '\t';
+		return 1;
+	case 'Z':
+		out[0] = '\x1A';
+		return 1;
 	case '%':
-	case '_': out[0] = '\\'; out[1] = c; return 2;
-	default: break;
+	case '_':
+		out[0] = '\\';
+		out[1] = c;
+		return 2;
+	default:
+		break;
 	}
 	out[0] = c;
 	return 1;

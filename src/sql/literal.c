@@ -13,7 +13,9 @@ static struct tm_expr *typed(struct sx *sx, const struct tm_type *type)
 static tm_rc out_of_range(struct sx *sx, const struct ast_expr *e, const char *type, const char *low, const char *high)
 {
 	return sx_fail(sx, e->line, e->column, "INVALID_NUMERIC_LITERAL_RANGE", "22003",
-		       "Numeric literal %.*s is outside the valid range for %s with minimum value of %s and maximum value of %s. Please adjust the value accordingly.", TM_STR_ARG(e->text), type, low, high);
+		       "Numeric literal %.*s is outside the valid range for %s with minimum value of %s and maximum value of %s. Please "
+		       "adjust the value accordingly.",
+		       TM_STR_ARG(e->text), type, low, high);
 }
 
 /* A decimal as BigDecimal reads it: digits, point, exponent. */
@@ -49,7 +51,8 @@ static tm_rc decimal_literal(struct sx *sx, const struct ast_expr *e, struct tm_
 	if (final_scale > precision)
 		precision = final_scale > 1000 ? 1000 : (int)final_scale;
 	if (precision > 38)
-		return sx_fail(sx, e->line, e->column, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003", "Decimal precision %d exceeds max precision 38.", precision);
+		return sx_fail(sx, e->line, e->column, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003",
+			       "Decimal precision %d exceeds max precision 38.", precision);
 	struct tm_expr *r = typed(sx, tm_type_decimal(sx->arena, precision, (int)final_scale));
 	r->literal.i128[0] = negative ? -v : v;
 	*ret = r;
@@ -63,9 +66,12 @@ static tm_rc integer_literal(struct sx *sx, const struct ast_expr *e, struct tm_
 		if (e->literal == AST_LIT_INTEGER)
 			return decimal_literal(sx, e, ret);
 		switch (e->literal) {
-		case AST_LIT_TINYINT: return out_of_range(sx, e, "tinyint", "-128", "127");
-		case AST_LIT_SMALLINT: return out_of_range(sx, e, "smallint", "-32768", "32767");
-		default: return out_of_range(sx, e, "bigint", "-9223372036854775808", "9223372036854775807");
+		case AST_LIT_TINYINT:
+			return out_of_range(sx, e, "tinyint", "-128", "127");
+		case AST_LIT_SMALLINT:
+			return out_of_range(sx, e, "smallint", "-32768", "32767");
+		default:
+			return out_of_range(sx, e, "bigint", "-9223372036854775808", "9223372036854775807");
 		}
 	}
 	switch (e->literal) {
@@ -97,7 +103,8 @@ static tm_rc binary_literal(struct sx *sx, const struct ast_expr *e, struct tm_e
 	for (size_t i = 0; i < e->text.len; i++) {
 		int c = e->text.at[i] | 32, h = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 		if (h < 0)
-			return sx_fail(sx, e->line, e->column, "INVALID_TYPED_LITERAL", "42604", "The value of the typed literal \"X\" is invalid: '%.*s'.", TM_STR_ARG(e->text));
+			return sx_fail(sx, e->line, e->column, "INVALID_TYPED_LITERAL", "42604",
+				       "The value of the typed literal \"X\" is invalid: '%.*s'.", TM_STR_ARG(e->text));
 		out[(i + odd) / 2] = (char)((unsigned char)out[(i + odd) / 2] << 4 | h);
 	}
 	*ret = typed(sx, &tm_type_binary);
@@ -123,8 +130,14 @@ static struct tm_expr *cast_text(struct sx *sx, struct tm_str text, const struct
 /* TIMESTAMP'…' with a zone in it is one moment; spaces around are cut. */
 static tm_rc typed_literal(struct sx *sx, const struct ast_expr *e, struct tm_expr **ret)
 {
-	static const struct { const char *name; const struct tm_type *type; } types[] = {{"DATE", &tm_type_date}, {"TIMESTAMP", &tm_type_timestamp}, {"TIMESTAMP_LTZ", &tm_type_timestamp},
-		{"TIMESTAMP_NTZ", &tm_type_timestamp_ntz}, {"TIME", NULL}};
+	static const struct {
+		const char *name;
+		const struct tm_type *type;
+	} types[] = {{"DATE", &tm_type_date},
+		     {"TIMESTAMP", &tm_type_timestamp},
+		     {"TIMESTAMP_LTZ", &tm_type_timestamp},
+		     {"TIMESTAMP_NTZ", &tm_type_timestamp_ntz},
+		     {"TIME", NULL}};
 	struct tm_str name = e->names.items[0];
 	if (tm_str_iis(name, "X"))
 		return binary_literal(sx, e, ret);
@@ -133,13 +146,17 @@ static tm_rc typed_literal(struct sx *sx, const struct ast_expr *e, struct tm_ex
 			continue;
 		*ret = cast_text(sx, e->text, types[i].type ? types[i].type : tm_type_time(sx->arena, 6));
 		if (!*ret)
-			return sx_fail(sx, e->line, e->column, "INVALID_TYPED_LITERAL", "42604", "The value of the typed literal \"%s\" is invalid: '%.*s'.", types[i].name, TM_STR_ARG(e->text));
+			return sx_fail(sx, e->line, e->column, "INVALID_TYPED_LITERAL", "42604",
+				       "The value of the typed literal \"%s\" is invalid: '%.*s'.", types[i].name, TM_STR_ARG(e->text));
 		return TM_OK;
 	}
 	char *upper = tm_arena_cstr(sx->arena, name);
 	for (char *c = upper; *c; c++)
 		*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
-	return sx_fail(sx, e->line, e->column, "UNSUPPORTED_TYPED_LITERAL", "0A000", "Literals of the type \"%s\" are not supported. Supported types are \"DATE\", \"TIMESTAMP_NTZ\", \"TIMESTAMP_LTZ\", \"TIMESTAMP\", \"INTERVAL\", \"X\", \"TIME\".", upper);
+	return sx_fail(sx, e->line, e->column, "UNSUPPORTED_TYPED_LITERAL", "0A000",
+		       "Literals of the type \"%s\" are not supported. Supported types are \"DATE\", \"TIMESTAMP_NTZ\", \"TIMESTAMP_LTZ\", "
+		       "\"TIMESTAMP\", \"INTERVAL\", \"X\", \"TIME\".",
+		       upper);
 }
 
 tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
@@ -147,11 +164,24 @@ tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm
 	struct sx *sx = env->sx;
 	struct tm_expr *r = NULL;
 	switch (e->literal) {
-	case AST_LIT_NULL: r = sx_literal_null(sx, &tm_type_null); break;
-	case AST_LIT_TRUE: r = sx_literal_bool(sx, true); break;
-	case AST_LIT_FALSE: r = sx_literal_bool(sx, false); break;
-	case AST_LIT_INTEGER: case AST_LIT_TINYINT: case AST_LIT_SMALLINT: case AST_LIT_BIGINT: TM_TRY(integer_literal(sx, e, &r)); break;
-	case AST_LIT_DECIMAL: TM_TRY(decimal_literal(sx, e, &r)); break;
+	case AST_LIT_NULL:
+		r = sx_literal_null(sx, &tm_type_null);
+		break;
+	case AST_LIT_TRUE:
+		r = sx_literal_bool(sx, true);
+		break;
+	case AST_LIT_FALSE:
+		r = sx_literal_bool(sx, false);
+		break;
+	case AST_LIT_INTEGER:
+	case AST_LIT_TINYINT:
+	case AST_LIT_SMALLINT:
+	case AST_LIT_BIGINT:
+		TM_TRY(integer_literal(sx, e, &r));
+		break;
+	case AST_LIT_DECIMAL:
+		TM_TRY(decimal_literal(sx, e, &r));
+		break;
 	case AST_LIT_FLOAT:
 		r = typed(sx, &tm_type_float);
 		r->literal.f32[0] = strtof(tm_arena_cstr(sx->arena, e->text), NULL);
@@ -164,8 +194,12 @@ tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm
 		if (__builtin_isinf(r->literal.f64[0]))
 			return out_of_range(sx, e, "double", "-1.7976931348623157E+308", "1.7976931348623157E+308");
 		break;
-	case AST_LIT_STRING: r = sx_literal_str(sx, e->text); break;
-	case AST_LIT_TYPED: TM_TRY(typed_literal(sx, e, &r)); break;
+	case AST_LIT_STRING:
+		r = sx_literal_str(sx, e->text);
+		break;
+	case AST_LIT_TYPED:
+		TM_TRY(typed_literal(sx, e, &r));
+		break;
 	}
 	if (!r->text.at)
 		r->text = sx_text_literal(sx, r);
@@ -178,8 +212,12 @@ tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm
 /* ---- intervals ---- */
 static int unit_field(struct tm_str unit)
 {
-	static const struct { const char *name; int field; } fields[] = {{"year", TM_F_YEAR}, {"month", TM_F_MONTH}, {"week", TM_F_DAY}, {"day", TM_F_DAY}, {"hour", TM_F_HOUR}, {"minute", TM_F_MINUTE},
-		{"second", TM_F_SECOND}, {"millisecond", TM_F_SECOND}, {"microsecond", TM_F_SECOND}, {"nanosecond", TM_F_SECOND}};
+	static const struct {
+		const char *name;
+		int field;
+	} fields[] = {{"year", TM_F_YEAR},          {"month", TM_F_MONTH},      {"week", TM_F_DAY},      {"day", TM_F_DAY},
+		      {"hour", TM_F_HOUR},          {"minute", TM_F_MINUTE},    {"second", TM_F_SECOND}, {"millisecond", TM_F_SECOND},
+		      {"microsecond", TM_F_SECOND}, {"nanosecond", TM_F_SECOND}};
 	struct tm_str one = unit.len > 1 && (unit.at[unit.len - 1] | 32) == 's' ? tm_str_n(unit.at, unit.len - 1) : unit;
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		if (tm_str_iis(one, fields[i].name))
@@ -189,7 +227,10 @@ static int unit_field(struct tm_str unit)
 
 static tm_rc bad_interval(struct sx *sx, const struct ast_expr *e, struct tm_str text)
 {
-	return sx_fail(sx, e->line, e->column, "INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING", "22006", "Error parsing '%.*s' to interval. Please ensure that the value provided is in a valid format for defining an interval.", TM_STR_ARG(text));
+	return sx_fail(
+	    sx, e->line, e->column, "INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING", "22006",
+	    "Error parsing '%.*s' to interval. Please ensure that the value provided is in a valid format for defining an interval.",
+	    TM_STR_ARG(text));
 }
 
 /* A literal of the type that its units ask for, from months and microseconds. */
@@ -200,13 +241,15 @@ static tm_rc interval_of(struct sx *sx, const struct ast_expr *e, struct tm_str 
 		return bad_interval(sx, e, text);
 	struct tm_interval v = all->literal.interval[0];
 	if (low <= TM_F_MONTH && high > TM_F_MONTH)
-		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_0029", "", "Cannot mix year-month and day-time fields: %.*s", TM_STR_ARG(text));
+		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_0029", "", "Cannot mix year-month and day-time fields: %.*s",
+			       TM_STR_ARG(text));
 	if (high <= TM_F_MONTH) {
 		*ret = typed(sx, tm_type_interval_ym(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)high));
 		(*ret)->literal.i32[0] = v.months;
 	} else {
 		int64_t micros;
-		if (__builtin_mul_overflow((int64_t)v.days, (int64_t)86400000000, &micros) || __builtin_add_overflow(micros, v.micros, &micros))
+		if (__builtin_mul_overflow((int64_t)v.days, (int64_t)86400000000, &micros) ||
+		    __builtin_add_overflow(micros, v.micros, &micros))
 			return bad_interval(sx, e, text);
 		*ret = typed(sx, tm_type_interval_dt(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)high));
 		(*ret)->literal.i64[0] = micros;
@@ -234,7 +277,9 @@ tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct t
 			v = v->args.items[0];
 		if (v->kind != AST_LITERAL || v->literal == AST_LIT_NULL || v->literal == AST_LIT_TYPED) {
 			tm_buf_done(&text);
-			return sx_fail(sx, v->line, v->column, "PARSE_SYNTAX_ERROR", "42601", "An interval takes numbers and strings; for expressions use make_interval, make_dt_interval or make_ym_interval.");
+			return sx_fail(sx, v->line, v->column, "PARSE_SYNTAX_ERROR", "42601",
+				       "An interval takes numbers and strings; for expressions use make_interval, make_dt_interval or "
+				       "make_ym_interval.");
 		}
 		tm_buf_cstr_put(&text, i ? " " : "");
 		if (minus && v->text.len && v->text.at[0] == '-')
@@ -252,8 +297,9 @@ tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct t
 	struct tm_expr *r;
 	if (e->text.at) {
 		int to = unit_field(e->text);
-		const struct tm_type *type = to <= TM_F_MONTH ? tm_type_interval_ym(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)to)
-							      : tm_type_interval_dt(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)to);
+		const struct tm_type *type = to <= TM_F_MONTH
+						 ? tm_type_interval_ym(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)to)
+						 : tm_type_interval_dt(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)to);
 		if (low > to || (low <= TM_F_MONTH) != (to <= TM_F_MONTH) || !(r = cast_text(sx, s, type)))
 			return bad_interval(sx, e, s);
 	} else {
@@ -282,19 +328,37 @@ tm_rc sx_interval_us(struct sx_env *env, const struct tm_expr *e, int64_t *ret_u
 		case TM_T_STRING: {
 			struct tm_expr *all = cast_text(sx, v->str[0], &tm_type_interval);
 			if (!all)
-				return sx_fail(sx, e->line, e->column_no, "CANNOT_PARSE_INTERVAL", "22006", "Unable to parse '%.*s'. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. If the issue persists, please double check that the input value is not null or empty and try again.",
-					       TM_STR_ARG(v->str[0]));
+				return sx_fail(
+				    sx, e->line, e->column_no, "CANNOT_PARSE_INTERVAL", "22006",
+				    "Unable to parse '%.*s'. Please ensure that the value provided is in a valid format for defining an "
+				    "interval. You can reference the documentation for the correct format. If the issue persists, please "
+				    "double check that the input value is not null or empty and try again.",
+				    TM_STR_ARG(v->str[0]));
 			struct tm_interval i = all->literal.interval[0];
 			*ret_us = i.micros + i.days * (int64_t)86400000000;
 			*ret_months = i.months;
 			return TM_OK;
 		}
-		case TM_T_INT: *ret_us = v->i32[0]; return TM_OK;
-		case TM_T_BIGINT: *ret_us = v->i64[0]; return TM_OK;
-		case TM_T_INTERVAL_DT: *ret_us = v->i64[0]; return TM_OK;
-		case TM_T_INTERVAL_YM: *ret_us = 0; *ret_months = v->i32[0]; return TM_OK;
-		case TM_T_INTERVAL: *ret_us = v->interval[0].micros + v->interval[0].days * (int64_t)86400000000; *ret_months = v->interval[0].months; return TM_OK;
-		default: break;
+		case TM_T_INT:
+			*ret_us = v->i32[0];
+			return TM_OK;
+		case TM_T_BIGINT:
+			*ret_us = v->i64[0];
+			return TM_OK;
+		case TM_T_INTERVAL_DT:
+			*ret_us = v->i64[0];
+			return TM_OK;
+		case TM_T_INTERVAL_YM:
+			*ret_us = 0;
+			*ret_months = v->i32[0];
+			return TM_OK;
+		case TM_T_INTERVAL:
+			*ret_us = v->interval[0].micros + v->interval[0].days * (int64_t)86400000000;
+			*ret_months = v->interval[0].months;
+			return TM_OK;
+		default:
+			break;
 		}
-	return sx_fail(sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_1207", "", "The duration and time inputs to window must be an integer, long or string literal.");
+	return sx_fail(sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_1207", "",
+		       "The duration and time inputs to window must be an integer, long or string literal.");
 }

@@ -2,7 +2,14 @@
 #include "sql/sql_int.h"
 
 /* ---- event-time windows ---- */
-struct collect { struct { struct tm_expr **items; size_t count, cap; } found; struct tm_arena *arena; int kind; };
+struct collect {
+	struct {
+		struct tm_expr **items;
+		size_t count, cap;
+	} found;
+	struct tm_arena *arena;
+	int kind;
+};
 static bool collect_one(const struct tm_expr *e, void *ctx)
 {
 	struct collect *c = ctx;
@@ -15,7 +22,8 @@ static bool collect_one(const struct tm_expr *e, void *ctx)
 	return false;
 }
 
-static struct tm_expr *window_call(struct sx *sx, const struct tm_expr *placeholder, const struct tm_kernel *kernel, const struct tm_type *type, int64_t back)
+static struct tm_expr *window_call(struct sx *sx, const struct tm_expr *placeholder, const struct tm_kernel *kernel,
+				   const struct tm_type *type, int64_t back)
 {
 	const struct sx_time_window *w = placeholder->bound;
 	struct sx_window_bound *b = TM_NEW(sx->arena, struct sx_window_bound);
@@ -73,7 +81,10 @@ static void lower_time_window(struct sx *sx, struct tm_op **io_op, const struct 
 	*io_op = expand;
 }
 
-struct replace_lowered { struct sx *sx; const struct sx_lowered_list *done; };
+struct replace_lowered {
+	struct sx *sx;
+	const struct sx_lowered_list *done;
+};
 static struct tm_expr *replace_lowered(void *ctx, struct tm_expr *e)
 {
 	struct replace_lowered *r = ctx;
@@ -85,7 +96,8 @@ static struct tm_expr *replace_lowered(void *ctx, struct tm_expr *e)
 	return NULL;
 }
 
-tm_rc sx_lower_time_windows(struct sx *sx, struct tm_op **io_op, struct sx_columns *io_columns, struct sx_lowered_list *io_done, struct tm_expr **exprs, size_t n)
+tm_rc sx_lower_time_windows(struct sx *sx, struct tm_op **io_op, struct sx_columns *io_columns, struct sx_lowered_list *io_done,
+			    struct tm_expr **exprs, size_t n)
 {
 	struct collect found = {.arena = sx->arena, .kind = SX_TIME_WINDOW};
 	for (size_t i = 0; i < n; i++)
@@ -98,7 +110,9 @@ tm_rc sx_lower_time_windows(struct sx *sx, struct tm_op **io_op, struct sx_colum
 		if (known)
 			continue;
 		if (io_done->count)
-			return sx_fail(sx, p->line, p->column_no, "_LEGACY_ERROR_TEMP_1039", "", "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.");
+			return sx_fail(sx, p->line, p->column_no, "_LEGACY_ERROR_TEMP_1039", "",
+				       "Multiple time/session window expressions would result in a cartesian product of rows, therefore "
+				       "they are currently not supported.");
 		lower_time_window(sx, io_op, p);
 		size_t column = (*io_op)->schema.count - 1;
 		TM_PUSH_IN(sx->arena, io_done, (struct sx_lowered){p, column});
@@ -133,7 +147,11 @@ tm_rc sx_generate(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, size_t
 }
 
 /* ---- window functions ---- */
-struct replace_windows { struct sx *sx; struct collect *found; const size_t *columns; };
+struct replace_windows {
+	struct sx *sx;
+	struct collect *found;
+	const size_t *columns;
+};
 static struct tm_expr *replace_window(void *ctx, struct tm_expr *e)
 {
 	struct replace_windows *r = ctx;
@@ -153,7 +171,8 @@ static bool same_spec(const struct sx_window *a, const struct sx_window *b)
 		if (!sx_same(a->partition[i], b->partition[i]))
 			return false;
 	for (size_t i = 0; i < a->order_count; i++)
-		if (a->order[i].descending != b->order[i].descending || a->order[i].nulls_last != b->order[i].nulls_last || !sx_same(a->order[i].expr, b->order[i].expr))
+		if (a->order[i].descending != b->order[i].descending || a->order[i].nulls_last != b->order[i].nulls_last ||
+		    !sx_same(a->order[i].expr, b->order[i].expr))
 			return false;
 	return true;
 }
@@ -185,7 +204,9 @@ tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exp
 			if (done[k] || !same_spec(spec, w))
 				continue;
 			if (sx_has(e->arg_count ? e->args[0] : e, SX_WINDOW) && e->arg_count)
-				return sx_fail(sx, e->line, e->column_no, "UNSUPPORTED_FEATURE.NESTED_WINDOW", "0A000", "A window function cannot be an argument of another window function: \"%.*s\".", TM_STR_ARG(e->text));
+				return sx_fail(sx, e->line, e->column_no, "UNSUPPORTED_FEATURE.NESTED_WINDOW", "0A000",
+					       "A window function cannot be an argument of another window function: \"%.*s\".",
+					       TM_STR_ARG(e->text));
 			done[k] = true;
 			columns[k] = op->schema.count;
 			op->window.functions[op->window.function_count++] = &w->fn;

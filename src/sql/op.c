@@ -108,13 +108,18 @@ struct tm_op *sx_op_clone(struct sx *sx, const struct tm_op *op)
 	r->schema = (struct tm_schema){0};
 	sx_schema_copy(sx, r, op);
 	switch (op->kind) {
-	case TM_OP_PROJECT: r->project.exprs = copied(sx, op->project.exprs, op->schema.count, sizeof *op->project.exprs); break;
+	case TM_OP_PROJECT:
+		r->project.exprs = copied(sx, op->project.exprs, op->schema.count, sizeof *op->project.exprs);
+		break;
 	case TM_OP_AGGREGATE:
 		r->aggregate.keys = copied(sx, op->aggregate.keys, op->aggregate.key_count, sizeof *op->aggregate.keys);
 		r->aggregate.aggs = copied(sx, op->aggregate.aggs, op->aggregate.agg_count, sizeof *op->aggregate.aggs);
 		break;
-	case TM_OP_WINDOW: r->window.functions = copied(sx, op->window.functions, op->window.function_count, sizeof *op->window.functions); break;
-	default: break;
+	case TM_OP_WINDOW:
+		r->window.functions = copied(sx, op->window.functions, op->window.function_count, sizeof *op->window.functions);
+		break;
+	default:
+		break;
 	}
 	return r;
 }
@@ -123,7 +128,8 @@ static int64_t expr_delay(const struct tm_op *input, const struct tm_expr *e)
 {
 	if (e->kind == TM_EXPR_COLUMN)
 		return sx_delay(input, e->column);
-	if (e->kind == TM_EXPR_CALL && (e->kernel == &sx_kernel_window || e->kernel == &sx_kernel_session || e->kernel == &sx_kernel_window_time))
+	if (e->kind == TM_EXPR_CALL &&
+	    (e->kernel == &sx_kernel_window || e->kernel == &sx_kernel_session || e->kernel == &sx_kernel_window_time))
 		return expr_delay(input, e->args[0]);
 	return -1;
 }
@@ -132,18 +138,30 @@ int64_t sx_delay(const struct tm_op *op, size_t column)
 {
 	const struct tm_op *in = op->input_count ? op->inputs[0] : NULL;
 	switch (op->kind) {
-	case TM_OP_FILTER: case TM_OP_SORT: case TM_OP_LIMIT: case TM_OP_SAMPLE: case TM_OP_DEDUPLICATE: case TM_OP_SET:
+	case TM_OP_FILTER:
+	case TM_OP_SORT:
+	case TM_OP_LIMIT:
+	case TM_OP_SAMPLE:
+	case TM_OP_DEDUPLICATE:
+	case TM_OP_SET:
 		return sx_delay(in, column);
-	case TM_OP_GENERATE: case TM_OP_WINDOW:
+	case TM_OP_GENERATE:
+	case TM_OP_WINDOW:
 		return column < in->schema.count ? sx_delay(in, column) : -1;
-	case TM_OP_WATERMARK: return column == op->watermark.column ? op->watermark.delay_us : sx_delay(in, column);
-	case TM_OP_PROJECT: return expr_delay(in, op->project.exprs[column]);
-	case TM_OP_EXPAND: return op->expand_guarded.count ? expr_delay(in, op->expand_guarded.projections[0][column]) : -1;
-	case TM_OP_AGGREGATE: return column < op->aggregate.key_count ? expr_delay(in, op->aggregate.keys[column]) : -1;
-	case TM_OP_JOIN: return column < in->schema.count ? sx_delay(in, column) : sx_delay(op->inputs[1], column - in->schema.count);
+	case TM_OP_WATERMARK:
+		return column == op->watermark.column ? op->watermark.delay_us : sx_delay(in, column);
+	case TM_OP_PROJECT:
+		return expr_delay(in, op->project.exprs[column]);
+	case TM_OP_EXPAND:
+		return op->expand_guarded.count ? expr_delay(in, op->expand_guarded.projections[0][column]) : -1;
+	case TM_OP_AGGREGATE:
+		return column < op->aggregate.key_count ? expr_delay(in, op->aggregate.keys[column]) : -1;
+	case TM_OP_JOIN:
+		return column < in->schema.count ? sx_delay(in, column) : sx_delay(op->inputs[1], column - in->schema.count);
 	case TM_OP_UNION:
 		/* Spark takes a union's columns from its first input. */
 		return sx_delay(in, column);
-	default: return -1;
+	default:
+		return -1;
 	}
 }

@@ -30,8 +30,10 @@ static tm_rc visit_window(struct tm_op *op, each_expr each, void *ctx)
 static tm_rc visit(struct tm_op *op, each_expr each, void *ctx)
 {
 	switch (op->kind) {
-	case TM_OP_FILTER: return each(ctx, &op->filter.condition);
-	case TM_OP_PROJECT: return visit_list(op->project.exprs, op->schema.count, each, ctx);
+	case TM_OP_FILTER:
+		return each(ctx, &op->filter.condition);
+	case TM_OP_PROJECT:
+		return visit_list(op->project.exprs, op->schema.count, each, ctx);
 	case TM_OP_EXPAND:
 		for (size_t i = 0; i < op->expand_guarded.count; i++) {
 			if (op->expand_guarded.guards && op->expand_guarded.guards[i])
@@ -39,7 +41,8 @@ static tm_rc visit(struct tm_op *op, each_expr each, void *ctx)
 			TM_TRY(visit_list(op->expand_guarded.projections[i], op->schema.count, each, ctx));
 		}
 		return TM_OK;
-	case TM_OP_GENERATE: return each(ctx, &op->generate.list);
+	case TM_OP_GENERATE:
+		return each(ctx, &op->generate.list);
 	case TM_OP_AGGREGATE:
 		TM_TRY(visit_list(op->aggregate.keys, op->aggregate.key_count, each, ctx));
 		for (size_t i = 0; i < op->aggregate.agg_count; i++)
@@ -49,12 +52,14 @@ static tm_rc visit(struct tm_op *op, each_expr each, void *ctx)
 		TM_TRY(visit_list(op->join.left_keys, op->join.key_count, each, ctx));
 		TM_TRY(visit_list(op->join.right_keys, op->join.key_count, each, ctx));
 		return op->join.residual ? each(ctx, &op->join.residual) : TM_OK;
-	case TM_OP_WINDOW: return visit_window(op, each, ctx);
+	case TM_OP_WINDOW:
+		return visit_window(op, each, ctx);
 	case TM_OP_SORT:
 		for (size_t i = 0; i < op->sort.key_count; i++)
 			TM_TRY(each(ctx, &op->sort.keys[i].expr));
 		return TM_OK;
-	default: return TM_OK;
+	default:
+		return TM_OK;
 	}
 }
 
@@ -124,9 +129,23 @@ tm_rc sx_optimise(struct sx *sx, struct tm_op **io_root)
 }
 
 /* ---- hash and text ---- */
-static const char *const kind_names[] = {[TM_OP_VALUES] = "LocalTableScan", [TM_OP_RANGE] = "Range", [TM_OP_SCAN] = "Scan", [TM_OP_FILTER] = "Filter", [TM_OP_PROJECT] = "Project", [TM_OP_EXPAND] = "Expand",
-	[TM_OP_GENERATE] = "Generate", [TM_OP_AGGREGATE] = "HashAggregate", [TM_OP_WATERMARK] = "EventTimeWatermark", [TM_OP_DEDUPLICATE] = "Deduplicate", [TM_OP_JOIN] = "HashJoin", [TM_OP_WINDOW] = "Window",
-	[TM_OP_SORT] = "Sort", [TM_OP_LIMIT] = "Limit", [TM_OP_UNION] = "Union", [TM_OP_SET] = "SetOperation", [TM_OP_SAMPLE] = "Sample"};
+static const char *const kind_names[] = {[TM_OP_VALUES] = "LocalTableScan",
+					 [TM_OP_RANGE] = "Range",
+					 [TM_OP_SCAN] = "Scan",
+					 [TM_OP_FILTER] = "Filter",
+					 [TM_OP_PROJECT] = "Project",
+					 [TM_OP_EXPAND] = "Expand",
+					 [TM_OP_GENERATE] = "Generate",
+					 [TM_OP_AGGREGATE] = "HashAggregate",
+					 [TM_OP_WATERMARK] = "EventTimeWatermark",
+					 [TM_OP_DEDUPLICATE] = "Deduplicate",
+					 [TM_OP_JOIN] = "HashJoin",
+					 [TM_OP_WINDOW] = "Window",
+					 [TM_OP_SORT] = "Sort",
+					 [TM_OP_LIMIT] = "Limit",
+					 [TM_OP_UNION] = "Union",
+					 [TM_OP_SET] = "SetOperation",
+					 [TM_OP_SAMPLE] = "Sample"};
 
 static void explain_exprs(struct tm_buf *out, const char *label, struct tm_expr *const *items, size_t n)
 {
@@ -142,13 +161,18 @@ static void explain_op(const struct tm_op *op, struct tm_buf *out)
 	tm_buf_cstr_put(out, kind_names[op->kind]);
 	switch (op->kind) {
 	case TM_OP_SCAN:
-		tm_buf_printf(out, " %.*s %.*s%s [", TM_STR_ARG(op->scan.relation->format), TM_STR_ARG(op->scan.relation->name), op->scan.relation->streaming ? " streaming" : "");
+		tm_buf_printf(out, " %.*s %.*s%s [", TM_STR_ARG(op->scan.relation->format), TM_STR_ARG(op->scan.relation->name),
+			      op->scan.relation->streaming ? " streaming" : "");
 		for (size_t i = 0; i < op->schema.count; i++)
 			tm_buf_printf(out, "%s%.*s", i ? ", " : "", TM_STR_ARG(op->schema.fields[i].name));
 		tm_buf_char(out, ']');
 		break;
-	case TM_OP_FILTER: tm_buf_printf(out, " %.*s", TM_STR_ARG(op->filter.condition->text)); break;
-	case TM_OP_PROJECT: explain_exprs(out, "", op->project.exprs, op->schema.count); break;
+	case TM_OP_FILTER:
+		tm_buf_printf(out, " %.*s", TM_STR_ARG(op->filter.condition->text));
+		break;
+	case TM_OP_PROJECT:
+		explain_exprs(out, "", op->project.exprs, op->schema.count);
+		break;
 	case TM_OP_AGGREGATE:
 		explain_exprs(out, "keys=", op->aggregate.keys, op->aggregate.key_count);
 		tm_buf_cstr_put(out, " functions=[");
@@ -163,11 +187,21 @@ static void explain_op(const struct tm_op *op, struct tm_buf *out)
 		if (op->join.residual)
 			tm_buf_printf(out, " on %.*s", TM_STR_ARG(op->join.residual->text));
 		break;
-	case TM_OP_WATERMARK: tm_buf_printf(out, " %.*s delay %lld us", TM_STR_ARG(op->schema.fields[op->watermark.column].name), (long long)op->watermark.delay_us); break;
-	case TM_OP_LIMIT: tm_buf_printf(out, " %lld offset %lld", (long long)op->limit.count, (long long)op->limit.offset); break;
-	case TM_OP_RANGE: tm_buf_printf(out, " (%lld, %lld, %lld)", (long long)op->range.start, (long long)op->range.end, (long long)op->range.step); break;
-	case TM_OP_GENERATE: tm_buf_printf(out, " %s(%.*s)", op->generate.outer ? "outer " : "", TM_STR_ARG(op->generate.list->text)); break;
-	default: break;
+	case TM_OP_WATERMARK:
+		tm_buf_printf(out, " %.*s delay %lld us", TM_STR_ARG(op->schema.fields[op->watermark.column].name),
+			      (long long)op->watermark.delay_us);
+		break;
+	case TM_OP_LIMIT:
+		tm_buf_printf(out, " %lld offset %lld", (long long)op->limit.count, (long long)op->limit.offset);
+		break;
+	case TM_OP_RANGE:
+		tm_buf_printf(out, " (%lld, %lld, %lld)", (long long)op->range.start, (long long)op->range.end, (long long)op->range.step);
+		break;
+	case TM_OP_GENERATE:
+		tm_buf_printf(out, " %s(%.*s)", op->generate.outer ? "outer " : "", TM_STR_ARG(op->generate.list->text));
+		break;
+	default:
+		break;
 	}
 	tm_buf_char(out, '\n');
 }
@@ -198,7 +232,8 @@ static void hash_op(const struct tm_op *op, struct tm_buf *out)
 		for (size_t i = 0; i < op->aggregate.key_count; i++)
 			hash_type(op->aggregate.keys[i]->type, out);
 		for (size_t i = 0; i < op->aggregate.agg_count; i++) {
-			tm_buf_printf(out, " %s%s", op->aggregate.aggs[i]->kernel->name, op->aggregate.aggs[i]->distinct ? " distinct" : "");
+			tm_buf_printf(out, " %s%s", op->aggregate.aggs[i]->kernel->name,
+				      op->aggregate.aggs[i]->distinct ? " distinct" : "");
 			hash_type(op->aggregate.aggs[i]->type, out);
 		}
 		break;
@@ -217,8 +252,11 @@ static void hash_op(const struct tm_op *op, struct tm_buf *out)
 			for (size_t i = 0; i < op->inputs[side]->schema.count; i++)
 				hash_type(op->inputs[side]->schema.fields[i].type, out);
 		break;
-	case TM_OP_SCAN: tm_buf_cstr_put(out, op->streaming ? "stream\n" : ""); break;
-	default: break;
+	case TM_OP_SCAN:
+		tm_buf_cstr_put(out, op->streaming ? "stream\n" : "");
+		break;
+	default:
+		break;
 	}
 	for (size_t i = 0; i < op->input_count; i++)
 		hash_op(op->inputs[i], out);

@@ -62,8 +62,10 @@ bool at_words(const struct parser *p, const char *const *words)
 static tm_rc too_deep(struct parser *p)
 {
 	const struct token *t = tok(p, 0);
-	return parse_fail_class(p, t->line, t->column, "FAILED_TO_PARSE_TOO_COMPLEX", "54001",
-				"The statement, including potential SQL functions and referenced views, was too complex to parse (nested more than %d deep).", TM_LIMIT_SQL_NESTING);
+	return parse_fail_class(
+	    p, t->line, t->column, "FAILED_TO_PARSE_TOO_COMPLEX", "54001",
+	    "The statement, including potential SQL functions and referenced views, was too complex to parse (nested more than %d deep).",
+	    TM_LIMIT_SQL_NESTING);
 }
 tm_rc parse_deeper(struct parser *p) { return ++p->depth > TM_LIMIT_SQL_NESTING ? too_deep(p) : TM_OK; }
 
@@ -118,8 +120,10 @@ struct ast_expr *parse_string_node(struct parser *p, struct tm_str s, const stru
 	return e;
 }
 
-static const char *const interval_units[] = {"YEAR", "YEARS", "QUARTER", "QUARTERS", "MONTH", "MONTHS", "WEEK", "WEEKS", "DAY", "DAYS", "HOUR", "HOURS", "MINUTE", "MINUTES", "SECOND", "SECONDS",
-					     "MILLISECOND", "MILLISECONDS", "MICROSECOND", "MICROSECONDS", "NANOSECOND", "NANOSECONDS", NULL};
+static const char *const interval_units[] = {"YEAR",        "YEARS",        "QUARTER",    "QUARTERS",    "MONTH",       "MONTHS",
+					     "WEEK",        "WEEKS",        "DAY",        "DAYS",        "HOUR",        "HOURS",
+					     "MINUTE",      "MINUTES",      "SECOND",     "SECONDS",     "MILLISECOND", "MILLISECONDS",
+					     "MICROSECOND", "MICROSECONDS", "NANOSECOND", "NANOSECONDS", NULL};
 static bool is_unit(const struct token *t)
 {
 	for (size_t i = 0; interval_units[i]; i++)
@@ -183,7 +187,8 @@ tm_rc parse_type_text(struct parser *p, struct tm_str *ret)
 static tm_rc binary(struct parser *p, struct tm_str op, struct ast_expr *left, struct ast_expr *right, struct ast_expr **ret)
 {
 	struct ast_expr *e = TM_NEW(p->arena, struct ast_expr);
-	*e = (struct ast_expr){.kind = AST_OPERATOR, .line = left->line, .column = left->column, .from = left->from, .to = right->to, .depth = 1, .text = op};
+	*e = (struct ast_expr){
+	    .kind = AST_OPERATOR, .line = left->line, .column = left->column, .from = left->from, .to = right->to, .depth = 1, .text = op};
 	TM_TRY(parse_add_arg(p, e, left));
 	TM_TRY(parse_add_arg(p, e, right));
 	*ret = e;
@@ -278,7 +283,8 @@ static tm_rc parse_like(struct parser *p, struct ast_expr *value, bool negated, 
 				return parse_fail(p);
 			TM_TRY(parse_primary(p, &e->escape));
 			if (tm_utf8_count(e->escape->text) != 1)
-				return parse_fail_class(p, e->escape->line, e->escape->column, "INVALID_ESCAPE_CHAR", "42604", "`EscapeChar` should be a string literal of length one, but got \"%.*s\".",
+				return parse_fail_class(p, e->escape->line, e->escape->column, "INVALID_ESCAPE_CHAR", "42604",
+							"`EscapeChar` should be a string literal of length one, but got \"%.*s\".",
 							TM_STR_ARG(e->escape->text));
 		}
 	}
@@ -394,8 +400,12 @@ static tm_rc parse_not(struct parser *p, struct ast_expr **ret)
 /* ---- the tight levels ---- */
 static int level_of(const struct token *t)
 {
-	static const struct { const char *sign; int level; } table[] = {{"=", 1}, {"==", 1}, {"<=>", 1}, {"<>", 1}, {"!=", 1}, {"<", 1}, {"<=", 1}, {">", 1}, {">=", 1}, {"!<", 1}, {"!>", 1},
-		{"|", 2}, {"^", 3}, {"&", 4}, {"<<", 5}, {">>", 5}, {">>>", 5}, {"+", 6}, {"-", 6}, {"||", 6}, {"*", 7}, {"/", 7}, {"%", 7}};
+	static const struct {
+		const char *sign;
+		int level;
+	} table[] = {{"=", 1},   {"==", 1}, {"<=>", 1}, {"<>", 1}, {"!=", 1}, {"<", 1}, {"<=", 1}, {">", 1},
+		     {">=", 1},  {"!<", 1}, {"!>", 1},  {"|", 2},  {"^", 3},  {"&", 4}, {"<<", 5}, {">>", 5},
+		     {">>>", 5}, {"+", 6},  {"-", 6},   {"||", 6}, {"*", 7},  {"/", 7}, {"%", 7}};
 	if (t->kind == TOK_WORD)
 		return tm_str_iis(t->text, "DIV") ? 7 : 0;
 	if (t->kind != TOK_SIGN)
@@ -408,11 +418,16 @@ static int level_of(const struct token *t)
 
 static struct tm_str operator_name(const struct token *t)
 {
-	if (tm_str_is(t->text, "==")) return TM_STR("=");
-	if (tm_str_is(t->text, "!=")) return TM_STR("<>");
-	if (tm_str_is(t->text, "!<")) return TM_STR(">=");
-	if (tm_str_is(t->text, "!>")) return TM_STR("<=");
-	if (t->kind == TOK_WORD) return TM_STR("div");
+	if (tm_str_is(t->text, "=="))
+		return TM_STR("=");
+	if (tm_str_is(t->text, "!="))
+		return TM_STR("<>");
+	if (tm_str_is(t->text, "!<"))
+		return TM_STR(">=");
+	if (tm_str_is(t->text, "!>"))
+		return TM_STR("<=");
+	if (t->kind == TOK_WORD)
+		return TM_STR("div");
 	return t->text;
 }
 
@@ -420,7 +435,8 @@ static tm_rc parse_unary(struct parser *p, struct ast_expr **ret)
 {
 	const struct token *t = tok(p, 0);
 	struct ast_expr *arg, *e;
-	if (t->kind != TOK_SIGN || t->text.len != 1 || !strchr("+-~", t->text.at[0]) || (t->text.at[0] == '-' && tok(p, 1)->kind == TOK_NUMBER))
+	if (t->kind != TOK_SIGN || t->text.len != 1 || !strchr("+-~", t->text.at[0]) ||
+	    (t->text.at[0] == '-' && tok(p, 1)->kind == TOK_NUMBER))
 		return parse_primary(p, ret);
 	p->at++;
 	TM_TRY(parse_deeper(p));
@@ -486,7 +502,8 @@ tm_rc parse_interval(struct parser *p, struct ast_expr **ret)
 			p->at += 2;
 			break;
 		}
-	} while (tok(p, 0)->kind == TOK_NUMBER || tok(p, 0)->kind == TOK_STRING || (at_sign(p, 0, "-") && (tok(p, 1)->kind == TOK_NUMBER || tok(p, 1)->kind == TOK_STRING) && is_unit(tok(p, 2))));
+	} while (tok(p, 0)->kind == TOK_NUMBER || tok(p, 0)->kind == TOK_STRING ||
+		 (at_sign(p, 0, "-") && (tok(p, 1)->kind == TOK_NUMBER || tok(p, 1)->kind == TOK_STRING) && is_unit(tok(p, 2))));
 	parse_close(p, e);
 	*ret = e;
 	return TM_OK;

@@ -7,8 +7,10 @@ static tm_rc parse_number(struct parser *p, struct ast_expr **ret)
 	bool negative = take_sign(p, "-");
 	const struct token *t = tok(p, 0);
 	struct ast_expr *e = parse_node(p, AST_LITERAL, start);
-	static const enum ast_literal kinds[] = {[NUM_INTEGER] = AST_LIT_INTEGER, [NUM_DECIMAL] = AST_LIT_DECIMAL, [NUM_EXPONENT] = AST_LIT_DOUBLE, [NUM_TINYINT] = AST_LIT_TINYINT,
-		[NUM_SMALLINT] = AST_LIT_SMALLINT, [NUM_BIGINT] = AST_LIT_BIGINT, [NUM_FLOAT] = AST_LIT_FLOAT, [NUM_DOUBLE] = AST_LIT_DOUBLE, [NUM_BIGDECIMAL] = AST_LIT_DECIMAL};
+	static const enum ast_literal kinds[] = {
+	    [NUM_INTEGER] = AST_LIT_INTEGER, [NUM_DECIMAL] = AST_LIT_DECIMAL,   [NUM_EXPONENT] = AST_LIT_DOUBLE,
+	    [NUM_TINYINT] = AST_LIT_TINYINT, [NUM_SMALLINT] = AST_LIT_SMALLINT, [NUM_BIGINT] = AST_LIT_BIGINT,
+	    [NUM_FLOAT] = AST_LIT_FLOAT,     [NUM_DOUBLE] = AST_LIT_DOUBLE,     [NUM_BIGDECIMAL] = AST_LIT_DECIMAL};
 	e->literal = kinds[t->number];
 	e->text = negative ? tm_arena_printf(p->arena, "-%.*s", TM_STR_ARG(t->text)) : t->text;
 	p->at++;
@@ -109,13 +111,16 @@ static bool at_lambda(const struct parser *p)
 
 tm_rc parse_named_expr(struct parser *p, struct ast_expr **ret)
 {
-	static const char *const stops[] = {"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL",
-					    "WINDOW", "QUALIFY", "IGNORE", "RESPECT", "FOR", NULL};
+	static const char *const stops[] = {"FROM",       "WHERE",  "GROUP",   "HAVING", "ORDER",     "SORT",   "CLUSTER",
+					    "DISTRIBUTE", "LIMIT",  "OFFSET",  "UNION",  "INTERSECT", "EXCEPT", "MINUS",
+					    "LATERAL",    "WINDOW", "QUALIFY", "IGNORE", "RESPECT",   "FOR",    NULL};
 	struct ast_expr *e, *alias;
 	TM_TRY(parse_expr(p, &e));
 	bool as = take_word(p, "AS");
 	/* Words are not reserved: SELECT 1 FROM names the column "FROM" where nothing else can follow. */
-	bool word = at_identifier(p, 0) && (tok(p, 0)->kind == TOK_QUOTED || !at_words(p, stops) || (at_word(p, 0, "FROM") && (tok(p, 1)->kind == TOK_END || at_sign(p, 1, ")") || at_sign(p, 1, ","))));
+	bool word =
+	    at_identifier(p, 0) && (tok(p, 0)->kind == TOK_QUOTED || !at_words(p, stops) ||
+				    (at_word(p, 0, "FROM") && (tok(p, 1)->kind == TOK_END || at_sign(p, 1, ")") || at_sign(p, 1, ","))));
 	if (!as && !word) {
 		*ret = e;
 		return TM_OK;
@@ -193,8 +198,8 @@ tm_rc parse_window(struct parser *p, struct ast_window **ret)
 		return TM_OK;
 	}
 	p->at++;
-	if (at_identifier(p, 0) && !at_word(p, 0, "PARTITION") && !at_word(p, 0, "ORDER") && !at_word(p, 0, "ROWS") && !at_word(p, 0, "RANGE") && !at_word(p, 0, "DISTRIBUTE") &&
-	    !at_word(p, 0, "SORT") && !at_word(p, 0, "CLUSTER"))
+	if (at_identifier(p, 0) && !at_word(p, 0, "PARTITION") && !at_word(p, 0, "ORDER") && !at_word(p, 0, "ROWS") &&
+	    !at_word(p, 0, "RANGE") && !at_word(p, 0, "DISTRIBUTE") && !at_word(p, 0, "SORT") && !at_word(p, 0, "CLUSTER"))
 		TM_TRY(parse_identifier(p, &w->base));
 	if (take_words(p, "PARTITION", "BY") || take_words(p, "DISTRIBUTE", "BY"))
 		TM_TRY(parse_expr_list(p, &w->partition));
@@ -261,8 +266,11 @@ static tm_rc parse_argument(struct parser *p, struct ast_expr *e)
 		e->arg_names = grown;
 		grown[e->args.count] = name;
 	} else if (e->arg_names) {
-		return parse_fail_class(p, arg->line, arg->column, "UNEXPECTED_POSITIONAL_ARGUMENT", "4274K", "Cannot invoke routine `%.*s` because it contains positional argument(s) following the named argument assigned to `%.*s`; please rearrange them so the positional arguments come first and then retry the query again.",
-					TM_STR_ARG(e->names.items[e->names.count - 1]), TM_STR_ARG(e->arg_names[e->args.count - 1]));
+		return parse_fail_class(
+		    p, arg->line, arg->column, "UNEXPECTED_POSITIONAL_ARGUMENT", "4274K",
+		    "Cannot invoke routine `%.*s` because it contains positional argument(s) following the named argument assigned to "
+		    "`%.*s`; please rearrange them so the positional arguments come first and then retry the query again.",
+		    TM_STR_ARG(e->names.items[e->names.count - 1]), TM_STR_ARG(e->arg_names[e->args.count - 1]));
 	}
 	return parse_add_arg(p, e, arg);
 }
@@ -537,12 +545,17 @@ static tm_rc parse_base(struct parser *p, struct ast_expr **ret)
 	if (at_lambda(p))
 		return parse_lambda(p, ret);
 	switch (t->kind) {
-	case TOK_NUMBER: return parse_number(p, ret);
-	case TOK_STRING: return parse_strings(p, ret);
+	case TOK_NUMBER:
+		return parse_number(p, ret);
+	case TOK_STRING:
+		return parse_strings(p, ret);
 	case TOK_WORD:
-	case TOK_QUOTED: return parse_word(p, ret);
-	case TOK_SIGN: break;
-	default: return parse_fail(p);
+	case TOK_QUOTED:
+		return parse_word(p, ret);
+	case TOK_SIGN:
+		break;
+	default:
+		return parse_fail(p);
 	}
 	if (at_sign(p, 0, "-") && tok(p, 1)->kind == TOK_NUMBER)
 		return parse_number(p, ret);

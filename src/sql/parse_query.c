@@ -12,8 +12,10 @@ bool at_query(const struct parser *p, size_t ahead)
 }
 
 /* ---- FROM ---- */
-static const char *const relation_stops[] = {"WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL", "WINDOW",
-	"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI", "NATURAL", "ON", "USING", "TABLESAMPLE", "PIVOT", "UNPIVOT", "WATERMARK", "SELECT", "DELAY", "WITH", NULL};
+static const char *const relation_stops[] = {
+    "WHERE",   "GROUP", "HAVING",  "QUALIFY",     "ORDER", "SORT",    "CLUSTER",   "DISTRIBUTE", "LIMIT", "OFFSET", "UNION", "INTERSECT",
+    "EXCEPT",  "MINUS", "LATERAL", "WINDOW",      "JOIN",  "INNER",   "LEFT",      "RIGHT",      "FULL",  "CROSS",  "SEMI",  "ANTI",
+    "NATURAL", "ON",    "USING",   "TABLESAMPLE", "PIVOT", "UNPIVOT", "WATERMARK", "SELECT",     "DELAY", "WITH",   NULL};
 
 static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
 {
@@ -66,7 +68,8 @@ static tm_rc parse_watermark(struct parser *p, struct ast_rel *r)
 	TM_TRY(parse_expr(p, &w->expr));
 	if (take_word(p, "AS")) {
 		if (at_sign(p, 0, "("))
-			return parse_fail_class(p, t->line, t->column, "CANNOT_USE_MULTI_ALIASES_IN_WATERMARK_CLAUSE", "42000", "Multiple aliases are not supported in watermark clause.");
+			return parse_fail_class(p, t->line, t->column, "CANNOT_USE_MULTI_ALIASES_IN_WATERMARK_CLAUSE", "42000",
+						"Multiple aliases are not supported in watermark clause.");
 		TM_TRY(parse_identifier(p, &w->name));
 	}
 	TM_TRY(parse_want_word(p, "DELAY"));
@@ -134,7 +137,8 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 		TM_TRY(parse_expr_list(p, &r->args));
 		TM_TRY(parse_tail(p, r));
 	} else {
-		bool stream = at_word(p, 0, "STREAM") && (at_sign(p, 1, "(") || (at_identifier(p, 1) && !at_word(p, 1, "AS") && !at_word(p, 1, "WHERE") && !at_word(p, 1, "JOIN")));
+		bool stream = at_word(p, 0, "STREAM") && (at_sign(p, 1, "(") || (at_identifier(p, 1) && !at_word(p, 1, "AS") &&
+										 !at_word(p, 1, "WHERE") && !at_word(p, 1, "JOIN")));
 		bool paren = stream && at_sign(p, 1, "(");
 		p->at += (size_t)stream + (size_t)paren;
 		r = rel_node(p, AST_REL_NAME);
@@ -285,7 +289,10 @@ tm_rc parse_rel(struct parser *p, struct ast_rel **ret)
 
 tm_rc parse_lateral_views(struct parser *p, struct ast_lateral_view **ret_items, size_t *ret_count)
 {
-	struct { struct ast_lateral_view *items; size_t count, cap; } list = {0};
+	struct {
+		struct ast_lateral_view *items;
+		size_t count, cap;
+	} list = {0};
 	while (at_word(p, 0, "LATERAL") && at_word(p, 1, "VIEW")) {
 		struct ast_lateral_view v = {.line = tok(p, 0)->line, .column = tok(p, 0)->column};
 		p->at += 2;
@@ -416,7 +423,8 @@ static tm_rc parse_select_tail(struct parser *p, struct ast_body *b)
 			TM_TRY(parse_window(p, &spec));
 			if (n == b->windows.cap) {
 				size_t size = sizeof *b->windows.items;
-				b->windows.items = tm_arena_grow(p->arena, b->windows.items, b->windows.cap * size, (b->windows.cap + 8) * size);
+				b->windows.items =
+				    tm_arena_grow(p->arena, b->windows.items, b->windows.cap * size, (b->windows.cap + 8) * size);
 				b->windows.cap += 8;
 			}
 			b->windows.items[n].name = name;
@@ -502,7 +510,8 @@ static tm_rc parse_pipe(struct parser *p, struct ast_query **io)
 				TM_TRY(parse_items(p, &b->items));
 				for (size_t i = 0; i < b->items.count; i++) {
 					struct ast_expr *e = b->items.items[i];
-					TM_PUSH_IN(p->arena, &b->group, (struct ast_grouping){.expr = e->kind == AST_ALIAS ? e->args.items[0] : e});
+					TM_PUSH_IN(p->arena, &b->group,
+						   (struct ast_grouping){.expr = e->kind == AST_ALIAS ? e->args.items[0] : e});
 				}
 			}
 			for (size_t i = 0; i < aggregates.count; i++)
@@ -581,7 +590,9 @@ static tm_rc parse_setop(struct parser *p, int least, struct ast_body **ret)
 	size_t links = 0;
 	TM_TRY(parse_term(p, &left));
 	for (;;) {
-		int level = at_word(p, 0, "INTERSECT") ? 2 : at_word(p, 0, "UNION") || at_word(p, 0, "EXCEPT") || at_word(p, 0, "MINUS") ? 1 : 0;
+		int level = at_word(p, 0, "INTERSECT")                                                    ? 2
+			    : at_word(p, 0, "UNION") || at_word(p, 0, "EXCEPT") || at_word(p, 0, "MINUS") ? 1
+													  : 0;
 		if (!level || level < least)
 			break;
 		if (++links > TM_LIMIT_SQL_NESTING)
@@ -607,7 +618,8 @@ static tm_rc parse_ctes(struct parser *p, struct ast_query *q)
 {
 	const struct token *t = tok(p, 0);
 	if (at_word(p, 0, "RECURSIVE") && at_identifier(p, 1) && !at_word(p, 1, "AS"))
-		return parse_fail_class(p, t->line, t->column, "UNSUPPORTED_FEATURE.RECURSIVE_CTE", "0A000", "The feature is not supported: recursive common table expressions.");
+		return parse_fail_class(p, t->line, t->column, "UNSUPPORTED_FEATURE.RECURSIVE_CTE", "0A000",
+					"The feature is not supported: recursive common table expressions.");
 	do {
 		struct ast_cte c = {0};
 		TM_TRY(parse_identifier(p, &c.name));

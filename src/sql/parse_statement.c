@@ -118,7 +118,8 @@ static tm_rc parse_create(struct parser *p, struct ast_stmt *s)
 	take_word(p, "GLOBAL");
 	if (!take_word(p, "TEMPORARY") && !take_word(p, "TEMP")) {
 		tm_rc rc = parse_fail(p);
-		tm_err_hint(p->err, "CREATE TEMPORARY VIEW, CREATE STREAMING TABLE and CREATE FLOW are what a pipeline is made of; tables of the store are made with CQL in tables/*.cql");
+		tm_err_hint(p->err, "CREATE TEMPORARY VIEW, CREATE STREAMING TABLE and CREATE FLOW are what a pipeline is made of; tables "
+				    "of the store are made with CQL in tables/*.cql");
 		return rc;
 	}
 	TM_TRY(parse_want_word(p, "VIEW"));

@@ -4,20 +4,38 @@
 #include "sql/sql_int.h"
 #include "stream/stateful.h"
 
-struct table { struct tm_str name, format; struct tm_option *options; size_t option_count; int line; };
+struct table {
+	struct tm_str name, format;
+	struct tm_option *options;
+	size_t option_count;
+	int line;
+};
 struct builder {
 	struct tm_sql *sql;
 	struct tm_arena *arena;
 	struct tm_err *err;
 	struct tm_str file;
 	bool check_only;
-	struct { struct tm_query_spec *items; size_t count, cap; } queries;
-	struct { struct tm_relation **items; size_t count, cap; } relations;
-	struct { struct tm_pipeline_edge *items; size_t count, cap; } edges;
-	struct { struct table *items; size_t count, cap; } tables;
+	struct {
+		struct tm_query_spec *items;
+		size_t count, cap;
+	} queries;
+	struct {
+		struct tm_relation **items;
+		size_t count, cap;
+	} relations;
+	struct {
+		struct tm_pipeline_edge *items;
+		size_t count, cap;
+	} edges;
+	struct {
+		struct table *items;
+		size_t count, cap;
+	} tables;
 };
 
-static tm_rc fail_at(struct builder *b, int line, int column, const char *klass, const char *sqlstate, const char *fmt, ...) TM_PRINTF(6, 7);
+static tm_rc fail_at(struct builder *b, int line, int column, const char *klass, const char *sqlstate, const char *fmt, ...)
+    TM_PRINTF(6, 7);
 static tm_rc fail_at(struct builder *b, int line, int column, const char *klass, const char *sqlstate, const char *fmt, ...)
 {
 	va_list ap;
@@ -33,7 +51,8 @@ static void apply_settings(const struct tm_sql *sql, struct tm_query_spec *q)
 {
 	q->max_watermark_policy = tm_str_iis(tm_sql_setting(sql, "spark.sql.streaming.multipleWatermarkPolicy"), "max");
 	q->no_data_batches_off = tm_str_iis(tm_sql_setting(sql, "spark.sql.streaming.noDataMicroBatches.enabled"), "false");
-	q->correctness_check_off = tm_str_iis(tm_sql_setting(sql, "spark.sql.streaming.statefulOperator.checkCorrectness.enabled"), "false");
+	q->correctness_check_off =
+	    tm_str_iis(tm_sql_setting(sql, "spark.sql.streaming.statefulOperator.checkCorrectness.enabled"), "false");
 }
 
 /* "10 seconds", "ProcessingTime 10 seconds", "availableNow". */
@@ -65,7 +84,8 @@ static tm_rc set_trigger(struct builder *b, int line, int column, struct tm_str 
 		TM_TRY(sx_interval_us(&env, text, &us, &months));
 	}
 	if (us < 0 || months)
-		return fail_at(b, line, column, "INVALID_PARAMETER_VALUE.INTERVAL", "22023", "The trigger interval '%.*s' must be non-negative and below a month.", TM_STR_ARG(value));
+		return fail_at(b, line, column, "INVALID_PARAMETER_VALUE.INTERVAL", "22023",
+			       "The trigger interval '%.*s' must be non-negative and below a month.", TM_STR_ARG(value));
 	q->trigger = us ? TM_TRIGGER_PROCESSING_TIME : TM_TRIGGER_ASAP;
 	q->trigger_interval_ms = us / 1000;
 	return TM_OK;
@@ -73,7 +93,10 @@ static tm_rc set_trigger(struct builder *b, int line, int column, struct tm_str 
 
 /* The columns of dropDuplicates and dropDuplicatesWithinWatermark, DataFrame calls for which Spark's SQL has no form: options here,
  * calls of the runner on a real Spark. */
-struct duplicates { struct tm_str columns; bool asked, within; };
+struct duplicates {
+	struct tm_str columns;
+	bool asked, within;
+};
 
 static size_t op_count(const struct tm_op *op)
 {
@@ -86,7 +109,13 @@ static size_t op_count(const struct tm_op *op)
 static tm_rc drop_duplicates(struct builder *b, const struct ast_stmt *s, const struct duplicates *d, struct tm_op **io_root)
 {
 	struct tm_op *in = *io_root, *op = TM_NEW(b->arena, struct tm_op);
-	*op = (struct tm_op){.kind = TM_OP_DEDUPLICATE, .schema = in->schema, .input_count = 1, .streaming = true, .id = op_count(in), .line = s->line, .column_no = s->column};
+	*op = (struct tm_op){.kind = TM_OP_DEDUPLICATE,
+			     .schema = in->schema,
+			     .input_count = 1,
+			     .streaming = true,
+			     .id = op_count(in),
+			     .line = s->line,
+			     .column_no = s->column};
 	op->inputs = TM_NEW(b->arena, struct tm_op *);
 	op->inputs[0] = in;
 	size_t *columns = TM_NEW_N(b->arena, size_t, in->schema.count + d->columns.len + 1), n = 0;
@@ -98,7 +127,8 @@ static tm_rc drop_duplicates(struct builder *b, const struct ast_stmt *s, const 
 			if (tm_str_ieq(in->schema.fields[i].name, name))
 				found = i;
 		if (found == SIZE_MAX)
-			return fail_at(b, s->line, s->column, "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES", "42703", "Cannot resolve column name \"%.*s\" among the columns of the query.", TM_STR_ARG(name));
+			return fail_at(b, s->line, s->column, "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES", "42703",
+				       "Cannot resolve column name \"%.*s\" among the columns of the query.", TM_STR_ARG(name));
 		columns[n++] = found;
 	}
 	for (size_t i = 0; !d->columns.len && i < in->schema.count; i++)
@@ -113,7 +143,8 @@ static tm_rc drop_duplicates(struct builder *b, const struct ast_stmt *s, const 
 }
 
 /* Spark's options of a streaming query among the sink's. */
-static tm_rc query_options(struct builder *b, const struct table *t, const struct ast_stmt *s, struct tm_query_spec *q, struct duplicates *ret_duplicates)
+static tm_rc query_options(struct builder *b, const struct table *t, const struct ast_stmt *s, struct tm_query_spec *q,
+			   struct duplicates *ret_duplicates)
 {
 	struct tm_option *rest = TM_NEW_N(b->arena, struct tm_option, t->option_count + 1);
 	for (size_t i = 0; i < t->option_count; i++) {
@@ -126,7 +157,10 @@ static tm_rc query_options(struct builder *b, const struct table *t, const struc
 			else if (tm_str_iis(o.value, "complete"))
 				q->mode = TM_MODE_COMPLETE;
 			else
-				return fail_at(b, s->line, s->column, "STREAMING_OUTPUT_MODE.INVALID", "42KDE", "Invalid streaming output mode: %.*s. Accepted output modes are 'append', 'complete', 'update'.", TM_STR_ARG(o.value));
+				return fail_at(
+				    b, s->line, s->column, "STREAMING_OUTPUT_MODE.INVALID", "42KDE",
+				    "Invalid streaming output mode: %.*s. Accepted output modes are 'append', 'complete', 'update'.",
+				    TM_STR_ARG(o.value));
 		} else if (tm_str_iis(o.name, "dropDuplicates") || tm_str_iis(o.name, "dropDuplicatesWithinWatermark")) {
 			*ret_duplicates = (struct duplicates){o.value, true, !tm_str_iis(o.name, "dropDuplicates")};
 		} else if (tm_str_iis(o.name, "queryName")) {
@@ -166,7 +200,8 @@ static struct tm_str relation_label(struct tm_arena *arena, const struct tm_rela
 	return r->name;
 }
 
-static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct ast_query *query, const struct table *t, struct tm_str name)
+static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct ast_query *query, const struct table *t,
+		       struct tm_str name)
 {
 	struct tm_query_spec q = {.name = name, .sink_format = t->format, .file = b->file, .line = s->line};
 	struct sx sx = sx_begin(b->sql, b->arena, b->err);
@@ -179,7 +214,9 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 	TM_TRY(query_options(b, t, s, &q, &duplicates));
 	for (size_t i = 0; i < b->queries.count; i++)
 		if (tm_str_ieq(b->queries.items[i].name, q.name))
-			return fail_at(b, s->line, s->column, "PIPELINE_DUPLICATE_IDENTIFIERS.FLOW", "42710", "There are two queries named `%.*s`: lines %d and %d.", TM_STR_ARG(q.name), b->queries.items[i].line, s->line);
+			return fail_at(b, s->line, s->column, "PIPELINE_DUPLICATE_IDENTIFIERS.FLOW", "42710",
+				       "There are two queries named `%.*s`: lines %d and %d.", TM_STR_ARG(q.name), b->queries.items[i].line,
+				       s->line);
 	tm_rc rc = sx_plan(&sx, query, &root);
 	/* A table or topic that the project makes at its start: nothing can be said about the query before. */
 	if (rc == TM_NOT_FOUND && b->check_only) {
@@ -188,7 +225,10 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 	}
 	TM_TRY(rc);
 	if (!root->streaming)
-		return fail_at(b, s->line, s->column, "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", "42000", "The query of streaming table `%.*s` reads no stream; write FROM STREAM name for the source that should be followed.", TM_STR_ARG(q.name));
+		return fail_at(
+		    b, s->line, s->column, "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", "42000",
+		    "The query of streaming table `%.*s` reads no stream; write FROM STREAM name for the source that should be followed.",
+		    TM_STR_ARG(q.name));
 	if (duplicates.asked)
 		TM_TRY(drop_duplicates(b, s, &duplicates, &root));
 	q.root = root;
@@ -209,7 +249,10 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 
 static tm_rc streaming_table(struct builder *b, const struct ast_stmt *s)
 {
-	struct table t = {.name = s->name.items[s->name.count - 1], .format = s->format.at ? s->format : TM_STR("memory"), .option_count = s->options.count, .line = s->line};
+	struct table t = {.name = s->name.items[s->name.count - 1],
+			  .format = s->format.at ? s->format : TM_STR("memory"),
+			  .option_count = s->options.count,
+			  .line = s->line};
 	t.options = TM_NEW_N(b->arena, struct tm_option, s->options.count + 1);
 	for (size_t i = 0; i < s->options.count; i++)
 		t.options[i] = (struct tm_option){s->options.items[i].name, s->options.items[i].value};
@@ -217,7 +260,10 @@ static tm_rc streaming_table(struct builder *b, const struct ast_stmt *s)
 	for (size_t i = 0; tm_sink_formats[i]; i++)
 		known = known || tm_str_iis(t.format, tm_sink_formats[i]);
 	if (!known) {
-		tm_rc rc = fail_at(b, s->line, s->column, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s. A streaming table can be written to: cassandra, kafka, console, memory.", TM_STR_ARG(t.format));
+		tm_rc rc =
+		    fail_at(b, s->line, s->column, "DATA_SOURCE_NOT_FOUND", "42K02",
+			    "Failed to find the data source: %.*s. A streaming table can be written to: cassandra, kafka, console, memory.",
+			    TM_STR_ARG(t.format));
 		const char *close = tm_str_closest(t.format, tm_sink_formats);
 		if (close)
 			tm_err_hint(b->err, "did you mean %s?", close);
@@ -225,7 +271,9 @@ static tm_rc streaming_table(struct builder *b, const struct ast_stmt *s)
 	}
 	for (size_t i = 0; i < b->tables.count; i++)
 		if (tm_str_ieq(b->tables.items[i].name, t.name))
-			return fail_at(b, s->line, s->column, "PIPELINE_DUPLICATE_IDENTIFIERS.DATASET", "42710", "The streaming table `%.*s` is defined twice: lines %d and %d.", TM_STR_ARG(t.name), b->tables.items[i].line, s->line);
+			return fail_at(b, s->line, s->column, "PIPELINE_DUPLICATE_IDENTIFIERS.DATASET", "42710",
+				       "The streaming table `%.*s` is defined twice: lines %d and %d.", TM_STR_ARG(t.name),
+				       b->tables.items[i].line, s->line);
 	TM_PUSH_IN(b->arena, &b->tables, t);
 	return s->query ? add_query(b, s, s->query, &t, t.name) : TM_OK;
 }
@@ -236,7 +284,8 @@ static tm_rc flow(struct builder *b, const struct ast_stmt *s)
 	for (size_t i = 0; i < b->tables.count; i++)
 		if (tm_str_ieq(b->tables.items[i].name, target))
 			return add_query(b, s, s->query, &b->tables.items[i], s->name.items[s->name.count - 1]);
-	return fail_at(b, s->line, s->column, "TABLE_OR_VIEW_NOT_FOUND", "42P01", "The flow writes into `%.*s`, which no CREATE STREAMING TABLE above defines.", TM_STR_ARG(target));
+	return fail_at(b, s->line, s->column, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
+		       "The flow writes into `%.*s`, which no CREATE STREAMING TABLE above defines.", TM_STR_ARG(target));
 }
 
 static tm_rc statement(struct builder *b, const struct ast_stmt *s)
@@ -251,7 +300,9 @@ static tm_rc statement(struct builder *b, const struct ast_stmt *s)
 		for (size_t i = 0; tm_source_formats[i]; i++)
 			known = known || tm_str_iis(v.relation->format, tm_source_formats[i]);
 		if (!known) {
-			tm_rc rc = fail_at(b, s->line, s->column, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s. Make sure the provider name is correct.", TM_STR_ARG(s->format));
+			tm_rc rc =
+			    fail_at(b, s->line, s->column, "DATA_SOURCE_NOT_FOUND", "42K02",
+				    "Failed to find the data source: %.*s. Make sure the provider name is correct.", TM_STR_ARG(s->format));
 			const char *close = tm_str_closest(s->format, tm_source_formats);
 			if (close)
 				tm_err_hint(b->err, "did you mean %s?", close);
@@ -275,18 +326,24 @@ static tm_rc statement(struct builder *b, const struct ast_stmt *s)
 		}
 		return rc;
 	}
-	case AST_STMT_STREAMING_TABLE: return streaming_table(b, s);
-	case AST_STMT_FLOW: return flow(b, s);
-	case AST_STMT_SET: return s->has_value ? sx_at(&sx, s->line, s->column, tm_sql_set(b->sql, s->key, s->value, b->err)) : TM_OK;
+	case AST_STMT_STREAMING_TABLE:
+		return streaming_table(b, s);
+	case AST_STMT_FLOW:
+		return flow(b, s);
+	case AST_STMT_SET:
+		return s->has_value ? sx_at(&sx, s->line, s->column, tm_sql_set(b->sql, s->key, s->value, b->err)) : TM_OK;
 	default: {
-		tm_rc rc = fail_at(b, s->line, s->column, "UNSUPPORTED_PIPELINE_STATEMENT", "0A000", "A pipeline file is made of CREATE TEMPORARY VIEW, CREATE STREAMING TABLE, CREATE FLOW and SET; this statement is none of them.");
+		tm_rc rc = fail_at(b, s->line, s->column, "UNSUPPORTED_PIPELINE_STATEMENT", "0A000",
+				   "A pipeline file is made of CREATE TEMPORARY VIEW, CREATE STREAMING TABLE, CREATE FLOW and SET; this "
+				   "statement is none of them.");
 		tm_err_hint(b->err, "to store the query's rows write CREATE STREAMING TABLE name USING cassandra OPTIONS (…) AS SELECT …");
 		return rc;
 	}
 	}
 }
 
-tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str text, bool check_only, struct tm_pipeline **ret, struct tm_err *err)
+tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str text, bool check_only, struct tm_pipeline **ret,
+		      struct tm_err *err)
 {
 	struct tm_err own = {0};
 	struct builder b = {.sql = sql, .arena = &sql->arena, .err = err ? err : &own, .check_only = check_only};
@@ -305,7 +362,12 @@ tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str
 		return rc;
 	}
 	struct tm_pipeline *p = TM_NEW(b.arena, struct tm_pipeline);
-	*p = (struct tm_pipeline){.file = b.file, .queries = b.queries.items, .query_count = b.queries.count, .relations = b.relations.items, .relation_count = b.relations.count, .edges = b.edges.items,
+	*p = (struct tm_pipeline){.file = b.file,
+				  .queries = b.queries.items,
+				  .query_count = b.queries.count,
+				  .relations = b.relations.items,
+				  .relation_count = b.relations.count,
+				  .edges = b.edges.items,
 				  .edge_count = b.edges.count};
 	*ret = p;
 	return TM_OK;

@@ -5,19 +5,34 @@
  * type, and for a struct with fewer fields where its fields went. */
 #include "sql/sql_int.h"
 
-struct need { bool used, whole; uint8_t *fields; };
-struct place { size_t index; const struct tm_type *type; const size_t *fields; };
+struct need {
+	bool used, whole;
+	uint8_t *fields;
+};
+struct place {
+	size_t index;
+	const struct tm_type *type;
+	const size_t *fields;
+};
 
 /* ---- sharing ---- */
-struct shared { struct sx *sx; struct { struct tm_expr **items; size_t count, cap; } seen, twice; };
+struct shared {
+	struct sx *sx;
+	struct {
+		struct tm_expr **items;
+		size_t count, cap;
+	} seen, twice;
+};
 
 static bool is_json_field(const struct tm_expr *e)
 {
-	return e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field && e->args[0]->kind == TM_EXPR_CALL && e->args[0]->function && strcmp(e->args[0]->function, "from_json") == 0 && !sx_constant(e->args[0]);
+	return e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field && e->args[0]->kind == TM_EXPR_CALL && e->args[0]->function &&
+	       strcmp(e->args[0]->function, "from_json") == 0 && !sx_constant(e->args[0]);
 }
 static bool worth_sharing(const struct tm_expr *e)
 {
-	return e->kind == TM_EXPR_CALL && e->arg_count && e->kernel != &sx_kernel_field && !sx_volatile(e) && !sx_constant(e) && !sx_has(e, TM_EXPR_LAMBDA_VARIABLE);
+	return e->kind == TM_EXPR_CALL && e->arg_count && e->kernel != &sx_kernel_field && !sx_volatile(e) && !sx_constant(e) &&
+	       !sx_has(e, TM_EXPR_LAMBDA_VARIABLE);
 }
 static bool listed(struct tm_expr *const *items, size_t n, const struct tm_expr *e)
 {
@@ -46,7 +61,11 @@ static void find_shared(struct shared *s, struct tm_expr *e)
 	for (size_t i = 0; i < n; i++)
 		find_shared(s, e->args[i]);
 }
-struct use_shared { struct sx *sx; const struct shared *shared; size_t from; };
+struct use_shared {
+	struct sx *sx;
+	const struct shared *shared;
+	size_t from;
+};
 static struct tm_expr *use_shared(void *ctx, struct tm_expr *e)
 {
 	struct use_shared *u = ctx;
@@ -123,7 +142,10 @@ static void add_needs(struct sx *sx, const struct tm_expr *e, struct need *needs
 		add_needs(sx, e->args[i], needs);
 }
 
-struct move { struct sx *sx; const struct place *places; };
+struct move {
+	struct sx *sx;
+	const struct place *places;
+};
 static struct tm_expr *move(void *ctx, struct tm_expr *e)
 {
 	struct move *m = ctx;
@@ -184,14 +206,10 @@ static struct place *new_places(struct sx *sx, const struct tm_op *op)
 	return p;
 }
 /* The output takes over the input's columns where they are now. */
-static void pass_schema(struct sx *sx, struct tm_op *op, const struct tm_op *in, const struct place *from, size_t n, struct place *place, size_t shift)
+static void pass_schema(struct sx *sx, struct tm_op *op, const struct tm_op *in, const struct place *from, size_t n, struct place *place)
 {
-	(void)sx;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		place[i] = from[i];
-		if (from[i].index != SIZE_MAX)
-			place[i].index += shift;
-	}
 	for (size_t i = 0; i < in->schema.count; i++)
 		sx_schema_add(sx, op, in->schema.fields[i].name, in->schema.fields[i].type, in->schema.fields[i].nullable);
 }
@@ -202,7 +220,8 @@ static tm_rc shrink_json(struct sx *sx, struct tm_expr *e, const struct need *ne
 {
 	const struct tm_type *t = e->type;
 	*ret = e;
-	if (need->whole || !need->fields || e->kind != TM_EXPR_CALL || !e->function || strcmp(e->function, "from_json") != 0 || e->arg_count != 2 || t->kind != TM_T_STRUCT)
+	if (need->whole || !need->fields || e->kind != TM_EXPR_CALL || !e->function || strcmp(e->function, "from_json") != 0 ||
+	    e->arg_count != 2 || t->kind != TM_T_STRUCT)
 		return TM_OK;
 	size_t n = 0, *fields = TM_NEW_N(sx->arena, size_t, t->child_count + 1);
 	struct tm_buf ddl = {0};
@@ -355,9 +374,9 @@ static tm_rc prune_join(struct sx *sx, struct tm_op *op, struct need *need, stru
 	struct tm_op *l = op->inputs[0], *r = op->inputs[1];
 	size_t left = l->schema.count, right = r->schema.count;
 	bool only_left = op->join.kind == TM_JOIN_SEMI || op->join.kind == TM_JOIN_ANTI;
-	struct tm_field *fields = op->schema.fields;
 	struct need *both = TM_NEW_N(sx->arena, struct need, left + right + 1), *right_keys = new_needs(sx, r);
-	struct place *from = TM_NEW_N(sx->arena, struct place, left + right + 1), *from_left = new_places(sx, l), *from_right = new_places(sx, r);
+	struct place *from = TM_NEW_N(sx->arena, struct place, left + right + 1), *from_left = new_places(sx, l),
+		     *from_right = new_places(sx, r);
 	for (size_t i = 0; i < op->schema.count; i++)
 		if (need[i].used)
 			need_whole(&both[i]);
@@ -388,10 +407,10 @@ static tm_rc prune_join(struct sx *sx, struct tm_op *op, struct need *need, stru
 	if (op->join.residual)
 		op->join.residual = moved(sx, op->join.residual, from);
 	size_t outputs = only_left ? left : left + right;
-	bool widen_left = op->join.kind == TM_JOIN_RIGHT || op->join.kind == TM_JOIN_FULL, widen_right = op->join.kind == TM_JOIN_LEFT || op->join.kind == TM_JOIN_FULL;
+	bool widen_left = op->join.kind == TM_JOIN_RIGHT || op->join.kind == TM_JOIN_FULL,
+	     widen_right = op->join.kind == TM_JOIN_LEFT || op->join.kind == TM_JOIN_FULL;
 	for (size_t i = 0; i < outputs; i++)
 		place[i] = from[i];
-	(void)fields;
 	for (size_t i = 0; i < l->schema.count; i++)
 		sx_schema_add(sx, op, l->schema.fields[i].name, l->schema.fields[i].type, l->schema.fields[i].nullable || widen_left);
 	for (size_t i = 0; !only_left && i < r->schema.count; i++)
@@ -466,7 +485,7 @@ static tm_rc prune_window(struct sx *sx, struct tm_op *op, struct need *need, st
 			need_whole(&below[i]);
 	TM_TRY(prune(sx, in, below, from));
 	clear_schema(op);
-	pass_schema(sx, op, in, from, have, place, 0);
+	pass_schema(sx, op, in, from, have, place);
 	op->window.partition = moved_list(sx, op->window.partition, op->window.partition_count, from);
 	struct tm_sort_key *order = TM_NEW_N(sx->arena, struct tm_sort_key, op->window.order_count + 1);
 	for (size_t i = 0; i < op->window.order_count; i++) {
@@ -488,7 +507,8 @@ static tm_rc prune_window(struct sx *sx, struct tm_op *op, struct need *need, st
 }
 
 /* One column after the other as the parent asked for them. */
-static struct tm_op *select_columns(struct sx *sx, struct tm_op *in, const struct need *need, const struct place *from, const struct tm_field *fields, size_t n)
+static struct tm_op *select_columns(struct sx *sx, struct tm_op *in, const struct need *need, const struct place *from,
+				    const struct tm_field *fields, size_t n)
 {
 	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
 	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, n + 1);
@@ -555,7 +575,7 @@ static tm_rc prune_through(struct sx *sx, struct tm_op *op, struct need *need, s
 		add_needs(sx, op->sort.keys[i].expr, below);
 	TM_TRY(prune(sx, in, below, from));
 	clear_schema(op);
-	pass_schema(sx, op, in, from, have, place, 0);
+	pass_schema(sx, op, in, from, have, place);
 	if (op->kind == TM_OP_FILTER)
 		op->filter.condition = moved(sx, op->filter.condition, from);
 	if (op->kind == TM_OP_WATERMARK)
@@ -593,7 +613,7 @@ static tm_rc prune_deduplicate(struct sx *sx, struct tm_op *op, struct need *nee
 			need_whole(&below[i]); /* the event time says when a key may be forgotten */
 	TM_TRY(prune(sx, in, below, from));
 	clear_schema(op);
-	pass_schema(sx, op, in, from, n, place, 0);
+	pass_schema(sx, op, in, from, n, place);
 	for (size_t i = 0; i < op->deduplicate.column_count; i++)
 		columns[i] = from[op->deduplicate.columns[i]].index;
 	op->deduplicate.columns = columns;
@@ -624,16 +644,31 @@ static tm_rc prune_nothing(struct sx *sx, struct tm_op *op, struct place *place)
 static tm_rc prune(struct sx *sx, struct tm_op *op, struct need *need, struct place *place)
 {
 	switch (op->kind) {
-	case TM_OP_SCAN: return prune_scan(sx, op, need, place);
-	case TM_OP_PROJECT: return prune_project(sx, op, need, place);
-	case TM_OP_EXPAND: return prune_expand(sx, op, need, place);
-	case TM_OP_AGGREGATE: return prune_aggregate(sx, op, need, place);
-	case TM_OP_JOIN: return prune_join(sx, op, need, place);
-	case TM_OP_WINDOW: return prune_window(sx, op, need, place);
-	case TM_OP_UNION: return prune_union(sx, op, need, place);
-	case TM_OP_DEDUPLICATE: return prune_deduplicate(sx, op, need, place);
-	case TM_OP_FILTER: case TM_OP_SORT: case TM_OP_LIMIT: case TM_OP_SAMPLE: case TM_OP_WATERMARK: case TM_OP_GENERATE: return prune_through(sx, op, need, place);
-	default: return prune_nothing(sx, op, place);
+	case TM_OP_SCAN:
+		return prune_scan(sx, op, need, place);
+	case TM_OP_PROJECT:
+		return prune_project(sx, op, need, place);
+	case TM_OP_EXPAND:
+		return prune_expand(sx, op, need, place);
+	case TM_OP_AGGREGATE:
+		return prune_aggregate(sx, op, need, place);
+	case TM_OP_JOIN:
+		return prune_join(sx, op, need, place);
+	case TM_OP_WINDOW:
+		return prune_window(sx, op, need, place);
+	case TM_OP_UNION:
+		return prune_union(sx, op, need, place);
+	case TM_OP_DEDUPLICATE:
+		return prune_deduplicate(sx, op, need, place);
+	case TM_OP_FILTER:
+	case TM_OP_SORT:
+	case TM_OP_LIMIT:
+	case TM_OP_SAMPLE:
+	case TM_OP_WATERMARK:
+	case TM_OP_GENERATE:
+		return prune_through(sx, op, need, place);
+	default:
+		return prune_nothing(sx, op, place);
 	}
 }
 

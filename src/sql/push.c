@@ -3,7 +3,10 @@
  * sides of a join become its keys. */
 #include "sql/sql_int.h"
 
-struct conditions { struct tm_expr **items; size_t count, cap; };
+struct conditions {
+	struct tm_expr **items;
+	size_t count, cap;
+};
 
 /* Cheap enough to be computed once more below. */
 static bool cheap(const struct tm_expr *e)
@@ -13,7 +16,10 @@ static bool cheap(const struct tm_expr *e)
 	return e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field && cheap(e->args[0]);
 }
 
-struct substitute { struct sx *sx; struct tm_expr **by; };
+struct substitute {
+	struct sx *sx;
+	struct tm_expr **by;
+};
 static struct tm_expr *substitute(void *ctx, struct tm_expr *e)
 {
 	struct substitute *s = ctx;
@@ -23,13 +29,20 @@ static struct tm_expr *substitute(void *ctx, struct tm_expr *e)
 	r->text = e->text;
 	return r;
 }
-struct range_check { size_t from, to; bool (*ok)(const struct tm_op *op, size_t column); const struct tm_op *op; };
+struct range_check {
+	size_t from, to;
+	bool (*ok)(const struct tm_op *op, size_t column);
+	const struct tm_op *op;
+};
 static bool outside(const struct tm_expr *e, void *ctx)
 {
 	const struct range_check *r = ctx;
 	return e->kind == TM_EXPR_COLUMN && (e->column < r->from || e->column >= r->to || (r->ok && !r->ok(r->op, e->column)));
 }
-static bool within(const struct tm_expr *e, size_t from, size_t to) { return !sx_any(e, outside, &(struct range_check){.from = from, .to = to}); }
+static bool within(const struct tm_expr *e, size_t from, size_t to)
+{
+	return !sx_any(e, outside, &(struct range_check){.from = from, .to = to});
+}
 static bool all_columns(const struct tm_expr *e, const struct tm_op *op, bool (*ok)(const struct tm_op *op, size_t column))
 {
 	return !sx_any(e, outside, &(struct range_check){.from = 0, .to = SIZE_MAX, .ok = ok, .op = op});
@@ -38,7 +51,8 @@ static bool cheap_column(const struct tm_op *op, size_t column) { return cheap(o
 static bool not_event_time(const struct tm_op *op, size_t column) { return column != op->watermark.column; }
 static bool is_key(const struct tm_op *op, size_t column)
 {
-	return column < op->aggregate.key_count && !(op->aggregate.session_gap_us && (int)column == op->aggregate.event_time_key) && !sx_volatile(op->aggregate.keys[column]);
+	return column < op->aggregate.key_count && !(op->aggregate.session_gap_us && (int)column == op->aggregate.event_time_key) &&
+	       !sx_volatile(op->aggregate.keys[column]);
 }
 
 static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *conditions);
@@ -49,7 +63,8 @@ static struct tm_op *on_top(struct sx *sx, struct tm_op *op, struct conditions *
 }
 
 /* Sends what passes `ok` down, rewritten by `by` (NULL = as it is); the rest stays. */
-static void split(struct sx *sx, struct tm_op *op, struct conditions *c, bool (*ok)(const struct tm_op *op, size_t column), struct tm_expr **by, struct conditions *down, struct conditions *stay)
+static void split(struct sx *sx, struct tm_op *op, struct conditions *c, bool (*ok)(const struct tm_op *op, size_t column),
+		  struct tm_expr **by, struct conditions *down, struct conditions *stay)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		struct tm_expr *e = c->items[i];
@@ -62,7 +77,10 @@ static void split(struct sx *sx, struct tm_op *op, struct conditions *c, bool (*
 	}
 }
 
-struct shift { struct sx *sx; size_t by; };
+struct shift {
+	struct sx *sx;
+	size_t by;
+};
 static struct tm_expr *shift(void *ctx, struct tm_expr *e)
 {
 	struct shift *s = ctx;
@@ -76,7 +94,8 @@ static struct tm_expr *shift(void *ctx, struct tm_expr *e)
 /* Is the condition never true where these columns are null? Then an outer join below it is none. */
 static bool rejects_null(const struct tm_expr *e, size_t from, size_t to)
 {
-	static const char *const strict[] = {"=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "like", "isnotnull", "not", "negative", NULL};
+	static const char *const strict[] = {"=", "<", "<=",   ">",         ">=",  "+",        "-", "*",
+					     "/", "%", "like", "isnotnull", "not", "negative", NULL};
 	if (e->kind == TM_EXPR_COLUMN)
 		return e->column >= from && e->column < to;
 	if (e->kind != TM_EXPR_CALL)
@@ -110,7 +129,8 @@ static void simplify_outer(struct tm_op *op, const struct conditions *c)
 static void infer_keys(struct sx *sx, struct tm_op *op, struct conditions *left, struct conditions *right)
 {
 	enum tm_join_kind k = op->join.kind;
-	bool null_left = k == TM_JOIN_INNER || k == TM_JOIN_SEMI || k == TM_JOIN_RIGHT, null_right = (null_left && k != TM_JOIN_RIGHT) || k == TM_JOIN_LEFT || (k == TM_JOIN_ANTI && !op->join.null_aware_anti);
+	bool null_left = k == TM_JOIN_INNER || k == TM_JOIN_SEMI || k == TM_JOIN_RIGHT,
+	     null_right = (null_left && k != TM_JOIN_RIGHT) || k == TM_JOIN_LEFT || (k == TM_JOIN_ANTI && !op->join.null_aware_anti);
 	for (size_t i = 0; i < op->join.key_count; i++) {
 		struct tm_expr *l = op->join.left_keys[i], *r = op->join.right_keys[i];
 		if (op->join.null_safe && op->join.null_safe[i])
@@ -185,16 +205,23 @@ static struct tm_op *push(struct sx *sx, struct tm_op *op, struct conditions *c)
 			TM_PUSH_IN(sx->arena, &down, c->items[i]);
 		return push(sx, op->inputs[0], &down);
 	}
-	case TM_OP_PROJECT: split(sx, op, c, cheap_column, op->project.exprs, &down, &stay); break;
-	case TM_OP_WATERMARK: split(sx, op, c, not_event_time, NULL, &down, &stay); break;
+	case TM_OP_PROJECT:
+		split(sx, op, c, cheap_column, op->project.exprs, &down, &stay);
+		break;
+	case TM_OP_WATERMARK:
+		split(sx, op, c, not_event_time, NULL, &down, &stay);
+		break;
 	case TM_OP_AGGREGATE:
 		if (op->aggregate.global)
 			stay = *c;
 		else
 			split(sx, op, c, is_key, op->aggregate.keys, &down, &stay);
 		break;
-	case TM_OP_JOIN: return push_join(sx, op, c);
-	case TM_OP_SORT: down = *c; break;
+	case TM_OP_JOIN:
+		return push_join(sx, op, c);
+	case TM_OP_SORT:
+		down = *c;
+		break;
 	case TM_OP_DEDUPLICATE:
 		if (op->deduplicate.column_count == op->schema.count && !op->deduplicate.within_watermark)
 			down = *c;

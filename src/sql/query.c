@@ -31,7 +31,10 @@ static tm_rc by_name(struct sx *sx, const struct ast_body *b, const struct sx_re
 			if (tm_str_ieq(right->columns.items[k].name, left->columns.items[i].name))
 				found = &right->columns.items[k];
 		if (!found)
-			return sx_fail(sx, b->line, b->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703", "A column, variable, or function parameter with name `%.*s` cannot be resolved among the right side of UNION BY NAME.", TM_STR_ARG(left->columns.items[i].name));
+			return sx_fail(sx, b->line, b->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703",
+				       "A column, variable, or function parameter with name `%.*s` cannot be resolved among the right side "
+				       "of UNION BY NAME.",
+				       TM_STR_ARG(left->columns.items[i].name));
 		TM_PUSH_IN(sx->arena, &ordered, *found);
 	}
 	right->columns = ordered;
@@ -48,8 +51,10 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 	TM_TRY(body(&inner, b->left, NULL, &left));
 	TM_TRY(body(&inner, b->right, NULL, &right));
 	if (left.columns.count != right.columns.count)
-		return sx_fail(sx, b->line, b->column, "NUM_COLUMNS_MISMATCH", "42826", "%s can only be performed on inputs with the same number of columns, but the first input has %zu columns and the second input has %zu columns.", names[b->setop], left.columns.count,
-			       right.columns.count);
+		return sx_fail(sx, b->line, b->column, "NUM_COLUMNS_MISMATCH", "42826",
+			       "%s can only be performed on inputs with the same number of columns, but the first input has %zu columns "
+			       "and the second input has %zu columns.",
+			       names[b->setop], left.columns.count, right.columns.count);
 	if (b->by_name)
 		TM_TRY(by_name(sx, b, &left, &right));
 	size_t n = left.columns.count;
@@ -57,10 +62,15 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 	for (size_t i = 0; i < n; i++) {
 		types[i] = tm_type_common(sx->arena, left.columns.items[i].type, right.columns.items[i].type, sx->session->ansi);
 		if (!types[i])
-			return sx_fail(sx, b->line, b->column, "INCOMPATIBLE_COLUMN_TYPE", "42825", "%s can only be performed on tables with compatible column types. The %zu column of the second table is \"%s\" type which is not compatible with \"%s\" at the same column of the first table.",
-				       names[b->setop], i + 1, sx_type_sql(sx, right.columns.items[i].type), sx_type_sql(sx, left.columns.items[i].type));
+			return sx_fail(sx, b->line, b->column, "INCOMPATIBLE_COLUMN_TYPE", "42825",
+				       "%s can only be performed on tables with compatible column types. The %zu column of the second "
+				       "table is \"%s\" type which is not compatible with \"%s\" at the same column of the first table.",
+				       names[b->setop], i + 1, sx_type_sql(sx, right.columns.items[i].type),
+				       sx_type_sql(sx, left.columns.items[i].type));
 		if (types[i]->kind == TM_T_MAP && !(b->setop == AST_UNION && b->all))
-			return sx_fail(sx, b->line, b->column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000", "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of column `%.*s` is \"%s\".",
+			return sx_fail(sx, b->line, b->column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000",
+				       "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, "
+				       "etc.), but the type of column `%.*s` is \"%s\".",
 				       TM_STR_ARG(left.columns.items[i].name), sx_type_sql(sx, types[i]));
 	}
 	TM_TRY(coerce(sx, &left, types));
@@ -76,7 +86,8 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 	for (size_t i = 0; i < n; i++) {
 		bool nullable = left.columns.items[i].nullable || (b->setop == AST_UNION && right.columns.items[i].nullable);
 		sx_schema_add(sx, op, left.columns.items[i].name, types[i], nullable);
-		TM_PUSH_IN(sx->arena, &ret->columns, (struct sx_column){.name = left.columns.items[i].name, .type = types[i], .nullable = nullable, .index = i});
+		TM_PUSH_IN(sx->arena, &ret->columns,
+			   (struct sx_column){.name = left.columns.items[i].name, .type = types[i], .nullable = nullable, .index = i});
 	}
 	if (b->setop == AST_UNION && !b->all)
 		return sx_distinct(sx, ret, b->line, b->column);
@@ -87,10 +98,14 @@ static tm_rc body(struct sx_env *env, const struct ast_body *b, const struct ast
 {
 	*ret = (struct sx_rel){0};
 	switch (b->kind) {
-	case AST_SELECT: return sx_body(env, b, tail, ret);
-	case AST_SETOP: return setop(env, b, ret);
-	case AST_QUERY: return sx_query(env, b->query, ret);
-	case AST_TABLE: return sx_relation(env, b->from, ret);
+	case AST_SELECT:
+		return sx_body(env, b, tail, ret);
+	case AST_SETOP:
+		return setop(env, b, ret);
+	case AST_QUERY:
+		return sx_query(env, b->query, ret);
+	case AST_TABLE:
+		return sx_relation(env, b->from, ret);
 	}
 	return tm_fail(env->sx->err, TM_INTERNAL, "a query body of kind %d", (int)b->kind);
 }
@@ -100,7 +115,7 @@ tm_rc sx_order_limit(struct sx_env *env, const struct ast_query *q, struct sx_re
 {
 	struct sx *sx = env->sx;
 	struct sx_env inner = {.sx = sx, .columns = &io->columns, .ctes = env->ctes};
-	size_t n = q->order_all ? io->columns.count : q->order.count, width = io->op->schema.count;
+	size_t n = q->order_all ? io->columns.count : q->order.count;
 	if (!n)
 		return TM_OK;
 	struct tm_op *op = sx_op(sx, TM_OP_SORT, io->op, NULL);
@@ -113,19 +128,22 @@ tm_rc sx_order_limit(struct sx_env *env, const struct ast_query *q, struct sx_re
 		int64_t v = (int64_t)i + 1;
 		if (!ast || (ast->kind == AST_LITERAL && ast->literal == AST_LIT_INTEGER && tm_str_to_i64(ast->text, &v))) {
 			if (v < 1 || (size_t)v > io->columns.count)
-				return sx_fail(sx, ast ? ast->line : q->line, ast ? ast->column : q->column, "ORDER_BY_POS_OUT_OF_RANGE", "42805", "ORDER BY position %lld is not in select list (valid range is [1, %zu]).", (long long)v, io->columns.count);
+				return sx_fail(sx, ast ? ast->line : q->line, ast ? ast->column : q->column, "ORDER_BY_POS_OUT_OF_RANGE",
+					       "42805", "ORDER BY position %lld is not in select list (valid range is [1, %zu]).",
+					       (long long)v, io->columns.count);
 			const struct sx_column *c = &io->columns.items[v - 1];
 			k->expr = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
 		} else {
 			TM_TRY(sx_resolve(&inner, ast, &k->expr));
 		}
 		if (!tm_type_orderable(k->expr->type) && k->expr->type->kind != TM_T_NULL)
-			return sx_fail(sx, q->line, q->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".", TM_STR_ARG(k->expr->text),
-				       sx_type_sql(sx, k->expr->type));
+			return sx_fail(
+			    sx, q->line, q->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
+			    "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".",
+			    TM_STR_ARG(k->expr->text), sx_type_sql(sx, k->expr->type));
 		k->descending = q->order_all ? q->order_all_desc : q->order.items[i].descending;
 		k->nulls_last = q->order_all ? q->order_all_nulls_last : q->order.items[i].nulls_last;
 	}
-	(void)width;
 	io->op = op;
 	return TM_OK;
 }
@@ -138,17 +156,25 @@ static tm_rc limit_value(struct sx_env *env, const struct ast_expr *ast, const c
 	TM_TRY(sx_resolve(&plain, ast, &e));
 	const struct tm_column *v = sx_value(sx, e);
 	if (!v)
-		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must evaluate to a constant value.", TM_STR_ARG(e->text), name);
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", "42K0E",
+			       "The limit like expression \"%.*s\" is invalid. The %s expression must evaluate to a constant value.",
+			       TM_STR_ARG(e->text), name);
 	if (!tm_type_integral(e->type))
-		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must be integer type, but got \"%s\".", TM_STR_ARG(e->text), name, sx_type_sql(sx, e->type));
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", "42K0E",
+			       "The limit like expression \"%.*s\" is invalid. The %s expression must be integer type, but got \"%s\".",
+			       TM_STR_ARG(e->text), name, sx_type_sql(sx, e->type));
 	if (tm_is_null(v, 0))
-		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NULL", "42K0E", "The limit like expression \"%.*s\" is invalid. The evaluated %s expression must not be null.", TM_STR_ARG(e->text), name);
+		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NULL", "42K0E",
+			       "The limit like expression \"%.*s\" is invalid. The evaluated %s expression must not be null.",
+			       TM_STR_ARG(e->text), name);
 	TM_TRY(sx_cast(sx, e, &tm_type_bigint, &e));
 	v = sx_value(sx, e);
 	*ret = v ? v->i64[0] : 0;
 	if (*ret < 0)
-		return sx_fail(sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE", "42K0E", "The limit like expression \"%.*s\" is invalid. The %s expression must be equal to or greater than 0, but got %lld.", TM_STR_ARG(e->text), name,
-			       (long long)*ret);
+		return sx_fail(
+		    sx, ast->line, ast->column, "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE", "42K0E",
+		    "The limit like expression \"%.*s\" is invalid. The %s expression must be equal to or greater than 0, but got %lld.",
+		    TM_STR_ARG(e->text), name, (long long)*ret);
 	return TM_OK;
 }
 
@@ -174,10 +200,14 @@ tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret
 	struct sx_env inner = *env;
 	for (size_t i = 0; i < q->ctes.count; i++) {
 		struct sx_cte *c = TM_NEW(sx->arena, struct sx_cte);
-		*c = (struct sx_cte){.name = q->ctes.items[i].name, .columns = q->ctes.items[i].columns, .query = q->ctes.items[i].query, .next = inner.ctes};
+		*c = (struct sx_cte){.name = q->ctes.items[i].name,
+				     .columns = q->ctes.items[i].columns,
+				     .query = q->ctes.items[i].query,
+				     .next = inner.ctes};
 		for (size_t k = 0; k < i; k++)
 			if (tm_str_ieq(q->ctes.items[k].name, c->name))
-				return sx_fail(sx, q->line, q->column, "DUPLICATED_CTE_NAMES", "42000", "CTE definition can't have duplicate names: `%.*s`.", TM_STR_ARG(c->name));
+				return sx_fail(sx, q->line, q->column, "DUPLICATED_CTE_NAMES", "42000",
+					       "CTE definition can't have duplicate names: `%.*s`.", TM_STR_ARG(c->name));
 		inner.ctes = c;
 	}
 	bool select = q->body->kind == AST_SELECT;
@@ -202,11 +232,13 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 	struct tm_expr **aggs = TM_NEW_N(sx->arena, struct tm_expr *, n), **keys = TM_NEW_N(sx->arena, struct tm_expr *, columns);
 	inner.columns = &io->columns;
 	if (in->streaming)
-		return sx_fail(sx, v->line, v->column, "_LEGACY_ERROR_TEMP_3102", "", "Multiple streaming aggregations are not supported: PIVOT on a stream.");
+		return sx_fail(sx, v->line, v->column, "_LEGACY_ERROR_TEMP_3102", "",
+			       "Multiple streaming aggregations are not supported: PIVOT on a stream.");
 	for (size_t i = 0; i < n; i++) {
 		TM_TRY(sx_resolve(&inner, v->aggregates.items[i], &aggs[i]));
 		if (sx_kind(aggs[i]) != SX_AGG)
-			return sx_fail(sx, v->line, v->column, "UNSUPPORTED_FEATURE.PIVOT_EXPRESSION", "0A000", "PIVOT takes aggregate functions, not \"%.*s\".", TM_STR_ARG(aggs[i]->text));
+			return sx_fail(sx, v->line, v->column, "UNSUPPORTED_FEATURE.PIVOT_EXPRESSION", "0A000",
+				       "PIVOT takes aggregate functions, not \"%.*s\".", TM_STR_ARG(aggs[i]->text));
 	}
 	for (size_t i = 0; i < columns; i++)
 		TM_TRY(sx_resolve(&inner, v->columns.items[i], &keys[i]));
@@ -249,13 +281,19 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 			op->aggregate.aggs[op->aggregate.agg_count++] = agg;
 			const struct ast_expr *ast = v->aggregates.items[k];
 			struct tm_str base = v->values.items[i].alias.at ? v->values.items[i].alias : first->text;
-			struct tm_str name = n == 1 ? base : sx_text(sx, "%.*s_%.*s", TM_STR_ARG(base), TM_STR_ARG(ast->kind == AST_ALIAS ? ast->names.items[0] : aggs[k]->text));
+			struct tm_str name = n == 1 ? base
+						    : sx_text(sx, "%.*s_%.*s", TM_STR_ARG(base),
+							      TM_STR_ARG(ast->kind == AST_ALIAS ? ast->names.items[0] : aggs[k]->text));
 			sx_schema_add(sx, op, name, agg->type, true);
 		}
 	}
 	out.op = op;
 	for (size_t i = 0; i < op->schema.count; i++)
-		TM_PUSH_IN(sx->arena, &out.columns, (struct sx_column){.name = op->schema.fields[i].name, .type = op->schema.fields[i].type, .nullable = op->schema.fields[i].nullable, .index = i});
+		TM_PUSH_IN(sx->arena, &out.columns,
+			   (struct sx_column){.name = op->schema.fields[i].name,
+					      .type = op->schema.fields[i].type,
+					      .nullable = op->schema.fields[i].nullable,
+					      .index = i});
 	*io = out;
 	return TM_OK;
 }
@@ -265,7 +303,8 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 	struct sx *sx = env->sx;
 	struct sx_env inner = *env;
 	size_t n = v->columns.count, kept = 0;
-	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n), **keep = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
+	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n),
+		       **keep = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
 	struct tm_str *labels = TM_NEW_N(sx->arena, struct tm_str, n);
 	const struct tm_type *type;
 	inner.columns = &io->columns;
@@ -276,7 +315,8 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 	}
 	TM_TRY(sx_common_type(sx, values, n, &type));
 	if (!type)
-		return sx_fail(sx, v->line, v->column, "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", "42K09", "Unpivot value columns must share a least common type.");
+		return sx_fail(sx, v->line, v->column, "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", "42K09",
+			       "Unpivot value columns must share a least common type.");
 	for (size_t i = 0; i < io->columns.count; i++) {
 		const struct sx_column *c = &io->columns.items[i];
 		size_t index = c->index;
@@ -307,9 +347,16 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 	}
 	out.op = op;
 	for (size_t i = 0; i < op->schema.count; i++)
-		TM_PUSH_IN(sx->arena, &out.columns, (struct sx_column){.name = op->schema.fields[i].name, .type = op->schema.fields[i].type, .nullable = op->schema.fields[i].nullable, .index = i});
+		TM_PUSH_IN(sx->arena, &out.columns,
+			   (struct sx_column){.name = op->schema.fields[i].name,
+					      .type = op->schema.fields[i].type,
+					      .nullable = op->schema.fields[i].nullable,
+					      .index = i});
 	*io = out;
 	return TM_OK;
 }
 
-tm_rc sx_pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io) { return v->unpivot ? unpivot(env, v, io) : pivot(env, v, io); }
+tm_rc sx_pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io)
+{
+	return v->unpivot ? unpivot(env, v, io) : pivot(env, v, io);
+}

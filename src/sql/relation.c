@@ -5,7 +5,10 @@
 static void add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier)
 {
 	for (size_t i = from; i < op->schema.count; i++) {
-		struct sx_column c = {.name = op->schema.fields[i].name, .type = op->schema.fields[i].type, .nullable = op->schema.fields[i].nullable, .index = i};
+		struct sx_column c = {.name = op->schema.fields[i].name,
+				      .type = op->schema.fields[i].type,
+				      .nullable = op->schema.fields[i].nullable,
+				      .index = i};
 		if (qualifier.len)
 			TM_PUSH_IN(sx->arena, &c.qualifier, qualifier);
 		TM_PUSH_IN(sx->arena, &rel->columns, c);
@@ -20,7 +23,10 @@ static tm_rc rename_columns(struct sx *sx, struct sx_rel *rel, const struct ast_
 	for (size_t i = 0; i < rel->columns.count; i++)
 		visible += !rel->columns.items[i].hidden;
 	if (visible != names->count)
-		return sx_fail(sx, line, column, "ASSIGNMENT_ARITY_MISMATCH", "42802", "The number of columns or variables assigned or aliased: %zu does not match the number of source expressions: %zu.", names->count, visible);
+		return sx_fail(
+		    sx, line, column, "ASSIGNMENT_ARITY_MISMATCH", "42802",
+		    "The number of columns or variables assigned or aliased: %zu does not match the number of source expressions: %zu.",
+		    names->count, visible);
 	for (size_t i = 0; i < rel->columns.count; i++)
 		if (!rel->columns.items[i].hidden)
 			rel->columns.items[i].name = names->items[k++];
@@ -46,11 +52,15 @@ static tm_rc set_alias(struct sx *sx, struct sx_rel *rel, struct tm_str alias, c
 }
 
 /* ---- scans ---- */
-static tm_rc scan(struct sx *sx, const struct tm_relation *relation, bool stream, const struct ast_rel *r, struct tm_str qualifier, struct sx_rel *ret)
+static tm_rc scan(struct sx *sx, const struct tm_relation *relation, bool stream, const struct ast_rel *r, struct tm_str qualifier,
+		  struct sx_rel *ret)
 {
 	struct tm_relation *copy = TM_NEW(sx->arena, struct tm_relation);
 	if (stream && sx->want_stream && !relation->streaming && tm_str_is(relation->format, "memory"))
-		return sx_fail(sx, r->line, r->column, "_LEGACY_ERROR_TEMP_1008", "", "%.*s is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.", TM_STR_ARG(relation->name));
+		return sx_fail(
+		    sx, r->line, r->column, "_LEGACY_ERROR_TEMP_1008", "",
+		    "%.*s is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.",
+		    TM_STR_ARG(relation->name));
 	*copy = *relation;
 	copy->streaming = sx->want_stream && (stream || relation->streaming);
 	if (!copy->schema.count && !copy->streaming)
@@ -81,7 +91,10 @@ static tm_rc not_found(struct sx *sx, const struct ast_rel *r)
 	for (size_t i = 0; i < r->names.count; i++)
 		tm_buf_printf(&name, "%s`%.*s`", i ? "." : "", TM_STR_ARG(r->names.items[i]));
 	tm_rc rc = sx_fail(sx, r->line, r->column, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
-			   "The table or view %.*s cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.",
+			   "The table or view %.*s cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch "
+			   "path: [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].\nIf you did not qualify the name "
+			   "with a schema, verify the current_schema() output, or qualify the name with the correct schema and "
+			   "catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.",
 			   TM_STR_ARG(tm_buf_str(&name)));
 	tm_buf_done(&name);
 	if (r->names.count == 1) {
@@ -151,7 +164,9 @@ static tm_rc named(struct sx_env *env, const struct ast_rel *r, struct sx_rel *r
 	if (v->relation)
 		return scan(sx, v->relation, r->stream, r, name, ret);
 	if (++sx->view_depth > SX_LIMIT_VIEW_DEPTH)
-		return sx_fail(sx, r->line, r->column, "VIEW_EXCEED_MAX_NESTED_DEPTH", "54K00", "The depth of view `%.*s` exceeds the maximum view resolution depth (%d).", TM_STR_ARG(name), SX_LIMIT_VIEW_DEPTH);
+		return sx_fail(sx, r->line, r->column, "VIEW_EXCEED_MAX_NESTED_DEPTH", "54K00",
+			       "The depth of view `%.*s` exceeds the maximum view resolution depth (%d).", TM_STR_ARG(name),
+			       SX_LIMIT_VIEW_DEPTH);
 	struct sx_env inner = {.sx = sx};
 	TM_TRY(sx_query(&inner, v->query, ret));
 	sx->view_depth--;
@@ -173,7 +188,10 @@ static tm_rc cell(struct sx *sx, struct tm_expr *e, const struct tm_type *type, 
 	return TM_OK;
 }
 
-static bool not_inline(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return e->kind != TM_EXPR_LITERAL && e->kind != TM_EXPR_CALL && e->kind != TM_EXPR_LAMBDA && e->kind != TM_EXPR_LAMBDA_VARIABLE; }
+static bool not_inline(const struct tm_expr *e, __attribute__((unused)) void *ctx)
+{
+	return e->kind != TM_EXPR_LITERAL && e->kind != TM_EXPR_CALL && e->kind != TM_EXPR_LAMBDA && e->kind != TM_EXPR_LAMBDA_VARIABLE;
+}
 
 static tm_rc values(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret)
 {
@@ -186,13 +204,18 @@ static tm_rc values(struct sx_env *env, const struct ast_rel *r, struct sx_rel *
 		bool tuple = row->kind == AST_CALL && row->flag && row->parenthesised;
 		size_t width = tuple ? row->args.count : 1;
 		if (i && width != columns)
-			return sx_fail(sx, r->line, r->column, "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "42000", "Invalid inline table. Inline table expected %zu columns but found %zu columns in row %zu.", columns, width, i);
+			return sx_fail(sx, r->line, r->column, "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", "42000",
+				       "Invalid inline table. Inline table expected %zu columns but found %zu columns in row %zu.", columns,
+				       width, i);
 		columns = width;
 		cells[i] = TM_NEW_N(sx->arena, struct tm_expr *, width);
 		for (size_t k = 0; k < width; k++) {
 			TM_TRY(sx_resolve(&plain, tuple ? row->args.items[k] : row, &cells[i][k]));
 			if (sx_any(cells[i][k], not_inline, NULL))
-				return sx_fail(sx, row->line, row->column, "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE", "42000", "Invalid inline table. Cannot evaluate the expression \"%.*s\" in inline table definition.", TM_STR_ARG(cells[i][k]->text));
+				return sx_fail(sx, row->line, row->column,
+					       "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE", "42000",
+					       "Invalid inline table. Cannot evaluate the expression \"%.*s\" in inline table definition.",
+					       TM_STR_ARG(cells[i][k]->text));
 		}
 	}
 	struct tm_op *op = sx_op(sx, TM_OP_VALUES, NULL, NULL);
@@ -205,7 +228,8 @@ static tm_rc values(struct sx_env *env, const struct ast_rel *r, struct sx_rel *
 		for (size_t i = 1; i < rows && type; i++)
 			type = tm_type_common(sx->arena, type, cells[i][k]->type, sx->session->ansi);
 		if (!type)
-			return sx_fail(sx, r->line, r->column, "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", "42000", "Invalid inline table. Found incompatible types in the column `col%zu` for inline table.", k + 1);
+			return sx_fail(sx, r->line, r->column, "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", "42000",
+				       "Invalid inline table. Found incompatible types in the column `col%zu` for inline table.", k + 1);
 		struct tm_appender *a = tm_appender_new(sx->arena, type);
 		for (size_t i = 0; i < rows; i++) {
 			TM_TRY(cell(sx, cells[i][k], type, a));
@@ -227,7 +251,8 @@ static tm_rc range(struct sx_env *env, const struct ast_rel *r, struct sx_rel *r
 	size_t n = r->args.count;
 	struct sx_env plain = {.sx = sx};
 	if (n < 1 || n > 4)
-		return sx_fail(sx, r->line, r->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `range` requires [1, 2, 3, 4] parameters but the actual number is %zu.", n);
+		return sx_fail(sx, r->line, r->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+			       "The `range` requires [1, 2, 3, 4] parameters but the actual number is %zu.", n);
 	for (size_t i = 0; i < n; i++) {
 		struct tm_expr *e;
 		TM_TRY(sx_resolve(&plain, r->args.items[i], &e));
@@ -260,7 +285,9 @@ static tm_rc generator(struct sx_env *env, const struct ast_rel *r, struct sx_re
 	inner.columns = left ? &left->columns : NULL;
 	TM_TRY(sx_resolve(&inner, &call, &e));
 	if (sx_kind(e) != SX_GENERATOR)
-		return sx_fail(sx, r->line, r->column, "UNRESOLVABLE_TABLE_VALUED_FUNCTION", "42883", "Could not resolve `%.*s` to a table-valued function. Please make sure that `%.*s` is defined as a table-valued function and that all required parameters are provided correctly.",
+		return sx_fail(sx, r->line, r->column, "UNRESOLVABLE_TABLE_VALUED_FUNCTION", "42883",
+			       "Could not resolve `%.*s` to a table-valued function. Please make sure that `%.*s` is defined as a "
+			       "table-valued function and that all required parameters are provided correctly.",
 			       TM_STR_ARG(r->names.items[0]), TM_STR_ARG(r->names.items[0]));
 	ret->op = left ? left->op : sx_op_one_row(sx);
 	TM_TRY(sx_generate(sx, &ret->op, e, &first));
@@ -272,11 +299,14 @@ static tm_rc function(struct sx_env *env, const struct ast_rel *r, struct sx_rel
 {
 	if (tm_str_iis(r->names.items[r->names.count - 1], "range"))
 		return range(env, r, ret);
-	static const char *const generators[] = {"explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple", NULL};
+	static const char *const generators[] = {"explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer",
+						 "stack",   "json_tuple",    NULL};
 	for (size_t i = 0; generators[i]; i++)
 		if (tm_str_iis(r->names.items[0], generators[i]))
 			return generator(env, r, NULL, ret);
-	return sx_fail(env->sx, r->line, r->column, "UNRESOLVABLE_TABLE_VALUED_FUNCTION", "42883", "Could not resolve `%.*s` to a table-valued function. Please make sure that `%.*s` is defined as a table-valued function and that all required parameters are provided correctly.",
+	return sx_fail(env->sx, r->line, r->column, "UNRESOLVABLE_TABLE_VALUED_FUNCTION", "42883",
+		       "Could not resolve `%.*s` to a table-valued function. Please make sure that `%.*s` is defined as a table-valued "
+		       "function and that all required parameters are provided correctly.",
 		       TM_STR_ARG(r->names.items[0]), TM_STR_ARG(r->names.items[0]));
 }
 
@@ -289,15 +319,19 @@ tm_rc sx_lateral_view(struct sx_env *env, const struct ast_lateral_view *v, stru
 	inner.columns = &io->columns;
 	TM_TRY(sx_resolve(&inner, v->generator, &e));
 	if (sx_kind(e) != SX_GENERATOR)
-		return sx_fail(sx, v->line, v->column, "UNSUPPORTED_GENERATOR.NOT_GENERATOR", "42K0E", "The generator is not supported: `%.*s` is expected to be a generator.", TM_STR_ARG(v->generator->names.items[0]));
+		return sx_fail(sx, v->line, v->column, "UNSUPPORTED_GENERATOR.NOT_GENERATOR", "42K0E",
+			       "The generator is not supported: `%.*s` is expected to be a generator.",
+			       TM_STR_ARG(v->generator->names.items[0]));
 	struct sx_generator *g = TM_NEW(sx->arena, struct sx_generator);
 	*g = *(const struct sx_generator *)e->bound;
 	g->outer = g->outer || v->outer;
 	e->bound = g;
 	TM_TRY(sx_generate(sx, &io->op, e, &first));
 	if (v->columns.count && v->columns.count != g->column_count)
-		return sx_fail(sx, v->line, v->column, "UDTF_ALIAS_NUMBER_MISMATCH", "42802", "The number of aliases supplied in the AS clause does not match the number of columns output by the UDTF. Expected %zu aliases, but got %zu.", g->column_count,
-			       v->columns.count);
+		return sx_fail(sx, v->line, v->column, "UDTF_ALIAS_NUMBER_MISMATCH", "42802",
+			       "The number of aliases supplied in the AS clause does not match the number of columns output by the UDTF. "
+			       "Expected %zu aliases, but got %zu.",
+			       g->column_count, v->columns.count);
 	add_columns(sx, io, io->op, first, v->table);
 	for (size_t i = 0; i < v->columns.count; i++)
 		io->columns.items[have + i].name = v->columns.items[i];
@@ -305,7 +339,10 @@ tm_rc sx_lateral_view(struct sx_env *env, const struct ast_lateral_view *v, stru
 }
 
 /* ---- joins ---- */
-struct side { size_t split; bool left, right; };
+struct side {
+	size_t split;
+	bool left, right;
+};
 static bool mark_side(const struct tm_expr *e, void *ctx)
 {
 	struct side *s = ctx;
@@ -315,7 +352,10 @@ static bool mark_side(const struct tm_expr *e, void *ctx)
 	}
 	return false;
 }
-struct unshift { struct sx *sx; size_t by; };
+struct unshift {
+	struct sx *sx;
+	size_t by;
+};
 static struct tm_expr *unshift(void *ctx, struct tm_expr *e)
 {
 	struct unshift *u = ctx;
@@ -331,7 +371,8 @@ tm_rc sx_join_on(struct sx *sx, struct tm_op *op, struct tm_expr *condition)
 	struct tm_expr **items = NULL, *residual = NULL;
 	size_t n = 0, split = op->inputs[0]->schema.count, have = op->join.key_count;
 	sx_conjuncts(sx, condition, &items, &n);
-	struct tm_expr **left = TM_NEW_N(sx->arena, struct tm_expr *, have + n + 1), **right = TM_NEW_N(sx->arena, struct tm_expr *, have + n + 1);
+	struct tm_expr **left = TM_NEW_N(sx->arena, struct tm_expr *, have + n + 1),
+		       **right = TM_NEW_N(sx->arena, struct tm_expr *, have + n + 1);
 	bool *safe = TM_NEW_N(sx->arena, bool, have + n + 1);
 	for (size_t i = 0; i < have; i++) {
 		left[i] = op->join.left_keys[i];
@@ -340,7 +381,8 @@ tm_rc sx_join_on(struct sx *sx, struct tm_op *op, struct tm_expr *condition)
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct tm_expr *e = items[i];
-		bool equal = e->kind == TM_EXPR_CALL && e->function && e->arg_count == 2 && (strcmp(e->function, "=") == 0 || strcmp(e->function, "<=>") == 0);
+		bool equal = e->kind == TM_EXPR_CALL && e->function && e->arg_count == 2 &&
+			     (strcmp(e->function, "=") == 0 || strcmp(e->function, "<=>") == 0);
 		struct side a = {.split = split}, b = {.split = split};
 		if (equal) {
 			sx_any(e->args[0], mark_side, &a);
@@ -371,17 +413,21 @@ tm_rc sx_join_on(struct sx *sx, struct tm_op *op, struct tm_expr *condition)
 
 static struct tm_op *join_op(struct sx *sx, const struct ast_rel *r, struct tm_op *left, struct tm_op *right)
 {
-	static const enum tm_join_kind kinds[] = {[AST_JOIN_INNER] = TM_JOIN_INNER, [AST_JOIN_LEFT] = TM_JOIN_LEFT, [AST_JOIN_RIGHT] = TM_JOIN_RIGHT, [AST_JOIN_FULL] = TM_JOIN_FULL, [AST_JOIN_SEMI] = TM_JOIN_SEMI,
-		[AST_JOIN_ANTI] = TM_JOIN_ANTI, [AST_JOIN_CROSS] = TM_JOIN_CROSS};
+	static const enum tm_join_kind kinds[] = {
+	    [AST_JOIN_INNER] = TM_JOIN_INNER, [AST_JOIN_LEFT] = TM_JOIN_LEFT, [AST_JOIN_RIGHT] = TM_JOIN_RIGHT,
+	    [AST_JOIN_FULL] = TM_JOIN_FULL,   [AST_JOIN_SEMI] = TM_JOIN_SEMI, [AST_JOIN_ANTI] = TM_JOIN_ANTI,
+	    [AST_JOIN_CROSS] = TM_JOIN_CROSS};
 	struct tm_op *op = sx_op(sx, TM_OP_JOIN, left, right);
 	enum tm_join_kind k = op->join.kind = kinds[r->join];
 	op->line = r->line;
 	op->column_no = r->column;
 	for (size_t i = 0; i < left->schema.count; i++)
-		sx_schema_add(sx, op, left->schema.fields[i].name, left->schema.fields[i].type, left->schema.fields[i].nullable || k == TM_JOIN_RIGHT || k == TM_JOIN_FULL);
+		sx_schema_add(sx, op, left->schema.fields[i].name, left->schema.fields[i].type,
+			      left->schema.fields[i].nullable || k == TM_JOIN_RIGHT || k == TM_JOIN_FULL);
 	if (k != TM_JOIN_SEMI && k != TM_JOIN_ANTI)
 		for (size_t i = 0; i < right->schema.count; i++)
-			sx_schema_add(sx, op, right->schema.fields[i].name, right->schema.fields[i].type, right->schema.fields[i].nullable || k == TM_JOIN_LEFT || k == TM_JOIN_FULL);
+			sx_schema_add(sx, op, right->schema.fields[i].name, right->schema.fields[i].type,
+				      right->schema.fields[i].nullable || k == TM_JOIN_LEFT || k == TM_JOIN_FULL);
 	return op;
 }
 
@@ -399,7 +445,8 @@ static struct tm_expr *ref(struct sx *sx, const struct sx_column *c)
 }
 
 /* USING (a, b): the keys stand first, once; the other side's stay reachable by their qualified names. */
-static tm_rc join_using(struct sx_env *env, const struct ast_rel *r, const struct ast_names *names, struct sx_rel *left, struct sx_rel *right, struct tm_op *op, struct sx_rel *ret)
+static tm_rc join_using(struct sx_env *env, const struct ast_rel *r, const struct ast_names *names, struct sx_rel *left,
+			struct sx_rel *right, struct tm_op *op, struct sx_rel *ret)
 {
 	struct sx *sx = env->sx;
 	struct sx_columns keys = {0}, rest = {0};
@@ -407,7 +454,9 @@ static tm_rc join_using(struct sx_env *env, const struct ast_rel *r, const struc
 	for (size_t i = 0; i < names->count; i++) {
 		struct sx_column *l = find_using(&left->columns, names->items[i]), *rc = find_using(&right->columns, names->items[i]);
 		if (!l || !rc)
-			return sx_fail(sx, r->line, r->column, "UNRESOLVED_USING_COLUMN_FOR_JOIN", "42703", "USING column `%.*s` cannot be resolved on the %s side of the join.", TM_STR_ARG(names->items[i]), l ? "right" : "left");
+			return sx_fail(sx, r->line, r->column, "UNRESOLVED_USING_COLUMN_FOR_JOIN", "42703",
+				       "USING column `%.*s` cannot be resolved on the %s side of the join.", TM_STR_ARG(names->items[i]),
+				       l ? "right" : "left");
 		struct tm_expr *pair[2] = {ref(sx, l), ref(sx, rc)}, *equal;
 		TM_TRY(sx_call(env, "=", pair, 2, r->line, r->column, &equal));
 		TM_TRY(sx_join_on(sx, op, equal));
@@ -454,7 +503,8 @@ static tm_rc join_using(struct sx_env *env, const struct ast_rel *r, const struc
 static bool only_expressions(const struct ast_query *q)
 {
 	const struct ast_body *b = q->body;
-	if (b->kind != AST_SELECT || b->from || b->where || b->having || b->group.count || b->distinct || q->limit || q->offset || q->ctes.count)
+	if (b->kind != AST_SELECT || b->from || b->where || b->having || b->group.count || b->distinct || q->limit || q->offset ||
+	    q->ctes.count)
 		return false;
 	for (size_t i = 0; i < b->items.count; i++)
 		if (b->items.items[i]->kind == AST_STAR)
@@ -473,8 +523,11 @@ static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, st
 	for (size_t i = 0; i < items->count; i++) {
 		const struct ast_expr *e = items->items[i];
 		TM_TRY(sx_resolve(&inner, e, &exprs[i]));
-		if (sx_has(exprs[i], SX_AGG) || sx_has(exprs[i], SX_GENERATOR) || sx_has(exprs[i], SX_WINDOW) || sx_has(exprs[i], SX_SUBQUERY) || sx_has(exprs[i], SX_TIME_WINDOW))
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000", "This expression is not supported in a LATERAL subquery: \"%.*s\".", TM_STR_ARG(exprs[i]->text));
+		if (sx_has(exprs[i], SX_AGG) || sx_has(exprs[i], SX_GENERATOR) || sx_has(exprs[i], SX_WINDOW) ||
+		    sx_has(exprs[i], SX_SUBQUERY) || sx_has(exprs[i], SX_TIME_WINDOW))
+			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
+				       "0A000", "This expression is not supported in a LATERAL subquery: \"%.*s\".",
+				       TM_STR_ARG(exprs[i]->text));
 		names[i] = e->kind == AST_ALIAS ? e->names.items[0] : exprs[i]->text;
 	}
 	right.op = sx_op_append(sx, left->op, exprs, names, items->count);
@@ -499,7 +552,9 @@ static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct s
 	inner.correlations = c;
 	TM_TRY(sx_query(&inner, r->right->query, &right));
 	if (c->residuals.count)
-		return sx_fail(sx, r->line, r->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000", "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
+		return sx_fail(sx, r->line, r->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
+			       "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
 	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
 	size_t split = left->op->schema.count;
 	struct tm_op *op = join_op(sx, r, left->op, right.op);
@@ -589,7 +644,9 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 		on.columns = &both;
 		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
 		if (sx_has(condition, SX_SUBQUERY) || sx_has(condition, SX_AGG))
-			return sx_fail(sx, r->on->line, r->on->column, "UNSUPPORTED_FEATURE.JOIN_CONDITION", "0A000", "A subquery or an aggregate in a join condition is not supported: \"%.*s\".", TM_STR_ARG(condition->text));
+			return sx_fail(sx, r->on->line, r->on->column, "UNSUPPORTED_FEATURE.JOIN_CONDITION", "0A000",
+				       "A subquery or an aggregate in a join condition is not supported: \"%.*s\".",
+				       TM_STR_ARG(condition->text));
 		TM_TRY(sx_join_on(sx, op, condition));
 	}
 	if (op->join.kind == TM_JOIN_INNER && !op->join.key_count && !op->join.residual)
@@ -620,17 +677,22 @@ static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct
 	TM_TRY(sx_interval_us(&inner, delay, &us, &months));
 	us += months * (int64_t)31 * 86400000000;
 	if (us < 0)
-		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_1147", "", "Delay threshold (%.*s) should not be negative.", TM_STR_ARG(delay->text));
+		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_1147", "", "Delay threshold (%.*s) should not be negative.",
+			       TM_STR_ARG(delay->text));
 	bool window = e->type->kind == TM_T_STRUCT && e->type->child_count == 2 && tm_str_is(e->type->names[1], "end");
 	if (e->type->kind != TM_T_TIMESTAMP && !window)
-		return sx_fail(sx, w->line, w->column, "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", "42K09", "The event time `%.*s` has the invalid type \"%s\", but expected \"TIMESTAMP\".", TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
+		return sx_fail(sx, w->line, w->column, "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", "42K09",
+			       "The event time `%.*s` has the invalid type \"%s\", but expected \"TIMESTAMP\".", TM_STR_ARG(e->text),
+			       sx_type_sql(sx, e->type));
 	size_t column = e->column;
 	struct tm_str name = w->name;
 	if (!name.at && e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_field)
 		name = e->args[0]->type->names[(size_t)(uintptr_t)e->bound];
 	if (e->kind != TM_EXPR_COLUMN || name.at) {
 		if (!name.at)
-			return sx_fail(sx, w->line, w->column, "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE", "42000", "The watermark clause requires an explicit name if expression is specified, but got %.*s.", TM_STR_ARG(e->text));
+			return sx_fail(sx, w->line, w->column, "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE", "42000",
+				       "The watermark clause requires an explicit name if expression is specified, but got %.*s.",
+				       TM_STR_ARG(e->text));
 		io->op = sx_op_append(sx, io->op, &e, &name, 1);
 		column = io->op->schema.count - 1;
 		/* It stands before the others. */
@@ -643,7 +705,10 @@ static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct
 		io->columns = all;
 	}
 	if (sx->want_stream && has_watermark(io->op))
-		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_3076", "", "Redefining watermark is disallowed. You can set the config 'spark.sql.streaming.statefulOperator.allowMultiple' to 'false' to restore the previous behavior. Note that multiple stateful operators will be disallowed.");
+		return sx_fail(
+		    sx, w->line, w->column, "_LEGACY_ERROR_TEMP_3076", "",
+		    "Redefining watermark is disallowed. You can set the config 'spark.sql.streaming.statefulOperator.allowMultiple' to "
+		    "'false' to restore the previous behavior. Note that multiple stateful operators will be disallowed.");
 	struct tm_op *op = sx_op(sx, TM_OP_WATERMARK, io->op, NULL);
 	sx_schema_copy(sx, op, io->op);
 	op->watermark.column = column;
@@ -673,15 +738,23 @@ tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	struct sx_env inner = *env;
 	inner.correlations = NULL;
 	switch (r->kind) {
-	case AST_REL_NAME: TM_TRY(named(env, r, ret)); break;
+	case AST_REL_NAME:
+		TM_TRY(named(env, r, ret));
+		break;
 	case AST_REL_QUERY: {
 		struct sx_env query = {.sx = sx, .ctes = env->ctes};
 		TM_TRY(sx_query(&query, r->query, ret));
 		break;
 	}
-	case AST_REL_VALUES: TM_TRY(values(env, r, ret)); break;
-	case AST_REL_FUNCTION: TM_TRY(function(&inner, r, ret)); break;
-	case AST_REL_JOIN: TM_TRY(join(&inner, r, ret)); break;
+	case AST_REL_VALUES:
+		TM_TRY(values(env, r, ret));
+		break;
+	case AST_REL_FUNCTION:
+		TM_TRY(function(&inner, r, ret));
+		break;
+	case AST_REL_JOIN:
+		TM_TRY(join(&inner, r, ret));
+		break;
 	}
 	if (r->sample)
 		TM_TRY(sample(sx, r, ret));

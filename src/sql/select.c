@@ -3,7 +3,12 @@
  * columns: event-time windows, aggregation, HAVING, window functions, subqueries, generators, projection. */
 #include "sql/sql_int.h"
 
-struct item { struct tm_expr *expr; struct tm_str name; const struct ast_expr *ast; struct ast_names aliases; };
+struct item {
+	struct tm_expr *expr;
+	struct tm_str name;
+	const struct ast_expr *ast;
+	struct ast_names aliases;
+};
 struct block {
 	struct sx *sx;
 	struct sx_env env;
@@ -12,17 +17,25 @@ struct block {
 	struct tm_op *op;
 	struct sx_columns columns;
 	struct sx_aliases aliases;
-	struct { struct item *items; size_t count, cap; } items;
-	struct { struct tm_expr **items; size_t count, cap; } keys;
-	bool *sets;                      /* grouping sets: set_count × keys.count, 1 = the key is in the set; NULL = plain */
+	struct {
+		struct item *items;
+		size_t count, cap;
+	} items;
+	struct {
+		struct tm_expr **items;
+		size_t count, cap;
+	} keys;
+	bool *sets; /* grouping sets: set_count × keys.count, 1 = the key is in the set; NULL = plain */
 	size_t set_count;
 	struct tm_expr *having, *qualify;
-	struct { struct tm_sort_key *items; size_t count, cap; } order;
+	struct {
+		struct tm_sort_key *items;
+		size_t count, cap;
+	} order;
 	struct sx_lowered_list windows;
 	struct sx_correlations correlations;
 	bool aggregated;
 };
-tm_rc sx_filter_expr(struct sx *sx, struct tm_expr *condition, struct tm_op **io_op);
 
 /* ---- select list ---- */
 static void add_item(struct block *b, struct tm_expr *e, struct tm_str name, const struct ast_expr *ast)
@@ -43,7 +56,10 @@ static bool excepted(const struct ast_expr *star, struct tm_str name)
 static tm_rc star_of_struct(struct block *b, const struct ast_expr *star, struct tm_expr *base)
 {
 	if (base->type->kind != TM_T_STRUCT)
-		return sx_fail(b->sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704", "Cannot resolve %.*s.* given input columns. Please check that the specified table or struct exists and is accessible in the input columns.", TM_STR_ARG(base->text));
+		return sx_fail(b->sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704",
+			       "Cannot resolve %.*s.* given input columns. Please check that the specified table or struct exists and is "
+			       "accessible in the input columns.",
+			       TM_STR_ARG(base->text));
 	for (size_t i = 0; i < base->type->child_count; i++)
 		if (!excepted(star, base->type->names[i])) {
 			struct tm_expr *f = sx_field(b->sx, base, i);
@@ -90,12 +106,15 @@ static tm_rc expand_star(struct block *b, const struct ast_expr *star)
 		struct tm_expr *base;
 		name.kind = AST_NAME;
 		if (sx_resolve_name(&b->env, &name, &base) != TM_OK)
-			return sx_fail(sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704", "Cannot resolve `%.*s`.* given input columns. Please check that the specified table or struct exists and is accessible in the input columns.",
+			return sx_fail(sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704",
+				       "Cannot resolve `%.*s`.* given input columns. Please check that the specified table or struct "
+				       "exists and is accessible in the input columns.",
 				       TM_STR_ARG(star->names.items[0]));
 		return star_of_struct(b, star, base);
 	}
 	if (b->items.count == before && !b->body->from)
-		return sx_fail(sx, star->line, star->column, "INVALID_USAGE_OF_STAR_OR_REGEX", "42000", "Invalid usage of '*' in expression `project`.");
+		return sx_fail(sx, star->line, star->column, "INVALID_USAGE_OF_STAR_OR_REGEX", "42000",
+			       "Invalid usage of '*' in expression `project`.");
 	return TM_OK;
 }
 
@@ -156,7 +175,8 @@ static tm_rc ordinal(struct block *b, const struct ast_expr *ast, const char *kl
 		return TM_OK;
 	size_t count = b->items.count ? b->items.count : b->body->items.count;
 	if (v < 1 || (size_t)v > count)
-		return sx_fail(b->sx, ast->line, ast->column, klass, "42805", "%s position %lld is not in select list (valid range is [1, %zu]).", clause, (long long)v, count);
+		return sx_fail(b->sx, ast->line, ast->column, klass, "42805",
+			       "%s position %lld is not in select list (valid range is [1, %zu]).", clause, (long long)v, count);
 	*ret_index = (size_t)v - 1;
 	return TM_OK;
 }
@@ -196,12 +216,16 @@ static tm_rc group_key(struct block *b, const struct ast_expr *ast, size_t *ret_
 		TM_TRY(sx_resolve(&b->env, aliased ? aliased : ast, &e));
 	}
 	if (sx_has(e, SX_AGG))
-		return sx_fail(sx, ast->line, ast->column, "GROUP_BY_AGGREGATE", "42903", "Aggregate functions are not allowed in GROUP BY, but found %.*s.", TM_STR_ARG(e->text));
+		return sx_fail(sx, ast->line, ast->column, "GROUP_BY_AGGREGATE", "42903",
+			       "Aggregate functions are not allowed in GROUP BY, but found %.*s.", TM_STR_ARG(e->text));
 	if (sx_has(e, SX_SUBQUERY) || sx_has(e, SX_WINDOW) || sx_has(e, SX_GENERATOR))
-		return sx_fail(sx, ast->line, ast->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E", "A subquery, window function or generator cannot be a grouping expression: %.*s.", TM_STR_ARG(e->text));
+		return sx_fail(sx, ast->line, ast->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E",
+			       "A subquery, window function or generator cannot be a grouping expression: %.*s.", TM_STR_ARG(e->text));
 	if (!tm_type_orderable(e->type) && e->type->kind != TM_T_NULL && e->type->kind != TM_T_MAP && e->type->kind != TM_T_INTERVAL)
-		return sx_fail(sx, ast->line, ast->column, "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "42822", "The expression \"%.*s\" cannot be used as a grouping expression because its data type \"%s\" is not an orderable data type.", TM_STR_ARG(e->text),
-			       sx_type_sql(sx, e->type));
+		return sx_fail(sx, ast->line, ast->column, "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "42822",
+			       "The expression \"%.*s\" cannot be used as a grouping expression because its data type \"%s\" is not an "
+			       "orderable data type.",
+			       TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
 	for (size_t i = 0; i < b->keys.count; i++)
 		if (sx_same(b->keys.items[i], e)) {
 			*ret_index = i;
@@ -212,8 +236,13 @@ static tm_rc group_key(struct block *b, const struct ast_expr *ast, size_t *ret_
 	return TM_OK;
 }
 
-struct set { uint64_t bits; };
-struct sets { struct set *items; size_t count, cap; };
+struct set {
+	uint64_t bits;
+};
+struct sets {
+	struct set *items;
+	size_t count, cap;
+};
 
 /* The sets that one element of GROUP BY stands for. */
 static tm_rc element_sets(struct block *b, const struct ast_grouping *g, struct sets *ret)
@@ -234,7 +263,8 @@ static tm_rc element_sets(struct block *b, const struct ast_grouping *g, struct 
 		TM_PUSH_IN(b->sx->arena, &parts, s);
 	}
 	if (b->keys.count > 63 || (g->kind == AST_GROUP_CUBE && parts.count > 12))
-		return sx_fail(b->sx, b->body->line, b->body->column, "GROUPING_SIZE_LIMIT_EXCEEDED", "54000", "Grouping sets size cannot be greater than 64.");
+		return sx_fail(b->sx, b->body->line, b->body->column, "GROUPING_SIZE_LIMIT_EXCEEDED", "54000",
+			       "Grouping sets size cannot be greater than 64.");
 	if (g->kind == AST_GROUP_SETS) {
 		*ret = parts;
 		return TM_OK;
@@ -277,7 +307,8 @@ static tm_rc resolve_group_by(struct block *b)
 			for (size_t y = 0; y < one.count; y++)
 				TM_PUSH_IN(b->sx->arena, &product, (struct set){all.items[x].bits | one.items[y].bits});
 		if (product.count > 4096)
-			return sx_fail(b->sx, b->body->line, b->body->column, "GROUPING_SIZE_LIMIT_EXCEEDED", "54000", "There are more than 4096 grouping sets.");
+			return sx_fail(b->sx, b->body->line, b->body->column, "GROUPING_SIZE_LIMIT_EXCEEDED", "54000",
+				       "There are more than 4096 grouping sets.");
 		all = product;
 	}
 	if (plain)
@@ -289,7 +320,7 @@ static tm_rc resolve_group_by(struct block *b)
 			always |= (uint64_t)1 << (index & 63);
 		}
 	b->set_count = all.count;
-	b->sets = TM_NEW_N(b->sx->arena, bool, all.count * (b->keys.count + 1));
+	b->sets = TM_NEW_N(b->sx->arena, bool, all.count *(b->keys.count + 1));
 	for (size_t i = 0; i < all.count; i++)
 		for (size_t k = 0; k < b->keys.count; k++)
 			b->sets[i * b->keys.count + k] = (all.items[i].bits | always) >> k & 1;
@@ -312,7 +343,8 @@ static tm_rc resolve_order(struct block *b)
 	env.aliases_first = true;
 	if (q->order_all)
 		for (size_t i = 0; i < b->items.count; i++)
-			TM_PUSH_IN(sx->arena, &b->order, (struct tm_sort_key){b->items.items[i].expr, q->order_all_desc, q->order_all_nulls_last});
+			TM_PUSH_IN(sx->arena, &b->order,
+				   (struct tm_sort_key){b->items.items[i].expr, q->order_all_desc, q->order_all_nulls_last});
 	for (size_t i = 0; i < q->order.count; i++) {
 		const struct ast_order *o = &q->order.items[i];
 		struct tm_expr *e;
@@ -324,8 +356,10 @@ static tm_rc resolve_order(struct block *b)
 		else
 			TM_TRY(sx_resolve(&env, o->expr, &e));
 		if (!tm_type_orderable(e->type) && e->type->kind != TM_T_NULL && sx_kind(e) != SX_GENERATOR)
-			return sx_fail(sx, o->expr->line, o->expr->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".", TM_STR_ARG(e->text),
-				       sx_type_sql(sx, e->type));
+			return sx_fail(
+			    sx, o->expr->line, o->expr->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
+			    "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".",
+			    TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
 		TM_PUSH_IN(sx->arena, &b->order, (struct tm_sort_key){e, o->descending, o->nulls_last});
 	}
 	return TM_OK;
@@ -334,10 +368,16 @@ static tm_rc resolve_order(struct block *b)
 /* ---- aggregation ---- */
 struct regroup {
 	struct block *b;
-	struct { struct tm_agg **items; size_t count, cap; } aggs;
-	struct { struct tm_expr **items; size_t count, cap; } placeholders;
+	struct {
+		struct tm_agg **items;
+		size_t count, cap;
+	} aggs;
+	struct {
+		struct tm_expr **items;
+		size_t count, cap;
+	} placeholders;
 	struct tm_expr *missing;
-	size_t id_column;                /* of the grouping id; SIZE_MAX = no grouping sets */
+	size_t id_column; /* of the grouping id; SIZE_MAX = no grouping sets */
 	bool bad_grouping;
 };
 
@@ -435,9 +475,13 @@ static void expand_sets(struct block *b)
 static tm_rc missing_column(struct block *b, const struct tm_expr *e, bool has_group_by)
 {
 	if (!has_group_by)
-		return sx_fail(b->sx, b->body->line, b->body->column, "MISSING_GROUP_BY", "42803", "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.");
+		return sx_fail(
+		    b->sx, b->body->line, b->body->column, "MISSING_GROUP_BY", "42803",
+		    "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.");
 	return sx_fail(b->sx, e->line, e->column_no, "MISSING_AGGREGATION", "42803",
-		       "The non-aggregating expression \"%.*s\" is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use \"any_value(%.*s)\" if you do not care which of the values within a group is returned.",
+		       "The non-aggregating expression \"%.*s\" is based on columns which are not participating in the GROUP BY "
+		       "clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use \"any_value(%.*s)\" "
+		       "if you do not care which of the values within a group is returned.",
 		       TM_STR_ARG(e->text), TM_STR_ARG(e->text));
 }
 
@@ -457,7 +501,8 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 	for (size_t i = 0; i < b->order.count; i++)
 		b->order.items[i].expr = sx_rewrite(sx, b->order.items[i].expr, regroup, NULL, &r);
 	if (r.bad_grouping)
-		return sx_fail(sx, b->body->line, b->body->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E", "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.");
+		return sx_fail(sx, b->body->line, b->body->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E",
+			       "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.");
 	if (r.missing)
 		return missing_column(b, r.missing, has_group_by);
 	size_t have = b->op->schema.count, n = b->keys.count;
@@ -493,7 +538,10 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 		struct tm_agg *a = r.aggs.items[i];
 		for (size_t k = 0; k < a->arg_count; k++)
 			if (sx_has(a->args[k], SX_SUBQUERY) || sx_has(a->args[k], SX_GENERATOR) || sx_has(a->args[k], SX_WINDOW))
-				return sx_fail(sx, a->line, a->column_no, "UNSUPPORTED_FEATURE.AGGREGATE_ARGUMENT", "0A000", "A subquery, generator or window function cannot be an argument of an aggregate function: \"%.*s\".", TM_STR_ARG(a->text));
+				return sx_fail(
+				    sx, a->line, a->column_no, "UNSUPPORTED_FEATURE.AGGREGATE_ARGUMENT", "0A000",
+				    "A subquery, generator or window function cannot be an argument of an aggregate function: \"%.*s\".",
+				    TM_STR_ARG(a->text));
 		sx_schema_add(sx, op, a->text, a->type, a->nullable);
 	}
 	b->op = op;
@@ -516,7 +564,9 @@ static tm_rc lower_time_windows(struct block *b)
 
 static bool uses_outer(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return sx_kind(e) == SX_OUTER; }
 static bool uses_column(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return e->kind == TM_EXPR_COLUMN; }
-struct inward { struct sx *sx; };
+struct inward {
+	struct sx *sx;
+};
 static struct tm_expr *inward(void *ctx, struct tm_expr *e)
 {
 	if (sx_kind(e) != SX_OUTER)
@@ -540,13 +590,17 @@ static tm_rc pull_up(struct block *b, struct tm_expr **io_condition)
 			rest = rest ? sx_and(sx, pair, 2) : e;
 			continue;
 		}
-		bool equal = e->kind == TM_EXPR_CALL && e->function && e->arg_count == 2 && (strcmp(e->function, "=") == 0 || strcmp(e->function, "<=>") == 0), taken = false;
+		bool equal = e->kind == TM_EXPR_CALL && e->function && e->arg_count == 2 &&
+			     (strcmp(e->function, "=") == 0 || strcmp(e->function, "<=>") == 0),
+		     taken = false;
 		for (int side = 0; equal && side < 2 && !taken; side++) {
 			struct tm_expr *in = e->args[side], *out = e->args[!side];
-			if (sx_any(in, uses_outer, NULL) || !sx_any(out, uses_outer, NULL) || sx_any(out, uses_column, NULL) || sx_has(in, SX_SUBQUERY))
+			if (sx_any(in, uses_outer, NULL) || !sx_any(out, uses_outer, NULL) || sx_any(out, uses_column, NULL) ||
+			    sx_has(in, SX_SUBQUERY))
 				continue;
 			struct inward w = {sx};
-			TM_PUSH_IN(sx->arena, &b->correlations, (struct sx_correlation){in, sx_rewrite(sx, out, inward, NULL, &w), strcmp(e->function, "<=>") == 0});
+			TM_PUSH_IN(sx->arena, &b->correlations,
+				   (struct sx_correlation){in, sx_rewrite(sx, out, inward, NULL, &w), strcmp(e->function, "<=>") == 0});
 			taken = true;
 		}
 		if (!taken)
@@ -574,7 +628,9 @@ static tm_rc where(struct block *b)
 	TM_TRY(sx_resolve_boolean(&b->env, b->body->where, &condition));
 	if (sx_any(condition, bad_in_where, &bad))
 		return sx_fail(sx, b->body->where->line, b->body->where->column, "INVALID_WHERE_CONDITION", "42903",
-			       "The WHERE condition \"%.*s\" contains invalid expressions: %.*s.\nRewrite the query to avoid window functions, aggregate functions, and generator functions in the WHERE clause.", TM_STR_ARG(condition->text), TM_STR_ARG(bad->text));
+			       "The WHERE condition \"%.*s\" contains invalid expressions: %.*s.\nRewrite the query to avoid window "
+			       "functions, aggregate functions, and generator functions in the WHERE clause.",
+			       TM_STR_ARG(condition->text), TM_STR_ARG(bad->text));
 	TM_TRY(sx_lower_time_windows(sx, &b->op, &b->columns, &b->windows, &condition, 1));
 	if (b->env.correlations)
 		TM_TRY(pull_up(b, &condition));
@@ -589,14 +645,18 @@ static tm_rc generators(struct block *b)
 		struct item it = b->items.items[i];
 		if (sx_kind(it.expr) != SX_GENERATOR) {
 			if (sx_has(it.expr, SX_GENERATOR))
-				return sx_fail(sx, it.expr->line, it.expr->column_no, "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", "42K0E", "The generator is not supported: nested in expressions \"%.*s\".", TM_STR_ARG(it.expr->text));
+				return sx_fail(sx, it.expr->line, it.expr->column_no, "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+					       "42K0E", "The generator is not supported: nested in expressions \"%.*s\".",
+					       TM_STR_ARG(it.expr->text));
 			continue;
 		}
 		const struct sx_generator *g = it.expr->bound;
 		size_t first;
 		if (it.aliases.count && it.aliases.count != g->column_count)
-			return sx_fail(sx, it.expr->line, it.expr->column_no, "UDTF_ALIAS_NUMBER_MISMATCH", "42802", "The number of aliases supplied in the AS clause does not match the number of columns output by the UDTF. Expected %zu aliases, but got %zu.", g->column_count,
-				       it.aliases.count);
+			return sx_fail(sx, it.expr->line, it.expr->column_no, "UDTF_ALIAS_NUMBER_MISMATCH", "42802",
+				       "The number of aliases supplied in the AS clause does not match the number of columns output by the "
+				       "UDTF. Expected %zu aliases, but got %zu.",
+				       g->column_count, it.aliases.count);
 		TM_TRY(sx_generate(sx, &b->op, it.expr, &first));
 		struct item *old = b->items.items;
 		size_t old_count = b->items.count;
@@ -641,7 +701,10 @@ static tm_rc project(struct block *b, struct sx_rel *ret)
 			at++;
 		if (at == n + extra) {
 			if (b->body->distinct && at >= b->items.count)
-				return sx_fail(sx, e->line, e->column_no, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703", "A column, variable, or function parameter with name `%.*s` cannot be resolved. With SELECT DISTINCT, ORDER BY takes what is selected.", TM_STR_ARG(e->text));
+				return sx_fail(sx, e->line, e->column_no, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703",
+					       "A column, variable, or function parameter with name `%.*s` cannot be resolved. With SELECT "
+					       "DISTINCT, ORDER BY takes what is selected.",
+					       TM_STR_ARG(e->text));
 			exprs[at] = e;
 			names[at] = e->text;
 			extra++;
@@ -662,7 +725,8 @@ static tm_rc project(struct block *b, struct sx_rel *ret)
 		ret->op = sx_op_keep(sx, sort, n);
 	}
 	for (size_t i = 0; i < b->items.count; i++)
-		TM_PUSH_IN(sx->arena, &ret->columns, (struct sx_column){.name = names[i], .type = exprs[i]->type, .nullable = exprs[i]->nullable, .index = i});
+		TM_PUSH_IN(sx->arena, &ret->columns,
+			   (struct sx_column){.name = names[i], .type = exprs[i]->type, .nullable = exprs[i]->nullable, .index = i});
 	return TM_OK;
 }
 
@@ -670,8 +734,11 @@ static tm_rc no_outer(struct block *b)
 {
 	for (size_t i = 0; i < b->items.count; i++)
 		if (sx_any(b->items.items[i].expr, uses_outer, NULL))
-			return sx_fail(b->sx, b->items.items[i].expr->line, b->items.items[i].expr->column_no, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000",
-				       "Expressions referencing the outer query are not supported outside of WHERE/HAVING clauses: \"%.*s\".", TM_STR_ARG(b->items.items[i].expr->text));
+			return sx_fail(
+			    b->sx, b->items.items[i].expr->line, b->items.items[i].expr->column_no,
+			    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000",
+			    "Expressions referencing the outer query are not supported outside of WHERE/HAVING clauses: \"%.*s\".",
+			    TM_STR_ARG(b->items.items[i].expr->text));
 	return TM_OK;
 }
 
@@ -682,7 +749,10 @@ static tm_rc export_residuals(struct block *b)
 	if (!b->correlations.residuals.count)
 		return TM_OK;
 	if (b->aggregated)
-		return sx_fail(sx, b->body->line, b->body->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000", "Correlated column is not allowed in predicate: only equality with an outer column is supported below an aggregate.");
+		return sx_fail(
+		    sx, b->body->line, b->body->column,
+		    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
+		    "Correlated column is not allowed in predicate: only equality with an outer column is supported below an aggregate.");
 	return TM_OK;
 }
 
@@ -694,8 +764,10 @@ tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
 	for (size_t i = 0; i < n; i++) {
 		const struct tm_field *f = &io->op->schema.fields[i];
 		if (f->type->kind == TM_T_MAP)
-			return sx_fail(sx, line, column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000", "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of column `%.*s` is \"%s\".", TM_STR_ARG(f->name),
-				       sx_type_sql(sx, f->type));
+			return sx_fail(sx, line, column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000",
+				       "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, "
+				       "etc.), but the type of column `%.*s` is \"%s\".",
+				       TM_STR_ARG(f->name), sx_type_sql(sx, f->type));
 		columns[i] = i;
 	}
 	sx_schema_copy(sx, op, io->op);
@@ -819,6 +891,8 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 tm_rc sx_body(struct sx_env *env, const struct ast_body *body, const struct ast_query *tail, struct sx_rel *ret)
 {
 	if (++env->sx->blocks > SX_LIMIT_BLOCKS)
-		return sx_fail(env->sx, body->line, body->column, "FAILED_TO_PARSE_TOO_COMPLEX", "54001", "The statement is too complex: its views and common table expressions expand to more than %d query blocks.", SX_LIMIT_BLOCKS);
+		return sx_fail(env->sx, body->line, body->column, "FAILED_TO_PARSE_TOO_COMPLEX", "54001",
+			       "The statement is too complex: its views and common table expressions expand to more than %d query blocks.",
+			       SX_LIMIT_BLOCKS);
 	return select_block(env, body, tail, ret);
 }

@@ -9,8 +9,9 @@ static tm_rc mismatch(struct sx *sx, const struct ast_expr *e, const char *funct
 	struct tm_buf types = {0};
 	for (size_t i = 0; i < n; i++)
 		tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, args[i]->type));
-	tm_rc rc = sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09", "Cannot resolve \"%s\" due to data type mismatch: Input to `%s` should all be the same type, but it's [%.*s].", shown, function,
-			   TM_STR_ARG(tm_buf_str(&types)));
+	tm_rc rc = sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+			   "Cannot resolve \"%s\" due to data type mismatch: Input to `%s` should all be the same type, but it's [%.*s].",
+			   shown, function, TM_STR_ARG(tm_buf_str(&types)));
 	tm_buf_done(&types);
 	return rc;
 }
@@ -33,7 +34,9 @@ static tm_rc want_boolean(struct sx *sx, const struct ast_expr *e, struct tm_exp
 		return TM_OK;
 	if ((*io)->type->kind == TM_T_NULL || tm_cast_implicit((*io)->type, &tm_type_boolean, sx->session->ansi))
 		return sx_cast(sx, *io, &tm_type_boolean, io);
-	return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The first parameter requires the \"BOOLEAN\" type, however \"%.*s\" has the type \"%s\".",
+	return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+		       "Cannot resolve \"%.*s\" due to data type mismatch: The first parameter requires the \"BOOLEAN\" type, however "
+		       "\"%.*s\" has the type \"%s\".",
 		       TM_STR_ARG(text), TM_STR_ARG((*io)->text), sx_type_sql(sx, (*io)->type));
 }
 
@@ -52,7 +55,11 @@ SPECIAL(special_if)
 SPECIAL(special_coalesce)
 {
 	struct sx *sx = env->sx;
-	struct tm_str text = sx_text_call(sx, tm_str_is(e->names.items[0], "nvl") || tm_str_iis(e->names.items[0], "nvl") ? "nvl" : tm_str_iis(e->names.items[0], "ifnull") ? "ifnull" : "coalesce", args, n);
+	struct tm_str text = sx_text_call(sx,
+					  tm_str_is(e->names.items[0], "nvl") || tm_str_iis(e->names.items[0], "nvl") ? "nvl"
+					  : tm_str_iis(e->names.items[0], "ifnull")                                   ? "ifnull"
+														      : "coalesce",
+					  args, n);
 	bool nullable = true;
 	TM_TRY(cast_all(sx, e, "coalesce", args, n));
 	for (size_t i = 0; i < n; i++)
@@ -83,8 +90,20 @@ SPECIAL(special_nullif)
 	return TM_OK;
 }
 
-SPECIAL(special_is_null) { (void)e; (void)n; *ret = sx_is_null(env->sx, args[0], false); return TM_OK; }
-SPECIAL(special_is_not_null) { (void)e; (void)n; *ret = sx_is_null(env->sx, args[0], true); return TM_OK; }
+SPECIAL(special_is_null)
+{
+	(void)e;
+	(void)n;
+	*ret = sx_is_null(env->sx, args[0], false);
+	return TM_OK;
+}
+SPECIAL(special_is_not_null)
+{
+	(void)e;
+	(void)n;
+	*ret = sx_is_null(env->sx, args[0], true);
+	return TM_OK;
+}
 
 SPECIAL(special_typeof)
 {
@@ -142,13 +161,15 @@ SPECIAL(special_named_struct)
 	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, n / 2 + 1);
 	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n / 2 + 1);
 	if (n % 2 || !n)
-		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `named_struct` requires 2n (n > 0) parameters but the actual number is %zu.", n);
+		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+			       "The `named_struct` requires 2n (n > 0) parameters but the actual number is %zu.", n);
 	for (size_t i = 0; i < n / 2; i++) {
 		const struct tm_column *name = sx_value(sx, args[2 * i]);
 		if (!name || args[2 * i]->type->kind != TM_T_STRING || tm_is_null(name, 0))
 			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.CREATE_NAMED_STRUCT_WITHOUT_FOLDABLE_STRING", "42K09",
-				       "Cannot resolve \"named_struct(%.*s)\" due to data type mismatch: Only foldable `STRING` expressions are allowed to appear at odd position, but they are [\"%.*s\"].", TM_STR_ARG(sx_text_list(sx, args, n)),
-				       TM_STR_ARG(args[2 * i]->text));
+				       "Cannot resolve \"named_struct(%.*s)\" due to data type mismatch: Only foldable `STRING` "
+				       "expressions are allowed to appear at odd position, but they are [\"%.*s\"].",
+				       TM_STR_ARG(sx_text_list(sx, args, n)), TM_STR_ARG(args[2 * i]->text));
 		names[i] = name->str[0];
 		values[i] = args[2 * i + 1];
 	}
@@ -165,7 +186,8 @@ SPECIAL(special_cast)
 	const struct tm_type *to;
 	struct tm_str name = e->names.items[e->names.count - 1];
 	TM_TRY(tm_type_parse(sx->arena, name, &to, sx->err));
-	TM_TRY(sx_at(sx, e->line, e->column, tm_cast_bind(sx->arena, sx->session, args[0], to, sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, ret, sx->err)));
+	TM_TRY(sx_at(sx, e->line, e->column,
+		     tm_cast_bind(sx->arena, sx->session, args[0], to, sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, ret, sx->err)));
 	if (*ret == args[0])
 		*ret = sx_copy(sx, args[0]);
 	(*ret)->text = sx_text(sx, "CAST(%.*s AS %s)", TM_STR_ARG(args[0]->text), sx_type_sql(sx, to));
@@ -209,7 +231,9 @@ SPECIAL(special_explode)
 	const struct tm_type *t = args[0]->type;
 	bool position = (name.at[0] | 32) == 'p';
 	if (t->kind != TM_T_ARRAY && t->kind != TM_T_MAP)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09", "Cannot resolve \"%.*s(%.*s)\" due to data type mismatch: The first parameter requires the (\"ARRAY\" or \"MAP\") type, however \"%.*s\" has the type \"%s\".",
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+			       "Cannot resolve \"%.*s(%.*s)\" due to data type mismatch: The first parameter requires the (\"ARRAY\" or "
+			       "\"MAP\") type, however \"%.*s\" has the type \"%s\".",
 			       TM_STR_ARG(name), TM_STR_ARG(args[0]->text), TM_STR_ARG(args[0]->text), sx_type_sql(sx, t));
 	struct sx_generator *g = generator(sx, (size_t)position + t->child_count);
 	g->outer = ends_with_outer(name);
@@ -232,7 +256,9 @@ SPECIAL(special_inline)
 	struct sx *sx = env->sx;
 	const struct tm_type *t = args[0]->type;
 	if (t->kind != TM_T_ARRAY || t->children[0]->kind != TM_T_STRUCT)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09", "Cannot resolve \"inline(%.*s)\" due to data type mismatch: The first parameter requires the \"ARRAY<STRUCT>\" type, however \"%.*s\" has the type \"%s\".",
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+			       "Cannot resolve \"inline(%.*s)\" due to data type mismatch: The first parameter requires the "
+			       "\"ARRAY<STRUCT>\" type, however \"%.*s\" has the type \"%s\".",
 			       TM_STR_ARG(args[0]->text), TM_STR_ARG(args[0]->text), sx_type_sql(sx, t));
 	const struct tm_type *s = t->children[0];
 	struct sx_generator *g = generator(sx, s->child_count);
@@ -250,12 +276,15 @@ SPECIAL(special_stack)
 	struct sx *sx = env->sx;
 	const struct tm_column *rows_value = sx_value(sx, args[0]);
 	if (n < 2 || !rows_value || args[0]->type->kind != TM_T_INT || tm_is_null(rows_value, 0) || rows_value->i32[0] < 1)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09", "Cannot resolve \"stack(%.*s)\" due to data type mismatch: The `n` must be between (0, 2147483647].", TM_STR_ARG(sx_text_list(sx, args, n)));
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+			       "Cannot resolve \"stack(%.*s)\" due to data type mismatch: The `n` must be between (0, 2147483647].",
+			       TM_STR_ARG(sx_text_list(sx, args, n)));
 	size_t rows = (size_t)rows_value->i32[0], columns = (n - 1 + rows - 1) / rows;
 	if (rows > n)
 		rows = n;
 	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, columns);
-	struct tm_expr **structs = TM_NEW_N(sx->arena, struct tm_expr *, rows), **cells = TM_NEW_N(sx->arena, struct tm_expr *, rows * columns), *list;
+	struct tm_expr **structs = TM_NEW_N(sx->arena, struct tm_expr *, rows),
+		       **cells = TM_NEW_N(sx->arena, struct tm_expr *, rows * columns), *list;
 	for (size_t c = 0; c < columns; c++) {
 		const struct tm_type *type = &tm_type_null;
 		names[c] = sx_text(sx, "col%zu", c);
@@ -291,11 +320,14 @@ SPECIAL(special_json_tuple)
 	struct sx_generator *g = generator(sx, n ? n - 1 : 0);
 	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
 	if (n < 2)
-		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `json_tuple` requires > 1 parameters but the actual number is %zu.", n);
+		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+			       "The `json_tuple` requires > 1 parameters but the actual number is %zu.", n);
 	for (size_t i = 1; i < n; i++) {
 		const struct tm_column *path = sx_value(sx, args[i]);
 		if (!path || args[i]->type->kind != TM_T_STRING || tm_is_null(path, 0))
-			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.NON_STRING_TYPE", "42K09", "Cannot resolve \"json_tuple(%.*s)\" due to data type mismatch: All arguments must be strings.", TM_STR_ARG(sx_text_list(sx, args, n)));
+			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.NON_STRING_TYPE", "42K09",
+				       "Cannot resolve \"json_tuple(%.*s)\" due to data type mismatch: All arguments must be strings.",
+				       TM_STR_ARG(sx_text_list(sx, args, n)));
 		struct tm_expr *pair[2] = {args[0], sx_literal_str(sx, sx_text(sx, "$['%.*s']", TM_STR_ARG(path->str[0])))};
 		TM_TRY(sx_call(env, "get_json_object", pair, 2, e->line, e->column, &values[i - 1]));
 		generator_column(g, i - 1, sx_text(sx, "c%zu", i - 1), &tm_type_string, true);
@@ -322,7 +354,8 @@ static tm_rc time_argument(struct sx_env *env, const struct ast_expr *e, struct 
 	if (tm_cast_implicit(t, &tm_type_timestamp, sx->session->ansi))
 		return sx_cast(sx, arg, &tm_type_timestamp, ret);
 	return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
-		       "Cannot resolve \"%.*s(%.*s)\" due to data type mismatch: The first parameter requires the (\"TIMESTAMP\" or \"TIMESTAMP WITHOUT TIME ZONE\") type, however \"%.*s\" has the type \"%s\".",
+		       "Cannot resolve \"%.*s(%.*s)\" due to data type mismatch: The first parameter requires the (\"TIMESTAMP\" or "
+		       "\"TIMESTAMP WITHOUT TIME ZONE\") type, however \"%.*s\" has the type \"%s\".",
 		       TM_STR_ARG(e->names.items[0]), TM_STR_ARG(arg->text), TM_STR_ARG(arg->text), sx_type_sql(sx, t));
 }
 
@@ -337,10 +370,12 @@ static tm_rc duration(struct sx_env *env, const struct tm_expr *e, int64_t *ret)
 {
 	int32_t months;
 	if (e->type->kind != TM_T_STRING && e->type->kind != TM_T_INT && e->type->kind != TM_T_BIGINT)
-		return sx_fail(env->sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_1207", "", "The duration and time inputs to window must be an integer, long or string literal.");
+		return sx_fail(env->sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_1207", "",
+			       "The duration and time inputs to window must be an integer, long or string literal.");
 	TM_TRY(sx_interval_us(env, e, ret, &months));
 	if (months)
-		return sx_fail(env->sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_3231", "", "Intervals greater than a month is not supported (%.*s).", TM_STR_ARG(e->text));
+		return sx_fail(env->sx, e->line, e->column_no, "_LEGACY_ERROR_TEMP_3231", "",
+			       "Intervals greater than a month is not supported (%.*s).", TM_STR_ARG(e->text));
 	return TM_OK;
 }
 
@@ -356,18 +391,28 @@ SPECIAL(special_window)
 		TM_TRY(duration(env, args[2], &slide));
 	if (n > 3)
 		TM_TRY(duration(env, args[3], &offset));
-	struct tm_str shown = sx_text(sx, "window(%.*s, %lld, %lld, %lld)", TM_STR_ARG(args[0]->text), (long long)length, (long long)slide, (long long)offset);
+	struct tm_str shown = sx_text(sx, "window(%.*s, %lld, %lld, %lld)", TM_STR_ARG(args[0]->text), (long long)length, (long long)slide,
+				      (long long)offset);
 	if (length <= 0 || slide <= 0)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `%s` must be between (0, 9223372036854775807] (current value = %lldL).", TM_STR_ARG(shown),
-			       length <= 0 ? "window_duration" : "slide_duration", (long long)(length <= 0 ? length : slide));
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: The `%s` must be between (0, 9223372036854775807] "
+			       "(current value = %lldL).",
+			       TM_STR_ARG(shown), length <= 0 ? "window_duration" : "slide_duration",
+			       (long long)(length <= 0 ? length : slide));
 	if (slide > length)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `slide_duration`(%lldL) must be <= the `window_duration`(%lldL).",
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: The `slide_duration`(%lldL) must be <= the "
+			       "`window_duration`(%lldL).",
 			       TM_STR_ARG(shown), (long long)slide, (long long)length);
 	if (offset >= slide || offset <= -slide)
-		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: The `abs(start_time)`(%lldL) must be < the `slide_duration`(%lldL).",
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: The `abs(start_time)`(%lldL) must be < the "
+			       "`slide_duration`(%lldL).",
 			       TM_STR_ARG(shown), (long long)(offset < 0 ? -offset : offset), (long long)slide);
 	if ((length + slide - 1) / slide > 10000)
-		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_FEATURE.WINDOW", "0A000", "A row would belong to %lld windows; at most 10000 are supported.", (long long)((length + slide - 1) / slide));
+		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_FEATURE.WINDOW", "0A000",
+			       "A row would belong to %lld windows; at most 10000 are supported.",
+			       (long long)((length + slide - 1) / slide));
 	struct sx_time_window *w = TM_NEW(sx->arena, struct sx_time_window);
 	w->length_us = length;
 	w->slide_us = slide;
@@ -394,7 +439,8 @@ SPECIAL(special_session)
 		int32_t months;
 		TM_TRY(sx_interval_us(env, args[1], &w->length_us, &months));
 		if (months)
-			return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_3231", "", "Intervals greater than a month is not supported (%.*s).", TM_STR_ARG(args[1]->text));
+			return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_3231", "",
+				       "Intervals greater than a month is not supported (%.*s).", TM_STR_ARG(args[1]->text));
 		args[1] = sx_literal_bigint(sx, w->length_us);
 	} else {
 		w->length_us = -1;
@@ -415,7 +461,8 @@ SPECIAL(special_window_time)
 	(void)n;
 	const struct tm_type *t = args[0]->type;
 	if (t->kind != TM_T_STRUCT || t->child_count != 2 || !tm_str_is(t->names[1], "end"))
-		return sx_fail(env->sx, e->line, e->column, "_LEGACY_ERROR_TEMP_3101", "", "The input is not a correct window column: %.*s", TM_STR_ARG(args[0]->text));
+		return sx_fail(env->sx, e->line, e->column, "_LEGACY_ERROR_TEMP_3101", "", "The input is not a correct window column: %.*s",
+			       TM_STR_ARG(args[0]->text));
 	return time_argument(env, e, args[0], ret);
 }
 
@@ -436,13 +483,42 @@ static const struct {
 	int min, max;
 	tm_rc (*bind)(struct sx_env *env, const struct ast_expr *e, struct tm_expr **args, size_t n, struct tm_expr **ret);
 } specials[] = {
-	{"if", 3, 3, special_if}, {"coalesce", 1, -1, special_coalesce}, {"nvl", 2, 2, special_coalesce}, {"ifnull", 2, 2, special_coalesce}, {"nvl2", 3, 3, special_nvl2}, {"nullif", 2, 2, special_nullif},
-	{"isnull", 1, 1, special_is_null}, {"isnotnull", 1, 1, special_is_not_null}, {"typeof", 1, 1, special_typeof}, {"struct", 0, -1, special_struct}, {"named_struct", 0, -1, special_named_struct},
-	{"boolean", 1, 1, special_cast}, {"tinyint", 1, 1, special_cast}, {"smallint", 1, 1, special_cast}, {"int", 1, 1, special_cast}, {"bigint", 1, 1, special_cast}, {"float", 1, 1, special_cast},
-	{"double", 1, 1, special_cast}, {"decimal", 1, 1, special_cast}, {"date", 1, 1, special_cast}, {"timestamp", 1, 1, special_cast}, {"binary", 1, 1, special_cast}, {"string", 1, 1, special_cast},
-	{"explode", 1, 1, special_explode}, {"explode_outer", 1, 1, special_explode}, {"posexplode", 1, 1, special_explode}, {"posexplode_outer", 1, 1, special_explode}, {"inline", 1, 1, special_inline},
-	{"inline_outer", 1, 1, special_inline}, {"stack", 2, -1, special_stack}, {"json_tuple", 2, -1, special_json_tuple}, {"window", 2, 4, special_window}, {"session_window", 2, 2, special_session},
-	{"window_time", 1, 1, special_window_time}, {"grouping", 1, 1, special_grouping}, {"grouping_id", 0, -1, special_grouping},
+    {"if", 3, 3, special_if},
+    {"coalesce", 1, -1, special_coalesce},
+    {"nvl", 2, 2, special_coalesce},
+    {"ifnull", 2, 2, special_coalesce},
+    {"nvl2", 3, 3, special_nvl2},
+    {"nullif", 2, 2, special_nullif},
+    {"isnull", 1, 1, special_is_null},
+    {"isnotnull", 1, 1, special_is_not_null},
+    {"typeof", 1, 1, special_typeof},
+    {"struct", 0, -1, special_struct},
+    {"named_struct", 0, -1, special_named_struct},
+    {"boolean", 1, 1, special_cast},
+    {"tinyint", 1, 1, special_cast},
+    {"smallint", 1, 1, special_cast},
+    {"int", 1, 1, special_cast},
+    {"bigint", 1, 1, special_cast},
+    {"float", 1, 1, special_cast},
+    {"double", 1, 1, special_cast},
+    {"decimal", 1, 1, special_cast},
+    {"date", 1, 1, special_cast},
+    {"timestamp", 1, 1, special_cast},
+    {"binary", 1, 1, special_cast},
+    {"string", 1, 1, special_cast},
+    {"explode", 1, 1, special_explode},
+    {"explode_outer", 1, 1, special_explode},
+    {"posexplode", 1, 1, special_explode},
+    {"posexplode_outer", 1, 1, special_explode},
+    {"inline", 1, 1, special_inline},
+    {"inline_outer", 1, 1, special_inline},
+    {"stack", 2, -1, special_stack},
+    {"json_tuple", 2, -1, special_json_tuple},
+    {"window", 2, 4, special_window},
+    {"session_window", 2, 2, special_session},
+    {"window_time", 1, 1, special_window_time},
+    {"grouping", 1, 1, special_grouping},
+    {"grouping_id", 0, -1, special_grouping},
 };
 
 tm_rc sx_special(struct sx_env *env, const struct ast_expr *e, struct tm_str name, struct tm_expr **ret)
@@ -454,8 +530,11 @@ tm_rc sx_special(struct sx_env *env, const struct ast_expr *e, struct tm_str nam
 	if (i == count)
 		return TM_OK;
 	if ((int)n < specials[i].min || (specials[i].max >= 0 && (int)n > specials[i].max)) {
-		struct tm_str expected = specials[i].max < 0 ? sx_text(sx, "> %d", specials[i].min - 1) : sx_text(sx, "%d", specials[i].min);
-		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `%s` requires %.*s parameters but the actual number is %zu.", specials[i].name, TM_STR_ARG(expected), n);
+		struct tm_str expected =
+		    specials[i].max < 0 ? sx_text(sx, "> %d", specials[i].min - 1) : sx_text(sx, "%d", specials[i].min);
+		return sx_fail(sx, e->line, e->column, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+			       "The `%s` requires %.*s parameters but the actual number is %zu.", specials[i].name, TM_STR_ARG(expected),
+			       n);
 	}
 	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
 	for (size_t k = 0; k < n; k++)

@@ -11,8 +11,12 @@ struct tm_sql *tm_sql_new(const struct tm_sql_options *options)
 		sql->world = *options->world;
 	if (!sql->world.env)
 		sql->world.env = tm_env_real();
-	sql->session = (struct tm_session){.time_zone = tm_arena_cstr(&sql->arena, tm_str_of(options->time_zone ? options->time_zone : "UTC")), .ansi = !options->ansi_off, .current_database = TM_STR("default"),
-					   .user = tm_arena_str(&sql->arena, tm_str_of(user && *user ? user : "tidemill")), .env = sql->world.env};
+	sql->session =
+	    (struct tm_session){.time_zone = tm_arena_cstr(&sql->arena, tm_str_of(options->time_zone ? options->time_zone : "UTC")),
+				.ansi = !options->ansi_off,
+				.current_database = TM_STR("default"),
+				.user = tm_arena_str(&sql->arena, tm_str_of(user && *user ? user : "tidemill")),
+				.env = sql->world.env};
 	return sql;
 }
 
@@ -39,7 +43,10 @@ tm_rc tm_sql_set(struct tm_sql *sql, struct tm_str name, struct tm_str value, st
 	bool on = tm_str_iis(value, "true"), is_bool = on || tm_str_iis(value, "false");
 	if (tm_str_iis(name, "spark.sql.ansi.enabled")) {
 		if (!is_bool)
-			return tm_fail_class(err, TM_INVALID, "INVALID_CONF_VALUE.TYPE_MISMATCH", "22022", "The value '%.*s' in the config \"spark.sql.ansi.enabled\" is invalid. It should be a/an boolean.", TM_STR_ARG(value));
+			return tm_fail_class(
+			    err, TM_INVALID, "INVALID_CONF_VALUE.TYPE_MISMATCH", "22022",
+			    "The value '%.*s' in the config \"spark.sql.ansi.enabled\" is invalid. It should be a/an boolean.",
+			    TM_STR_ARG(value));
 		sql->session.ansi = on;
 	}
 	value = tm_arena_str(&sql->arena, value);
@@ -66,7 +73,9 @@ tm_rc tm_sql_define(struct tm_sql *sql, const struct sx_view *view, bool replace
 {
 	struct sx_view *old = tm_sql_view(sql, view->name);
 	if (old && !replace)
-		return tm_fail_class(err, TM_EXISTS, "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS", "42P07", "Cannot create the temporary view `%.*s` because it already exists. Choose a different name, drop or replace the existing view, or add the IF NOT EXISTS clause to tolerate pre-existing views.",
+		return tm_fail_class(err, TM_EXISTS, "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS", "42P07",
+				     "Cannot create the temporary view `%.*s` because it already exists. Choose a different name, drop or "
+				     "replace the existing view, or add the IF NOT EXISTS clause to tolerate pre-existing views.",
 				     TM_STR_ARG(view->name));
 	if (old)
 		*old = *view;
@@ -179,7 +188,11 @@ out:
 	return rc;
 }
 
-struct json_sink { struct tm_buf *out; const struct tm_session *session; bool any; };
+struct json_sink {
+	struct tm_buf *out;
+	const struct tm_session *session;
+	bool any;
+};
 static tm_rc json_schema(void *ctx, const struct tm_schema *schema, const struct tm_session *session)
 {
 	struct json_sink *j = ctx;
@@ -239,7 +252,16 @@ tm_rc tm_sql_run_json(struct tm_sql *sql, struct tm_str statement, struct tm_buf
 }
 
 /* ---- a table for people ---- */
-struct table_sink { struct tm_arena arena; const struct tm_session *session; struct { struct tm_str *items; size_t count, cap; } cells; size_t columns, rows, max_rows, total; bool *right; };
+struct table_sink {
+	struct tm_arena arena;
+	const struct tm_session *session;
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} cells;
+	size_t columns, rows, max_rows, total;
+	bool *right;
+};
 static tm_rc table_schema(void *ctx, const struct tm_schema *schema, const struct tm_session *session)
 {
 	struct table_sink *t = ctx;
@@ -371,7 +393,9 @@ bool tm_sql_split(struct tm_str *rest, struct tm_str *ret_statement)
 			}
 			content = content || (unsigned char)c > ' ';
 			if (c == '\'' || c == '"' || c == '`')
-				i = skip_quoted(s, i, i > 0 && (s.at[i - 1] | 32) == 'r' && (i < 2 || !((s.at[i - 2] | 32) >= 'a' && (s.at[i - 2] | 32) <= 'z')));
+				i = skip_quoted(s, i,
+						i > 0 && (s.at[i - 1] | 32) == 'r' &&
+						    (i < 2 || !((s.at[i - 2] | 32) >= 'a' && (s.at[i - 2] | 32) <= 'z')));
 			else
 				i++;
 		}

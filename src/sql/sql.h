@@ -1,11 +1,16 @@
-/* sql: Spark SQL text to plans, and answering it. One tm_sql holds a catalogue (views, databases) over a world (log, store). */
+/* sql: Spark SQL text to plans, and answering it. One tm_sql holds a catalogue (views, settings) over a world (log, store); it is
+ * used by one thread at a time. Plans are immutable and may run in others. */
 #ifndef TM_SQL_SQL_H
 #define TM_SQL_SQL_H
 #include "stream/batch.h"
 #include "stream/query.h"
 
 struct tm_sql;
-struct tm_sql_options { const struct tm_stream_world *world; const char *time_zone; bool ansi_off; };
+struct tm_sql_options {
+	const struct tm_stream_world *world;
+	const char *time_zone;
+	bool ansi_off;
+};
 struct tm_sql *tm_sql_new(const struct tm_sql_options *options);
 void tm_sql_free(struct tm_sql *sql);
 /* spark.sql.* settings (SET k=v, conf of the vectors). Unknown ones are kept and have no effect. */
@@ -30,18 +35,22 @@ tm_rc tm_sql_run_json(struct tm_sql *sql, struct tm_str statement, struct tm_buf
 tm_rc tm_sql_run_table(struct tm_sql *sql, struct tm_str statement, size_t max_rows, struct tm_buf *out, struct tm_err *err) TM_CHECKED;
 
 /* ---- pipelines ---- A file of CREATE TEMPORARY VIEW, CREATE STREAMING TABLE, CREATE FLOW: its streaming queries, not started. */
-struct tm_pipeline_edge { struct tm_str from, to; };   /* view or topic or table -> query: for the picture */
+struct tm_pipeline_edge {
+	struct tm_str from, to;
+}; /* view or topic or table -> query: for the picture */
 struct tm_pipeline {
 	struct tm_str file;
 	struct tm_query_spec *queries;
 	size_t query_count;
-	struct tm_relation **relations;                 /* sources used */
+	struct tm_relation **relations; /* sources used */
 	size_t relation_count;
 	struct tm_pipeline_edge *edges;
 	size_t edge_count;
 };
 /* Lives as long as sql. Errors carry file:line:column. check_only: sources need not exist yet. */
-tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str text, bool check_only, struct tm_pipeline **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str text, bool check_only, struct tm_pipeline **ret,
+		      struct tm_err *err) TM_CHECKED;
 /* One streaming SELECT as a query (tests, the vectors): spec without sink. */
-tm_rc tm_sql_stream_plan(struct tm_sql *sql, struct tm_str statement, enum tm_output_mode mode, struct tm_query_spec **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_sql_stream_plan(struct tm_sql *sql, struct tm_str statement, enum tm_output_mode mode, struct tm_query_spec **ret,
+			 struct tm_err *err) TM_CHECKED;
 #endif

@@ -3,7 +3,14 @@
 #include "sql/sql_int.h"
 
 /* A table of strings as an operator. */
-struct answer { struct sx *sx; size_t columns; const char *const *names; const struct tm_type *const *types; struct tm_appender *cells[4]; size_t rows; };
+struct answer {
+	struct sx *sx;
+	size_t columns;
+	const char *const *names;
+	const struct tm_type *const *types;
+	struct tm_appender *cells[4];
+	size_t rows;
+};
 static void answer_begin(struct answer *a, struct sx *sx, size_t columns, const char *const *names)
 {
 	*a = (struct answer){.sx = sx, .columns = columns, .names = names};
@@ -44,7 +51,8 @@ static bool like(struct sx *sx, const struct ast_stmt *s, struct tm_str name)
 
 static tm_rc show(struct sx *sx, const struct ast_stmt *s, struct tm_op **ret)
 {
-	static const char *const tables[] = {"namespace", "tableName", "isTemporary"}, *const databases[] = {"namespace"}, *const functions[] = {"function"}, *const columns[] = {"col_name"};
+	static const char *const tables[] = {"namespace", "tableName", "isTemporary"}, *const databases[] = {"namespace"},
+				 *const functions[] = {"function"}, *const columns[] = {"col_name"};
 	struct answer a;
 	if (tm_str_iis(s->key, "TABLES") || tm_str_iis(s->key, "VIEWS")) {
 		answer_begin(&a, sx, 3, tables);
@@ -70,7 +78,9 @@ static tm_rc show(struct sx *sx, const struct ast_stmt *s, struct tm_op **ret)
 		for (size_t i = 0; i < rel.columns.count; i++)
 			answer_row(&a, (struct tm_str[]){rel.columns.items[i].name});
 	} else {
-		return sx_fail(sx, s->line, s->column, "PARSE_SYNTAX_ERROR", "42601", "Syntax error at or near '%.*s'. SHOW knows TABLES, VIEWS, DATABASES, FUNCTIONS and COLUMNS IN.", TM_STR_ARG(s->key));
+		return sx_fail(sx, s->line, s->column, "PARSE_SYNTAX_ERROR", "42601",
+			       "Syntax error at or near '%.*s'. SHOW knows TABLES, VIEWS, DATABASES, FUNCTIONS and COLUMNS IN.",
+			       TM_STR_ARG(s->key));
 	}
 	answer_end(&a, ret);
 	return TM_OK;
@@ -83,7 +93,10 @@ static tm_rc describe_function(struct sx *sx, const struct ast_stmt *s, struct t
 	const struct tm_fn *fn = tm_fn_find(name);
 	struct answer a;
 	if (!fn)
-		return sx_fail(sx, s->line, s->column, "UNRESOLVED_ROUTINE", "42883", "Cannot resolve routine `%.*s` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].", TM_STR_ARG(name));
+		return sx_fail(
+		    sx, s->line, s->column, "UNRESOLVED_ROUTINE", "42883",
+		    "Cannot resolve routine `%.*s` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].",
+		    TM_STR_ARG(name));
 	answer_begin(&a, sx, 1, names);
 	answer_row(&a, (struct tm_str[]){sx_text(sx, "Function: %s", fn->name)});
 	answer_row(&a, (struct tm_str[]){sx_text(sx, "Usage: %s", fn->doc ? fn->doc : "")});
@@ -173,8 +186,9 @@ static tm_rc create_view(struct sx *sx, const struct ast_stmt *s, struct tm_str 
 	}
 	TM_TRY(sx_plan(sx, s->query, &root));
 	if (s->columns.count && s->columns.count != root->schema.count)
-		return sx_fail(sx, s->line, s->column, "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", "21S01", "Cannot create view `%.*s`, the reason is a wrong number of column names: %zu names for %zu columns.", TM_STR_ARG(s->name.items[s->name.count - 1]),
-			       s->columns.count, root->schema.count);
+		return sx_fail(sx, s->line, s->column, "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", "21S01",
+			       "Cannot create view `%.*s`, the reason is a wrong number of column names: %zu names for %zu columns.",
+			       TM_STR_ARG(s->name.items[s->name.count - 1]), s->columns.count, root->schema.count);
 	TM_TRY(tm_sql_parse(&sql->arena, tm_arena_str(&sql->arena, text), &offset, &kept, sx->err));
 	v.name = kept->name.items[kept->name.count - 1];
 	v.query = kept->query;
@@ -189,7 +203,9 @@ static tm_rc drop_view(struct sx *sx, const struct ast_stmt *s)
 	if (!v && s->if_exists)
 		return TM_OK;
 	if (!v)
-		return sx_fail(sx, s->line, s->column, "TABLE_OR_VIEW_NOT_FOUND", "42P01", "The table or view `%.*s` cannot be found. Verify the spelling and correctness of the schema and catalog.", TM_STR_ARG(name));
+		return sx_fail(sx, s->line, s->column, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
+			       "The table or view `%.*s` cannot be found. Verify the spelling and correctness of the schema and catalog.",
+			       TM_STR_ARG(name));
 	*v = sx->sql->views.items[--sx->sql->views.count];
 	return TM_OK;
 }
@@ -201,7 +217,9 @@ static tm_rc insert(struct sx *sx, const struct ast_stmt *s)
 	struct sx_env env = {.sx = sx};
 	struct sx_rel rel;
 	TM_TRY(sx_relation(&env, &r, &rel));
-	tm_rc rc = sx_fail(sx, s->line, s->column, "UNSUPPORTED_INSERT.NOT_ALLOWED", "42809", "Can't insert into the target. The target relation `%.*s` does not allow insertion by SQL.", TM_STR_ARG(s->name.items[s->name.count - 1]));
+	tm_rc rc = sx_fail(sx, s->line, s->column, "UNSUPPORTED_INSERT.NOT_ALLOWED", "42809",
+			   "Can't insert into the target. The target relation `%.*s` does not allow insertion by SQL.",
+			   TM_STR_ARG(s->name.items[s->name.count - 1]));
 	tm_err_hint(sx->err, "write rows with CQL (`tidemill cql`), or with a pipeline: CREATE STREAMING TABLE … USING cassandra");
 	return rc;
 }
@@ -212,14 +230,21 @@ tm_rc sx_statement(struct sx *sx, const struct ast_stmt *s, struct tm_str text, 
 	answer_begin(&none, sx, 0, NULL);
 	answer_end(&none, ret);
 	switch (s->kind) {
-	case AST_STMT_SET: return set(sx, s, ret);
-	case AST_STMT_SHOW: return show(sx, s, ret);
-	case AST_STMT_DESCRIBE: return describe(sx, s, ret);
-	case AST_STMT_EXPLAIN: return explain(sx, s, ret);
+	case AST_STMT_SET:
+		return set(sx, s, ret);
+	case AST_STMT_SHOW:
+		return show(sx, s, ret);
+	case AST_STMT_DESCRIBE:
+		return describe(sx, s, ret);
+	case AST_STMT_EXPLAIN:
+		return explain(sx, s, ret);
 	case AST_STMT_VIEW:
-	case AST_STMT_SOURCE: return create_view(sx, s, text);
-	case AST_STMT_DROP_VIEW: return drop_view(sx, s);
-	case AST_STMT_USE: return TM_OK;
+	case AST_STMT_SOURCE:
+		return create_view(sx, s, text);
+	case AST_STMT_DROP_VIEW:
+		return drop_view(sx, s);
+	case AST_STMT_USE:
+		return TM_OK;
 	case AST_STMT_RESET:
 		sx->sql->settings.count = 0;
 		sx->sql->session.ansi = true;
@@ -227,12 +252,15 @@ tm_rc sx_statement(struct sx *sx, const struct ast_stmt *s, struct tm_str text, 
 		return TM_OK;
 	case AST_STMT_STREAMING_TABLE:
 	case AST_STMT_FLOW: {
-		tm_rc rc = sx_fail(sx, s->line, s->column, "UNSUPPORTED_FEATURE.STREAMING_STATEMENT", "0A000", "CREATE STREAMING TABLE and CREATE FLOW belong to a pipeline.");
+		tm_rc rc = sx_fail(sx, s->line, s->column, "UNSUPPORTED_FEATURE.STREAMING_STATEMENT", "0A000",
+				   "CREATE STREAMING TABLE and CREATE FLOW belong to a pipeline.");
 		tm_err_hint(sx->err, "put the statement into pipelines/*.sql of a project and run it with `tidemill up`");
 		return rc;
 	}
-	case AST_STMT_INSERT: return insert(sx, s);
-	case AST_STMT_QUERY: break;
+	case AST_STMT_INSERT:
+		return insert(sx, s);
+	case AST_STMT_QUERY:
+		break;
 	}
 	return tm_fail(sx->err, TM_INTERNAL, "a statement of kind %d", (int)s->kind);
 }

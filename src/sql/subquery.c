@@ -3,13 +3,15 @@
  * is by equality in the subquery's WHERE: the inner sides become columns of the subquery, the outer sides the other join keys. */
 #include "sql/sql_int.h"
 
-static tm_rc analyse(struct sx_env *env, const struct ast_expr *e, struct sx_correlations *correlations, struct sx_rel *rel, struct sx_subquery *s, struct tm_expr *placeholder, struct tm_expr **values, size_t value_count)
+static tm_rc analyse(struct sx_env *env, const struct ast_expr *e, struct sx_correlations *correlations, struct sx_rel *rel,
+		     struct sx_subquery *s, struct tm_expr *placeholder, struct tm_expr **values, size_t value_count)
 {
 	struct sx *sx = env->sx;
 	struct sx_env inner = {.sx = sx, .outer = env, .correlations = correlations, .ctes = env->ctes};
 	TM_TRY(sx_query(&inner, e->query, rel));
 	if (rel->op->streaming)
-		return sx_fail(sx, e->line, e->column, "INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY", "42823", "Invalid subquery: Streaming query is not allowed in subquery expression.");
+		return sx_fail(sx, e->line, e->column, "INVALID_SUBQUERY_EXPRESSION.STREAMING_QUERY", "42823",
+			       "Invalid subquery: Streaming query is not allowed in subquery expression.");
 	s->op = rel->op;
 	s->value_count = rel->columns.count;
 	s->key_count = correlations->count;
@@ -65,18 +67,25 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 	}
 	TM_TRY(analyse(env, e, c, &rel, s, r, values, value_count));
 	if (c->residuals.count && s->kind != SX_EXISTS)
-		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000", "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
+		return sx_fail(sx, e->line, e->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
+			       "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
 	if (s->kind == SX_SCALAR) {
 		if (s->value_count != 1)
-			return sx_fail(sx, e->line, e->column, "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN", "42823", "Invalid subquery: Scalar subquery must return only one column, but got %zu.", s->value_count);
+			return sx_fail(sx, e->line, e->column,
+				       "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN", "42823",
+				       "Invalid subquery: Scalar subquery must return only one column, but got %zu.", s->value_count);
 		r->type = rel.op->schema.fields[0].type;
 		r->nullable = true;
 		r->text = TM_STR("scalarsubquery()");
 		s->empty = empty_value(sx, s->op);
 	} else if (s->kind == SX_IN) {
 		if (s->value_count != value_count)
-			return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH", "42K09", "The number of columns in the left hand side of an IN subquery does not match the number of columns in the output of subquery. Left hand side columns(length: %zu), right hand side columns(length: %zu).",
-				       value_count, s->value_count);
+			return sx_fail(
+			    sx, e->line, e->column, "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH", "42K09",
+			    "The number of columns in the left hand side of an IN subquery does not match the number of columns in the "
+			    "output of subquery. Left hand side columns(length: %zu), right hand side columns(length: %zu).",
+			    value_count, s->value_count);
 		r->nullable = true;
 		r->text = sx_text(sx, "(%s%.*s IN (listquery()))", "", TM_STR_ARG(sx_text_list(sx, values, value_count)));
 		/* Both sides of one type. */
@@ -88,7 +97,9 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 				continue;
 			const struct tm_type *common = tm_type_common(sx->arena, values[i]->type, columns[i]->type, sx->session->ansi);
 			if (!common)
-				return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", "42K09", "The data type of one or more elements in the left hand side of an IN subquery is not compatible with the data type of the output of the subquery: \"%s\" and \"%s\".",
+				return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", "42K09",
+					       "The data type of one or more elements in the left hand side of an IN subquery is not "
+					       "compatible with the data type of the output of the subquery: \"%s\" and \"%s\".",
 					       sx_type_sql(sx, values[i]->type), sx_type_sql(sx, columns[i]->type));
 			TM_TRY(sx_cast(sx, values[i], common, &r->args[i]));
 			TM_TRY(sx_cast(sx, columns[i], common, &columns[i]));
@@ -186,7 +197,13 @@ static tm_rc lower_scalar(struct sx *sx, struct tm_op **io_op, const struct tm_e
 	size_t base = (*io_op)->schema.count;
 	struct tm_op *agg = aggregate(sx, right, key_indexes(sx, 1, s->key_count), s->key_count);
 	struct tm_agg *single = TM_NEW(sx->arena, struct tm_agg);
-	*single = (struct tm_agg){.kernel = &sx_agg_single, .type = p->type, .nullable = true, .arg_count = 1, .text = p->text, .line = s->line, .column_no = s->column};
+	*single = (struct tm_agg){.kernel = &sx_agg_single,
+				  .type = p->type,
+				  .nullable = true,
+				  .arg_count = 1,
+				  .text = p->text,
+				  .line = s->line,
+				  .column_no = s->column};
 	single->args = TM_NEW(sx->arena, struct tm_expr *);
 	single->args[0] = sx_op_column(sx, right, 0);
 	agg->aggregate.aggs[agg->aggregate.agg_count++] = single;
@@ -209,7 +226,9 @@ static tm_rc lower_exists(struct sx *sx, struct tm_op **io_op, const struct tm_e
 	const struct sx_subquery *s = p->bound;
 	size_t base = (*io_op)->schema.count;
 	if (s->empty)
-		return sx_fail(sx, s->line, s->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000", "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
+		return sx_fail(sx, s->line, s->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
+			       "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
 	struct tm_op *agg = aggregate(sx, s->op, key_indexes(sx, s->value_count, s->key_count), s->key_count);
 	TM_TRY(add_count(sx, agg, sx_literal_int(sx, 1)));
 	struct tm_op *op = join(sx, s->key_count ? TM_JOIN_LEFT : TM_JOIN_CROSS, *io_op, agg);
@@ -244,7 +263,8 @@ static tm_rc lower_in(struct sx *sx, struct tm_op **io_op, const struct tm_expr 
 	TM_TRY(add_count(sx, counts, complete));
 	op = join(sx, keys ? TM_JOIN_LEFT : TM_JOIN_CROSS, op, counts);
 	join_keys(sx, op, p->args + values, key_indexes(sx, 0, keys), s->null_safe, keys);
-	struct tm_expr *all = sx_op_column(sx, op, next + keys), *whole = sx_op_column(sx, op, next + keys + 1), *any, *some_null, *args[2] = {all, whole};
+	struct tm_expr *all = sx_op_column(sx, op, next + keys), *whole = sx_op_column(sx, op, next + keys + 1), *any, *some_null,
+		       *args[2] = {all, whole};
 	struct sx_env env = {.sx = sx};
 	TM_TRY(positive(sx, all, &any));
 	TM_TRY(sx_call(&env, ">", args, 2, 0, 0, &some_null));
@@ -270,9 +290,15 @@ static tm_rc replace(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, str
 	if (sx_kind(e) == SX_SUBQUERY) {
 		struct tm_str text = e->text;
 		switch (((const struct sx_subquery *)e->bound)->kind) {
-		case SX_SCALAR: TM_TRY(lower_scalar(sx, io_op, e, ret)); break;
-		case SX_EXISTS: TM_TRY(lower_exists(sx, io_op, e, ret)); break;
-		case SX_IN: TM_TRY(lower_in(sx, io_op, e, ret)); break;
+		case SX_SCALAR:
+			TM_TRY(lower_scalar(sx, io_op, e, ret));
+			break;
+		case SX_EXISTS:
+			TM_TRY(lower_exists(sx, io_op, e, ret));
+			break;
+		case SX_IN:
+			TM_TRY(lower_in(sx, io_op, e, ret));
+			break;
 		}
 		(*ret)->text = text;
 		return TM_OK;
@@ -303,7 +329,10 @@ tm_rc sx_lower_subqueries(struct sx *sx, struct tm_op **io_op, struct tm_expr **
 }
 
 /* SX_OUTER columns of a residual belong to the left side now, its other columns come after it. */
-struct shift { struct sx *sx; size_t by; };
+struct shift {
+	struct sx *sx;
+	size_t by;
+};
 static struct tm_expr *shift_residual(void *ctx, struct tm_expr *e)
 {
 	struct shift *s = ctx;
@@ -356,7 +385,6 @@ static bool anti_ok(const struct tm_expr *e)
 	return s->kind == SX_EXISTS || (s->value_count == 1 && s->key_count == 0);
 }
 
-tm_rc sx_filter_expr(struct sx *sx, struct tm_expr *condition, struct tm_op **io_op);
 tm_rc sx_filter_expr(struct sx *sx, struct tm_expr *condition, struct tm_op **io_op)
 {
 	struct tm_expr **items = NULL, *plain = NULL;
@@ -376,7 +404,8 @@ tm_rc sx_filter_expr(struct sx *sx, struct tm_expr *condition, struct tm_op **io
 		}
 	}
 	/* Plain conditions first: they stand below the joins. */
-	if (plain && n > 1 && (*io_op)->kind == TM_OP_JOIN && (*io_op)->join.kind >= TM_JOIN_SEMI && (*io_op)->join.kind <= TM_JOIN_ANTI && (*io_op)->schema.count == width) {
+	if (plain && n > 1 && (*io_op)->kind == TM_OP_JOIN && (*io_op)->join.kind >= TM_JOIN_SEMI && (*io_op)->join.kind <= TM_JOIN_ANTI &&
+	    (*io_op)->schema.count == width) {
 		struct tm_op *semi = *io_op;
 		semi->inputs[0] = sx_op_filter(sx, semi->inputs[0], plain);
 	} else if (plain) {

@@ -29,20 +29,60 @@ struct tm_str sx_text_list(struct sx *sx, struct tm_expr *const *args, size_t n)
 }
 
 /* Functions whose call Spark writes with arguments that were left out. */
-static const struct { const char *name; size_t args; const char *more; } defaults[] = {
-	{"substring", 2, "2147483647"}, {"substr", 2, "2147483647"}, {"sort_array", 1, "true"}, {"split", 2, "-1"}, {"locate", 2, "1"}, {"position", 2, "1"}, {"regexp_extract", 2, "1"},
-	{"regexp_extract_all", 2, "1"}, {"regexp_replace", 3, "1"}, {"round", 1, "0"}, {"bround", 1, "0"}, {"listagg", 1, "NULL"}, {"string_agg", 1, "NULL"}, {"overlay", 3, "-1"},
-	{"lpad", 2, " "}, {"rpad", 2, " "}, {"months_between", 2, "true"}, {"str_to_map", 1, ",, :"}, {"lag", 1, "1, NULL"}, {"lag", 2, "NULL"}, {"lead", 2, "NULL"}, {"lead", 1, "1, NULL"}, {"percentile", 2, "1"},
-	{"sentences", 1, ", "}, {"array_sort", 1, "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, (IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, (IF((namedlambdavariable() > namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())"},
+static const struct {
+	const char *name;
+	size_t args;
+	const char *more;
+} defaults[] = {
+    {"substring", 2, "2147483647"},
+    {"substr", 2, "2147483647"},
+    {"sort_array", 1, "true"},
+    {"split", 2, "-1"},
+    {"locate", 2, "1"},
+    {"position", 2, "1"},
+    {"regexp_extract", 2, "1"},
+    {"regexp_extract_all", 2, "1"},
+    {"regexp_replace", 3, "1"},
+    {"round", 1, "0"},
+    {"bround", 1, "0"},
+    {"listagg", 1, "NULL"},
+    {"string_agg", 1, "NULL"},
+    {"overlay", 3, "-1"},
+    {"lpad", 2, " "},
+    {"rpad", 2, " "},
+    {"months_between", 2, "true"},
+    {"str_to_map", 1, ",, :"},
+    {"lag", 1, "1, NULL"},
+    {"lag", 2, "NULL"},
+    {"lead", 2, "NULL"},
+    {"lead", 1, "1, NULL"},
+    {"percentile", 2, "1"},
+    {"sentences", 1, ", "},
+    {"array_sort", 1,
+     "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, (IF((namedlambdavariable() IS NULL), 1, "
+     "(IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, (IF((namedlambdavariable() > "
+     "namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())"},
 };
-static const struct { const char *alias, *name; } shown[] = {
-	{"current_database", "current_schema"}, {"current_user", "user"}, {"session_user", "user"}, {"now", "now"}, {"substr", "substring"}, {"position", "locate"}, {"string_agg", "listagg"},
-	{"approx_percentile", "percentile_approx"}, {"array_agg", "collect_list"}, {"some", "some"}, {"len", "len"},
+static const struct {
+	const char *alias, *name;
+} shown[] = {
+    {"current_database", "current_schema"},
+    {"current_user", "user"},
+    {"session_user", "user"},
+    {"now", "now"},
+    {"substr", "substring"},
+    {"position", "locate"},
+    {"string_agg", "listagg"},
+    {"approx_percentile", "percentile_approx"},
+    {"array_agg", "collect_list"},
+    {"some", "some"},
+    {"len", "len"},
 };
 
 struct tm_str sx_text_call(struct sx *sx, const char *name, struct tm_expr *const *args, size_t n)
 {
-	static const char *const infix[] = {"+", "-", "*", "/", "%", "div", "=", "<", "<=", ">", ">=", "<=>", "&", "|", "^", "<<", ">>", ">>>", NULL};
+	static const char *const infix[] = {"+",  "-",   "*", "/", "%", "div", "=",  "<",   "<=", ">",
+					    ">=", "<=>", "&", "|", "^", "<<",  ">>", ">>>", NULL};
 	if (n == 2)
 		for (size_t i = 0; infix[i]; i++)
 			if (strcmp(name, infix[i]) == 0)
@@ -79,18 +119,28 @@ struct tm_str sx_text_literal(struct sx *sx, const struct tm_expr *e)
 		return TM_STR("NULL");
 	const char *prefix = NULL;
 	switch (e->type->kind) {
-	case TM_T_STRING: return c->str[0];
+	case TM_T_STRING:
+		return c->str[0];
 	case TM_T_BINARY:
 		tm_buf_cstr_put(&b, "X'");
 		for (size_t i = 0; i < c->str[0].len; i++)
 			tm_buf_printf(&b, "%02X", (unsigned char)c->str[0].at[i]);
 		tm_buf_char(&b, '\'');
 		return from_buf(sx, &b);
-	case TM_T_DATE: prefix = "DATE"; break;
-	case TM_T_TIMESTAMP: prefix = "TIMESTAMP"; break;
-	case TM_T_TIMESTAMP_NTZ: prefix = "TIMESTAMP_NTZ"; break;
-	case TM_T_TIME: prefix = "TIME"; break;
-	default: break;
+	case TM_T_DATE:
+		prefix = "DATE";
+		break;
+	case TM_T_TIMESTAMP:
+		prefix = "TIMESTAMP";
+		break;
+	case TM_T_TIMESTAMP_NTZ:
+		prefix = "TIMESTAMP_NTZ";
+		break;
+	case TM_T_TIME:
+		prefix = "TIME";
+		break;
+	default:
+		break;
 	}
 	if (prefix)
 		tm_buf_printf(&b, "%s '", prefix);
@@ -178,7 +228,9 @@ tm_rc sx_fail_column(struct sx_env *env, const struct ast_expr *e)
 	for (; given < 5 && given < count; given++) {
 		size_t best = SIZE_MAX, least = SIZE_MAX;
 		for (size_t i = 0; i < count; i++) {
-			size_t d = used[i] || env->columns->items[i].hidden ? SIZE_MAX : distance(e->names.items[e->names.count - 1], env->columns->items[i].name);
+			size_t d = used[i] || env->columns->items[i].hidden
+				       ? SIZE_MAX
+				       : distance(e->names.items[e->names.count - 1], env->columns->items[i].name);
 			if (d < least) {
 				least = d;
 				best = i;
@@ -198,7 +250,10 @@ tm_rc sx_fail_column(struct sx_env *env, const struct ast_expr *e)
 	}
 	struct tm_str proposals = from_buf(sx, &list);
 	if (!given)
-		return sx_fail(sx, e->line, e->column, "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", "42703", "A column, variable, or function parameter with name %.*s cannot be resolved. ", TM_STR_ARG(shown_name));
-	return sx_fail(sx, e->line, e->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703",
-		       "A column, variable, or function parameter with name %.*s cannot be resolved. Did you mean one of the following? [%.*s].", TM_STR_ARG(shown_name), TM_STR_ARG(proposals));
+		return sx_fail(sx, e->line, e->column, "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", "42703",
+			       "A column, variable, or function parameter with name %.*s cannot be resolved. ", TM_STR_ARG(shown_name));
+	return sx_fail(
+	    sx, e->line, e->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703",
+	    "A column, variable, or function parameter with name %.*s cannot be resolved. Did you mean one of the following? [%.*s].",
+	    TM_STR_ARG(shown_name), TM_STR_ARG(proposals));
 }

@@ -168,7 +168,8 @@ static void mark_used(const struct tm_expr *e, uint8_t *columns, size_t column_c
 }
 
 /* ev's input gathered by rows, only what e reads. */
-static void gather(const struct tm_eval *ev, const struct tm_expr *e, const uint32_t *rows, size_t n, size_t lambda_count, struct tm_batch *ret_batch, const struct tm_column ***ret_lambda)
+static void gather(const struct tm_eval *ev, const struct tm_expr *e, const uint32_t *rows, size_t n, size_t lambda_count,
+		   struct tm_batch *ret_batch, const struct tm_column ***ret_lambda)
 {
 	struct tm_arena *arena = ev->arena;
 	size_t columns = ev->in ? ev->in->column_count : 0;
@@ -219,7 +220,8 @@ tm_rc tm_expr_eval_rows(struct tm_eval *ev, const struct tm_expr *expr, const ui
 	return tm_expr_eval(&sub, expr, ret);
 }
 
-tm_rc tm_lambda_eval(struct tm_eval *ev, const struct tm_expr *lambda, const struct tm_column *values, const uint32_t *outer_rows, size_t n, struct tm_column *ret)
+tm_rc tm_lambda_eval(struct tm_eval *ev, const struct tm_expr *lambda, const struct tm_column *values, const uint32_t *outer_rows, size_t n,
+		     struct tm_column *ret)
 {
 	const struct tm_expr *body = lambda->args[0];
 	size_t count = ev->lambda_count;

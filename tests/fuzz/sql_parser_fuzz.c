@@ -3,8 +3,10 @@
 #include "sql/sql.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-static const struct tm_str setup = {"CREATE TEMPORARY VIEW t AS SELECT * FROM VALUES (1, 'a', 1.5, array(1, 2), named_struct('x', 1), TIMESTAMP'2026-01-01 00:00:00') v(i, s, d, a, r, ts);"
-				    "CREATE TEMPORARY VIEW u AS SELECT i + 1 AS i, s FROM t", 0};
+static const struct tm_str setup = {"CREATE TEMPORARY VIEW t AS SELECT * FROM VALUES (1, 'a', 1.5, array(1, 2), named_struct('x', 1), "
+				    "TIMESTAMP'2026-01-01 00:00:00') v(i, s, d, a, r, ts);"
+				    "CREATE TEMPORARY VIEW u AS SELECT i + 1 AS i, s FROM t",
+				    0};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

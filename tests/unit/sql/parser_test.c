@@ -15,20 +15,40 @@ static struct ast_expr *expr(const char *text)
 static void show(const struct ast_expr *e, struct tm_buf *out)
 {
 	switch (e->kind) {
-	case AST_LITERAL: tm_buf_str_put(out, e->text); return;
+	case AST_LITERAL:
+		tm_buf_str_put(out, e->text);
+		return;
 	case AST_NAME:
 		for (size_t i = 0; i < e->names.count; i++)
 			tm_buf_printf(out, "%s%.*s", i ? "." : "", TM_STR_ARG(e->names.items[i]));
 		return;
-	case AST_CALL: tm_buf_printf(out, "(%.*s", TM_STR_ARG(e->names.items[0])); break;
-	case AST_CAST: tm_buf_printf(out, "(cast:%.*s", TM_STR_ARG(e->text)); break;
-	case AST_BETWEEN: tm_buf_cstr_put(out, e->flag ? "(not-between" : "(between"); break;
-	case AST_IN: tm_buf_cstr_put(out, e->flag ? "(not-in" : "(in"); break;
-	case AST_INDEX: tm_buf_cstr_put(out, "(index"); break;
-	case AST_FIELD: tm_buf_printf(out, "(field:%.*s", TM_STR_ARG(e->text)); break;
-	case AST_LAMBDA: tm_buf_cstr_put(out, "(lambda"); break;
-	case AST_IS: tm_buf_printf(out, "(is%s-%.*s", e->flag ? "-not" : "", TM_STR_ARG(e->text)); break;
-	default: tm_buf_printf(out, "(%.*s", TM_STR_ARG(e->text)); break;
+	case AST_CALL:
+		tm_buf_printf(out, "(%.*s", TM_STR_ARG(e->names.items[0]));
+		break;
+	case AST_CAST:
+		tm_buf_printf(out, "(cast:%.*s", TM_STR_ARG(e->text));
+		break;
+	case AST_BETWEEN:
+		tm_buf_cstr_put(out, e->flag ? "(not-between" : "(between");
+		break;
+	case AST_IN:
+		tm_buf_cstr_put(out, e->flag ? "(not-in" : "(in");
+		break;
+	case AST_INDEX:
+		tm_buf_cstr_put(out, "(index");
+		break;
+	case AST_FIELD:
+		tm_buf_printf(out, "(field:%.*s", TM_STR_ARG(e->text));
+		break;
+	case AST_LAMBDA:
+		tm_buf_cstr_put(out, "(lambda");
+		break;
+	case AST_IS:
+		tm_buf_printf(out, "(is%s-%.*s", e->flag ? "-not" : "", TM_STR_ARG(e->text));
+		break;
+	default:
+		tm_buf_printf(out, "(%.*s", TM_STR_ARG(e->text));
+		break;
 	}
 	for (size_t i = 0; i < e->args.count; i++) {
 		tm_buf_char(out, ' ');
@@ -139,8 +159,10 @@ TEST(statements)
 {
 	struct ast_stmt *s;
 	struct tm_err err = {0};
-	struct tm_str text = tm_str_of("-- a pipeline\nCREATE STREAMING TABLE ks.t USING cassandra OPTIONS (keyspace 'k', kafka.bootstrap.servers = 'h:1', n 5) AS SELECT 1;\n"
-				       "SET a.b = c d ;; CREATE FLOW f AS INSERT INTO t BY NAME SELECT * FROM STREAM(x) WATERMARK ts DELAY OF INTERVAL 5 MINUTES");
+	struct tm_str text = tm_str_of(
+	    "-- a pipeline\nCREATE STREAMING TABLE ks.t USING cassandra OPTIONS (keyspace 'k', kafka.bootstrap.servers = 'h:1', n 5) AS "
+	    "SELECT 1;\n"
+	    "SET a.b = c d ;; CREATE FLOW f AS INSERT INTO t BY NAME SELECT * FROM STREAM(x) WATERMARK ts DELAY OF INTERVAL 5 MINUTES");
 	size_t offset = 0;
 	CHECK_OK(tm_sql_parse(&arena, text, &offset, &s, &err), err);
 	CHECK_INT(s->kind, AST_STMT_STREAMING_TABLE);

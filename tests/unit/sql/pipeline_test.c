@@ -8,18 +8,26 @@ static struct tm_sql *fresh(void)
 	return tm_sql_new(&options);
 }
 #define SOURCE "CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'earthquakes', startingOffsets 'earliest');\n"
-#define VIEW "CREATE TEMPORARY VIEW quakes AS\n  SELECT q.* FROM (SELECT from_json(CAST(value AS STRING), 'id STRING, mag DOUBLE, place STRING, time TIMESTAMP, more STRUCT<a: INT>') AS q FROM STREAM raw);\n"
+#define VIEW                                                                                                                               \
+	"CREATE TEMPORARY VIEW quakes AS\n  SELECT q.* FROM (SELECT from_json(CAST(value AS STRING), 'id STRING, mag DOUBLE, place "       \
+	"STRING, time TIMESTAMP, more STRUCT<a: INT>') AS q FROM STREAM raw);\n"
 
 TEST(a_pipeline)
 {
 	struct tm_sql *sql = fresh();
 	struct tm_pipeline *p;
 	struct tm_err err = {0};
-	CHECK_OK(tm_sql_pipeline(sql, TM_STR("q.sql"), TM_STR(SOURCE VIEW
-		"CREATE STREAMING TABLE per_hour USING console OPTIONS (outputMode 'update', trigger '10 seconds', queryName 'hours', truncate 'false') AS\n"
-		"  SELECT place, window(time, '1 hour').start AS hour, count(*) AS n FROM STREAM quakes WATERMARK time DELAY OF INTERVAL 10 MINUTES GROUP BY place, window(time, '1 hour');\n"
-		"CREATE STREAMING TABLE strong USING kafka OPTIONS (topic 'strong', availableNow 'true');\n"
-		"CREATE FLOW big AS INSERT INTO strong SELECT id AS key, to_json(struct(id, mag)) AS value FROM STREAM quakes WHERE mag > 5;"), false, &p, &err), err);
+	CHECK_OK(
+	    tm_sql_pipeline(sql, TM_STR("q.sql"),
+			    TM_STR(SOURCE VIEW "CREATE STREAMING TABLE per_hour USING console OPTIONS (outputMode 'update', trigger '10 "
+					       "seconds', queryName 'hours', truncate 'false') AS\n"
+					       "  SELECT place, window(time, '1 hour').start AS hour, count(*) AS n FROM STREAM quakes "
+					       "WATERMARK time DELAY OF INTERVAL 10 MINUTES GROUP BY place, window(time, '1 hour');\n"
+					       "CREATE STREAMING TABLE strong USING kafka OPTIONS (topic 'strong', availableNow 'true');\n"
+					       "CREATE FLOW big AS INSERT INTO strong SELECT id AS key, to_json(struct(id, mag)) AS value "
+					       "FROM STREAM quakes WHERE mag > 5;"),
+			    false, &p, &err),
+	    err);
 	CHECK_INT(p->query_count, 2);
 	CHECK_STR(p->queries[0].name, "hours");
 	CHECK_INT(p->queries[0].mode, TM_MODE_UPDATE);
@@ -40,7 +48,11 @@ TEST(only_what_is_used_is_decoded)
 	struct tm_sql *sql = fresh();
 	struct tm_pipeline *p;
 	struct tm_err err = {0};
-	CHECK_OK(tm_sql_pipeline(sql, TM_STR("q.sql"), TM_STR(SOURCE VIEW "CREATE STREAMING TABLE t USING console AS SELECT mag FROM STREAM quakes WHERE mag > 5"), false, &p, &err), err);
+	CHECK_OK(
+	    tm_sql_pipeline(sql, TM_STR("q.sql"),
+			    TM_STR(SOURCE VIEW "CREATE STREAMING TABLE t USING console AS SELECT mag FROM STREAM quakes WHERE mag > 5"),
+			    false, &p, &err),
+	    err);
 	const struct tm_op *op = p->queries[0].root;
 	bool json = false;
 	while (op->input_count) {
@@ -76,12 +88,15 @@ static void refused(const char *text, const char *klass, int line, int column)
 
 TEST(errors_say_where)
 {
-	refused(SOURCE VIEW "CREATE STREAMING TABLE t USING console AS\nSELECT magnitude FROM STREAM quakes", "UNRESOLVED_COLUMN.WITH_SUGGESTION", 5, 8);
+	refused(SOURCE VIEW "CREATE STREAMING TABLE t USING console AS\nSELECT magnitude FROM STREAM quakes",
+		"UNRESOLVED_COLUMN.WITH_SUGGESTION", 5, 8);
 	refused(SOURCE "SELECT 1", "UNSUPPORTED_PIPELINE_STATEMENT", 2, 1);
 	refused(SOURCE VIEW "CREATE STREAMING TABLE t USING cassandr AS SELECT 1", "DATA_SOURCE_NOT_FOUND", 4, 1);
 	refused("CREATE TEMPORARY VIEW r USING kafak OPTIONS (subscribe 'x')", "DATA_SOURCE_NOT_FOUND", 1, 1);
-	refused(SOURCE "CREATE STREAMING TABLE t USING console AS SELECT 1 AS a", "INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", 2, 1);
-	refused(SOURCE VIEW "CREATE STREAMING TABLE t USING console OPTIONS (outputMode 'sometimes') AS SELECT mag FROM STREAM quakes", "STREAMING_OUTPUT_MODE.INVALID", 4, 1);
+	refused(SOURCE "CREATE STREAMING TABLE t USING console AS SELECT 1 AS a",
+		"INVALID_FLOW_QUERY_TYPE.BATCH_RELATION_FOR_STREAMING_TABLE", 2, 1);
+	refused(SOURCE VIEW "CREATE STREAMING TABLE t USING console OPTIONS (outputMode 'sometimes') AS SELECT mag FROM STREAM quakes",
+		"STREAMING_OUTPUT_MODE.INVALID", 4, 1);
 	refused(SOURCE "CREATE STREAMING TABLE t AS SELECT FROM", "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", 2, 0);
 	refused("CREATE STREAMING TABLE t AS SELECT * FROM STREAM nothing", "TABLE_OR_VIEW_NOT_FOUND", 1, 0);
 }
