@@ -48,7 +48,7 @@ BIND(count_if)
 
 /* ---- sum and avg ---- one state for all: the number of values, whether the sum was lost, the sum */
 struct sum {
-	union { int64_t i64; double f64; i128_state dec; } v;
+	union { double f64; i128_state dec; } v;
 	int64_t count;
 	bool lost;
 };
@@ -74,8 +74,9 @@ static bool dec_add(i128_state *into, i128 v)
 		} \
 		return TM_OK; \
 	}
-SUM_UPDATE(sum_i64, s->lost |= __builtin_add_overflow(s->v.i64, AT(0, i64, i), &s->v.i64))
-SUM_UPDATE(sum_i32, s->lost |= __builtin_add_overflow(s->v.i64, (int64_t)AT(0, i32, i), &s->v.i64))
+/* Integers are summed with 128 bits: what goes over and comes back was not lost, as in Spark's partial sums. */
+SUM_UPDATE(sum_i64, s->v.dec += AT(0, i64, i))
+SUM_UPDATE(sum_i32, s->v.dec += AT(0, i32, i))
 SUM_UPDATE(sum_f64, s->v.f64 += AT(0, f64, i))
 SUM_UPDATE(sum_dec, s->lost |= dec_add(&s->v.dec, AT(0, i128, i)))
 
@@ -83,7 +84,7 @@ static tm_rc sum_merge_int(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg
 {
 	struct sum *a = into;
 	const struct sum *b = from;
-	a->lost |= b->lost | __builtin_add_overflow(a->v.i64, b->v.i64, &a->v.i64);
+	a->v.dec += b->v.dec;
 	a->count += b->count;
 	return TM_OK;
 }
@@ -130,7 +131,8 @@ static tm_rc sum_result(AGG_RESULT_ARGS)
 	tm_column_init(ret, ev->arena, agg->type, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct sum *s = states[i];
-		bool wrong = s->lost && bound->mode != TM_CAST_LEGACY && agg->type->kind != TM_T_DECIMAL;
+		bool decimal = agg->type->kind == TM_T_DECIMAL || agg->type->kind == TM_T_DOUBLE;
+		bool wrong = !decimal && s->v.dec != (int64_t)s->v.dec && bound->mode != TM_CAST_LEGACY;
 		if (s->count && wrong && bound->mode == TM_CAST_ANSI)
 			return fn_overflow(ev, agg->type->kind == TM_T_BIGINT ? "long " : "", "try_sum");
 		if (s->count == 0 || wrong)
@@ -144,11 +146,11 @@ static tm_rc sum_result(AGG_RESULT_ARGS)
 			break;
 		case TM_T_DOUBLE: ret->f64[i] = s->v.f64; break;
 		case TM_T_INTERVAL_YM:
-			ret->i32[i] = (int32_t)s->v.i64;
-			if (s->count && ret->i32[i] != s->v.i64)
+			ret->i32[i] = (int32_t)s->v.dec;
+			if (s->count && ret->i32[i] != s->v.dec)
 				return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015", "Integer overflow while operating with intervals. Use `try_sum` to tolerate overflow and return NULL instead.");
 			break;
-		default: ret->i64[i] = s->v.i64;
+		default: ret->i64[i] = (int64_t)s->v.dec;
 		}
 	}
 	return TM_OK;
@@ -170,9 +172,9 @@ static tm_rc avg_result(AGG_RESULT_ARGS)
 			TM_TRY(decimal_result(ev, agg, q, agg->type->scale, !ok, i, ret));
 			break;
 		}
-		case TM_T_INTERVAL_YM: ret->i32[i] = (int32_t)((s->v.i64 * 2 + (s->v.i64 < 0 ? -count : count)) / (2 * count)); break;
+		case TM_T_INTERVAL_YM: ret->i32[i] = (int32_t)((s->v.dec * 2 + (s->v.dec < 0 ? -count : count)) / (2 * count)); break;
 		case TM_T_INTERVAL_DT: {
-			i128 twice = (i128)s->v.i64 * 2 + (s->v.i64 < 0 ? -count : count);
+			i128 twice = s->v.dec * 2 + (s->v.dec < 0 ? -count : count);
 			ret->i64[i] = (int64_t)(twice / (2 * (i128)count));
 			break;
 		}

@@ -75,13 +75,11 @@ static int64_t hll_estimate(const struct hll_bound *b, const struct hll *s)
 	}
 	double alpha = b->p == 4 ? 0.673 : b->p == 5 ? 0.697 : b->p == 6 ? 0.709 : 0.7213 / (1 + 1.079 / m);
 	double e = alpha * m * m / z;
-	if (b->p < 19 && e < 5 * m)
+	double linear = zeros > 0 ? m * log(m / zeros) : 0;
+	if (zeros > 0 && ((b->p < 19 && linear <= thresholds[b->p - 4]) || e <= 2.5 * m)) /* few values: count the empty registers */
+		e = linear;
+	else if (b->p < 19 && e < 5 * m)
 		e -= hll_bias(e, m);
-	if (zeros > 0) {
-		double linear = m * log(m / zeros);
-		if (b->p - 4 < 15 && linear <= thresholds[b->p - 4])
-			e = linear;
-	}
 	return (int64_t)floor(e + 0.5);
 }
 static tm_rc hll_result(AGG_RESULT_ARGS)
