@@ -89,7 +89,7 @@ void tm_buf_json_str(struct tm_buf *b, struct tm_str s)
 {
 	static const char hex[] = "0123456789abcdef";
 	tm_buf_char(b, '"');
-	const char *at = s.at, *end = s.at + s.len, *plain = at;
+	const char *at = s.len ? s.at : "", *end = at + s.len, *plain = at;
 	while (at < end) {
 		unsigned char c = (unsigned char)*at;
 		if (c >= 0x20 && c != '"' && c != '\\' && c < 0x80) {

@@ -10,6 +10,17 @@ struct tm_str {
 	const char *at;
 	size_t len;
 };
+/* memcpy and memmove that take NULL for nothing. */
+static inline void tm_copy(void *to, const void *from, size_t n)
+{
+	if (n)
+		memcpy(to, from, n);
+}
+static inline void tm_move(void *to, const void *from, size_t n)
+{
+	if (n)
+		memmove(to, from, n);
+}
 #define TM_STR(literal) ((struct tm_str){"" literal, sizeof(literal) - 1})
 #define TM_STR_ARG(s) (int)(s).len, (s).at /* for "%.*s" */
 

@@ -270,7 +270,7 @@ void cql_result_warn(struct cql_run *run, struct tm_str text)
 {
 	struct tm_str *list = TM_NEW_N(run->arena, struct tm_str, run->result->warning_count + 1);
 	if (run->result->warning_count)
-		memcpy(list, run->result->warnings, run->result->warning_count * sizeof *list);
+		tm_copy(list, run->result->warnings, run->result->warning_count * sizeof *list);
 	list[run->result->warning_count++] = tm_arena_str(run->arena, text);
 	run->result->warnings = list;
 }

@@ -185,8 +185,8 @@ static tm_rc alter_type(struct cql_run *run, const struct cql_ddl *d, const stru
 	size_t n = old->arg_count;
 	struct tm_str *names = TM_NEW_N(run->arena, struct tm_str, n + 1);
 	const struct tm_cql_type **types = TM_NEW_N(run->arena, const struct tm_cql_type *, n + 1);
-	memcpy(names, old->field_names, n * sizeof *names);
-	memcpy(types, old->args, n * sizeof *types);
+	tm_copy(names, old->field_names, n * sizeof *names);
+	tm_copy(types, old->args, n * sizeof *types);
 	if (d->alter == CQL_ALTER_ADD) {
 		for (size_t i = 0; i < n; i++)
 			if (tm_str_eq(names[i], d->columns[0].name))

@@ -175,8 +175,8 @@ static tm_rc add_columns(struct cql_run *run, const struct cql_ddl *d, const str
 	size_t n = spec->def.column_count;
 	struct tm_table_column *columns = TM_NEW_N(run->arena, struct tm_table_column, n + d->column_count);
 	uint32_t *ids = TM_NEW_N(run->arena, uint32_t, n + d->column_count);
-	memcpy(columns, spec->def.columns, n * sizeof *columns);
-	memcpy(ids, spec->column_id, n * sizeof *ids);
+	tm_copy(columns, spec->def.columns, n * sizeof *columns);
+	tm_copy(ids, spec->column_id, n * sizeof *ids);
 	for (size_t i = 0; i < d->column_count; i++) {
 		const struct cql_column_def *c = &d->columns[i];
 		const struct tm_cql_type *t;
@@ -226,8 +226,8 @@ static tm_rc drop_columns(struct cql_run *run, const struct cql_ddl *d, struct t
 	struct tm_table_column *columns = TM_NEW_N(run->arena, struct tm_table_column, n);
 	uint32_t *ids = TM_NEW_N(run->arena, uint32_t, n);
 	struct tm_dropped_column *dropped = TM_NEW_N(run->arena, struct tm_dropped_column, spec->dropped_count + d->rename_count);
-	memcpy(columns, spec->def.columns, n * sizeof *columns);
-	memcpy(ids, spec->column_id, n * sizeof *ids);
+	tm_copy(columns, spec->def.columns, n * sizeof *columns);
+	tm_copy(ids, spec->column_id, n * sizeof *ids);
 	size_t dropped_count = 0;
 	for (size_t i = 0; i < spec->dropped_count; i++) {
 		bool again = false;
@@ -250,8 +250,8 @@ static tm_rc drop_columns(struct cql_run *run, const struct cql_ddl *d, struct t
 			if (tm_str_eq(spec->indexes[j].column, d->from[i]))
 				return cql_fail(err, CQL_CODE_INVALID, "Cannot drop column %.*s because it has dependent secondary indexes (%.*s)", TM_STR_ARG(d->from[i]), TM_STR_ARG(spec->indexes[j].name));
 		dropped[dropped_count++] = (struct tm_dropped_column){columns[at].name, columns[at].type, d->has_timestamp ? d->timestamp_us : tm_store_now_us(run->session->store), columns[at].kind == TM_COLUMN_STATIC};
-		memmove(&columns[at], &columns[at + 1], (n - at - 1) * sizeof *columns);
-		memmove(&ids[at], &ids[at + 1], (n - at - 1) * sizeof *ids);
+		tm_move(&columns[at], &columns[at + 1], (n - at - 1) * sizeof *columns);
+		tm_move(&ids[at], &ids[at + 1], (n - at - 1) * sizeof *ids);
 		n--;
 	}
 	spec->def.columns = columns;
@@ -266,7 +266,7 @@ static tm_rc rename_columns(struct cql_run *run, const struct cql_ddl *d, struct
 {
 	size_t n = spec->def.column_count;
 	struct tm_table_column *columns = TM_NEW_N(run->arena, struct tm_table_column, n);
-	memcpy(columns, spec->def.columns, n * sizeof *columns);
+	tm_copy(columns, spec->def.columns, n * sizeof *columns);
 	for (size_t i = 0; i < d->rename_count; i++) {
 		size_t at = 0;
 		while (at < n && !tm_str_eq(columns[at].name, d->from[i]))
@@ -432,8 +432,8 @@ tm_rc cql_create_index(struct cql_run *run, const struct cql_ddl *d, const struc
 	size_t at = 0;
 	while (at < table->index_count && tm_str_cmp(table->indexes[at].name, name) < 0)
 		at++;
-	memcpy(list, table->indexes, at * sizeof *list);
-	memcpy(list + at + 1, table->indexes + at, (table->index_count - at) * sizeof *list);
+	tm_copy(list, table->indexes, at * sizeof *list);
+	tm_copy(list + at + 1, table->indexes + at, (table->index_count - at) * sizeof *list);
 	bool wrapped = tm_type_is_collection(col->type) && (kind != TM_INDEX_VALUES || !col->type->frozen);
 	struct tm_buf quoted = {0};
 	tm_type_name_text(col->name, &quoted);
@@ -459,8 +459,8 @@ tm_rc cql_drop_index(struct cql_run *run, const struct cql_ddl *d, const struct 
 	struct tm_table spec = *table;
 	struct tm_index *list = TM_NEW_N(run->arena, struct tm_index, table->index_count);
 	size_t at = (size_t)(x - table->indexes);
-	memcpy(list, table->indexes, at * sizeof *list);
-	memcpy(list + at, table->indexes + at + 1, (table->index_count - at - 1) * sizeof *list);
+	tm_copy(list, table->indexes, at * sizeof *list);
+	tm_copy(list + at, table->indexes + at + 1, (table->index_count - at - 1) * sizeof *list);
 	spec.indexes = list;
 	spec.index_count--;
 	struct tm_str table_name = tm_arena_str(run->arena, table->def.name);

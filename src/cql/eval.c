@@ -27,10 +27,10 @@ struct tm_str cql_pack_items(struct tm_arena *arena, const struct tm_cql_type *t
 		qsort_r(items, count / step, step * sizeof *items, item_cmp, (void *)type->args[0]);
 		for (size_t i = 0; i < count; i += step)
 			if (n == 0 || tm_value_compare(type->args[0], sorted[n - step], items[i]) != 0) {
-				memmove(&sorted[n], &items[i], step * sizeof *items);
+				tm_move(&sorted[n], &items[i], step * sizeof *items);
 				n += step;
 			} else {
-				memmove(&sorted[n - step], &items[i], step * sizeof *items);
+				tm_move(&sorted[n - step], &items[i], step * sizeof *items);
 			}
 		count = n;
 	}

@@ -489,7 +489,7 @@ static tm_rc inet_from_string(struct tm_arena *arena, struct tm_str text, struct
 		return TM_OK;
 	}
 	if (text.len < sizeof buf) {
-		memcpy(buf, text.at, text.len);
+		tm_copy(buf, text.at, text.len);
 		buf[text.len] = 0;
 		if (strcmp(buf, "localhost") == 0 || inet_pton(AF_INET, buf, out) == 1) {
 			if (buf[0] == 'l')

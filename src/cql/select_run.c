@@ -219,7 +219,7 @@ static tm_rc give_row(struct collector *c, struct tm_err *err)
 	if (plan->json)
 		json_row(run, plan, values, out);
 	else
-		memcpy(out, values, plan->node_count * sizeof *out);
+		tm_copy(out, values, plan->node_count * sizeof *out);
 	return TM_OK;
 }
 

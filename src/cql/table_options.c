@@ -48,7 +48,7 @@ static void add_entry(struct tm_arena *arena, struct tm_map *m, const char *key,
 	if (entry(m, key))
 		return;
 	struct tm_map_entry *e = TM_NEW_N(arena, struct tm_map_entry, m->count + 1);
-	memcpy(e, m->entries, m->count * sizeof *e);
+	tm_copy(e, m->entries, m->count * sizeof *e);
 	e[m->count] = (struct tm_map_entry){tm_str_of(key), value};
 	*m = (struct tm_map){e, m->count + 1};
 }
@@ -209,7 +209,7 @@ static tm_rc set_option(struct tm_arena *arena, const struct cql_property *x, co
 	case MAP: {
 		struct tm_map *m = (struct tm_map *)field;
 		struct tm_map_entry *e = TM_NEW_N(arena, struct tm_map_entry, x->map.count + 1);
-		memcpy(e, x->map.entries, x->map.count * sizeof *e);
+		tm_copy(e, x->map.entries, x->map.count * sizeof *e);
 		*m = (struct tm_map){e, x->map.count};
 		return tm_str_is(x->name, "compaction") ? check_compaction(arena, m, err) : tm_str_is(x->name, "compression") ? check_compression(arena, m, err) : tm_str_is(x->name, "caching") ? check_caching(arena, m, err) : TM_OK;
 	}

@@ -184,7 +184,7 @@ tm_rc cql_virtual_rows(const struct tm_table_def *def, const struct tm_cql_sessi
 	qsort(keys, ret->count, sizeof *keys, keyed_cmp);
 	struct tm_cql_value *sorted = TM_NEW_N(ret->arena, struct tm_cql_value, ret->count * n);
 	for (size_t i = 0; i < ret->count; i++)
-		memcpy(sorted + i * n, keys[i].values, n * sizeof *sorted);
+		tm_copy(sorted + i * n, keys[i].values, n * sizeof *sorted);
 	ret->values = sorted;
 	return TM_OK;
 }
@@ -235,7 +235,7 @@ void tm_cql_rows_texts(struct tm_cql_rows *rows, size_t column, const struct tm_
 {
 	size_t at = tm_table_column_index(&rows->table->def, tm_str_of(((const struct registered *)rows->table)->spec.columns[column].name));
 	struct tm_str *copy = TM_NEW_N(rows->arena, struct tm_str, count + 1);
-	memcpy(copy, items, count * sizeof *copy);
+	tm_copy(copy, items, count * sizeof *copy);
 	tm_cql_rows_bytes(rows, column, cql_pack_items(rows->arena, rows->table->def.columns[at].type, copy, count));
 }
 

@@ -204,7 +204,7 @@ static tm_rc extend(struct cql_eval *ev, const struct cql_test *t, struct prefix
 static struct tm_str joined(struct tm_arena *arena, struct tm_str a, struct tm_str b, bool after)
 {
 	char *out = tm_arena_alloc(arena, a.len + b.len + 2);
-	memcpy(out, a.at, a.len);
+	tm_copy(out, a.at, a.len);
 	if (b.len)
 		memcpy(out + a.len, b.at, b.len);
 	out[a.len + b.len] = (char)0xFF;

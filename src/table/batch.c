@@ -130,7 +130,7 @@ void tm_table_batch_mutate(struct tm_table_batch *b, const struct tm_mutation *m
 			tm_arena_reset(&b->originals);
 			int64_t us = m->info.has_marker ? m->info.marker_us : cells[0].timestamp_us;
 			struct tm_cell *more = TM_NEW_N(&b->originals, struct tm_cell, count + t->def.clustering_count);
-			memcpy(more, cells, count * sizeof *cells);
+			tm_copy(more, cells, count * sizeof *cells);
 			for (size_t i = 0; i < t->def.clustering_count; i++)
 				if (!tm_value_order_is_exact(cc[i].type) && m->clustering[i].len)
 					more[count++] = (struct tm_cell){.column = t->column_id[t->def.partition_key_count + i], .timestamp_us = us, .value = m->clustering[i]};

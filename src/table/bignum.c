@@ -121,7 +121,7 @@ bool tm_big_parse(struct tm_arena *arena, struct tm_str s, struct tm_big *ret)
 struct tm_str tm_big_text(struct tm_arena *arena, struct tm_big a)
 {
 	struct tm_big t = room(arena, a.count);
-	memcpy(t.limbs, a.limbs, a.count * sizeof *a.limbs);
+	tm_copy(t.limbs, a.limbs, a.count * sizeof *a.limbs);
 	size_t cap = a.count * 10 + 3, at = cap;
 	char *out = tm_arena_alloc(arena, cap);
 	do {
@@ -234,7 +234,7 @@ void tm_big_divmod(struct tm_arena *arena, struct tm_big a, struct tm_big b, str
 	TM_ASSERT(b.count);
 	struct tm_big q = room(arena, a.count), r = room(arena, b.count + 1);
 	if (b.count == 1) {
-		memcpy(q.limbs, a.limbs, a.count * sizeof *a.limbs);
+		tm_copy(q.limbs, a.limbs, a.count * sizeof *a.limbs);
 		r.limbs[0] = div_small(&q, b.limbs[0]);
 	} else {
 		for (size_t i = a.count * 32; i-- > 0;) {
@@ -290,7 +290,7 @@ struct tm_str tm_dec_bytes(struct tm_arena *arena, struct tm_dec d)
 	char *out = tm_arena_alloc(arena, u.len + 4);
 	uint32_t scale = __builtin_bswap32((uint32_t)d.scale);
 	memcpy(out, &scale, 4);
-	memcpy(out + 4, u.at, u.len);
+	tm_copy(out + 4, u.at, u.len);
 	return (struct tm_str){out, u.len + 4};
 }
 

@@ -155,7 +155,13 @@ static bool take_decimal(struct tm_cursor *c, struct tm_arena *arena, struct tm_
 			return false;
 		d.unscaled.negative = negative;
 		int64_t scale = (int64_t)n - high;
-		if (scale != (int32_t)scale)
+		if (scale < INT32_MIN) { /* zeros were cut off that the scale cannot do without */
+			if (INT32_MIN - scale > TM_BIG_MAX_BYTES * 2)
+				return false;
+			d.unscaled = tm_big_mul(arena, d.unscaled, tm_big_pow10(arena, (size_t)(INT32_MIN - scale)));
+			scale = INT32_MIN;
+		}
+		if (scale > INT32_MAX)
 			return false;
 		d.scale = (int32_t)scale;
 	}
@@ -340,7 +346,7 @@ bool tm_value_order_take(const struct tm_cql_type *type, struct tm_cursor *c, st
 	if (type->reversed) {
 		size_t n = tm_cursor_left(c);
 		char *copy = tm_arena_alloc(arena, n + 1);
-		memcpy(copy, c->at, n);
+		tm_copy(copy, c->at, n);
 		flip(copy, n);
 		plain = tm_cursor_of((struct tm_str){copy, n});
 	}

@@ -261,7 +261,7 @@ static struct draft draft_of(struct tm_store *store)
 			tables[j] = k->tables[j];
 			((struct tm_table *)tables[j])->refs++;
 		}
-		memcpy(types, k->types, k->type_count * sizeof *types);
+		tm_copy(types, k->types, k->type_count * sizeof *types);
 		ks[i].tables = tables;
 		ks[i].types = types;
 	}
@@ -376,9 +376,9 @@ static void draft_table(struct tm_store *store, struct tm_keyspace *ks, struct t
 		list[i] = table;
 	} else if (there) {
 		((struct tm_table *)list[i])->refs--;
-		memmove(&list[i], &list[i + 1], (--ks->table_count - i) * sizeof *list);
+		tm_move(&list[i], &list[i + 1], (--ks->table_count - i) * sizeof *list);
 	} else if (table) {
-		memmove(&list[i + 1], &list[i], (ks->table_count++ - i) * sizeof *list);
+		tm_move(&list[i + 1], &list[i], (ks->table_count++ - i) * sizeof *list);
 		list[i] = table;
 	}
 	pthread_mutex_unlock(&store->schema_lock);
@@ -392,7 +392,7 @@ tm_rc tm_store_keyspace_put(struct tm_store *store, struct tm_str name, const st
 		size_t i = 0, n = d.schema->keyspace_count++;
 		while (i < n && tm_str_cmp(d.keyspaces[i].name, name) < 0)
 			i++;
-		memmove(&d.keyspaces[i + 1], &d.keyspaces[i], (n - i) * sizeof *d.keyspaces);
+		tm_move(&d.keyspaces[i + 1], &d.keyspaces[i], (n - i) * sizeof *d.keyspaces);
 		ks = &d.keyspaces[i];
 		*ks = (struct tm_keyspace){.name = tm_arena_str(&d.schema->arena, name)};
 		ks->tables = TM_NEW_N(&d.schema->arena, const struct tm_table *, 1);
@@ -423,7 +423,7 @@ tm_rc tm_store_keyspace_drop(struct tm_store *store, struct tm_str name, struct 
 			delete_rows(store, wb, t->number);
 			draft_table(store, ks, t->def.name, NULL);
 		}
-		memmove(ks, ks + 1, (size_t)(&d.keyspaces[d.schema->keyspace_count--] - (ks + 1)) * sizeof *ks);
+		tm_move(ks, ks + 1, (size_t)(&d.keyspaces[d.schema->keyspace_count--] - (ks + 1)) * sizeof *ks);
 	}
 	return finish(store, &d, wb, err);
 }
@@ -475,7 +475,7 @@ tm_rc tm_store_type_put(struct tm_store *store, const struct tm_cql_type *udt, s
 	if (i < ks->type_count && tm_str_eq(types[i]->name, udt->name)) {
 		follow_type(store, wb, ks, udt);
 	} else {
-		memmove(&types[i + 1], &types[i], (ks->type_count++ - i) * sizeof *types);
+		tm_move(&types[i + 1], &types[i], (ks->type_count++ - i) * sizeof *types);
 		types[i] = udt;
 	}
 	struct tm_buf v = {0};
@@ -493,7 +493,7 @@ tm_rc tm_store_type_drop(struct tm_store *store, struct tm_str keyspace, struct 
 	const struct tm_cql_type **types = (const struct tm_cql_type **)ks->types;
 	for (size_t i = 0; i < ks->type_count; i++)
 		if (tm_str_eq(types[i]->name, name)) {
-			memmove(&types[i], &types[i + 1], (--ks->type_count - i) * sizeof *types);
+			tm_move(&types[i], &types[i + 1], (--ks->type_count - i) * sizeof *types);
 			break;
 		}
 	put_entry(store, wb, 'u', keyspace, name, NULL);
@@ -575,7 +575,7 @@ static tm_rc load_entry(struct tm_store *store, struct draft *d, struct tm_str k
 	}
 	if (kind == 'k') { /* entries come in the order k, n, t, u: keyspaces first */
 		struct tm_keyspace *grown = TM_NEW_N(a, struct tm_keyspace, d->schema->keyspace_count + 1);
-		memcpy(grown, d->keyspaces, d->schema->keyspace_count * sizeof *grown);
+		tm_copy(grown, d->keyspaces, d->schema->keyspace_count * sizeof *grown);
 		struct tm_keyspace *ks = &grown[d->schema->keyspace_count++];
 		d->schema->keyspaces = d->keyspaces = grown;
 		ks->name = tm_arena_str(a, parts[0]);
@@ -586,7 +586,7 @@ static tm_rc load_entry(struct tm_store *store, struct draft *d, struct tm_str k
 		return tm_fail(err, TM_CORRUPT, "the schema of %.*s.%.*s has no keyspace", TM_STR_ARG(parts[0]), TM_STR_ARG(parts[1]));
 	if (kind == 'u') {
 		const struct tm_cql_type **types = TM_NEW_N(a, const struct tm_cql_type *, ks->type_count + 1);
-		memcpy(types, ks->types, ks->type_count * sizeof *types);
+		tm_copy(types, ks->types, ks->type_count * sizeof *types);
 		const struct tm_cql_type *t = tm_schema_type_decode(value);
 		if (!t || t->kind != TM_CQL_UDT)
 			return tm_fail(err, TM_CORRUPT, "the schema of type %.*s.%.*s is damaged", TM_STR_ARG(parts[0]), TM_STR_ARG(parts[1]));
@@ -598,7 +598,7 @@ static tm_rc load_entry(struct tm_store *store, struct draft *d, struct tm_str k
 	if (!t)
 		return tm_fail(err, TM_CORRUPT, "the schema of table %.*s.%.*s is damaged", TM_STR_ARG(parts[0]), TM_STR_ARG(parts[1]));
 	const struct tm_table **tables = TM_NEW_N(a, const struct tm_table *, ks->table_count + 1);
-	memcpy(tables, ks->tables, ks->table_count * sizeof *tables);
+	tm_copy(tables, ks->tables, ks->table_count * sizeof *tables);
 	tables[ks->table_count++] = t;
 	ks->tables = tables;
 	return TM_OK;

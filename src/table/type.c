@@ -92,7 +92,7 @@ static const struct tm_cql_type *intern(const struct tm_cql_type *key)
 		e->hash = h;
 		e->type = *key;
 		e->type.args = tm_alloc(key->arg_count * sizeof *key->args + 1);
-		memcpy((void *)e->type.args, key->args, key->arg_count * sizeof *key->args);
+		tm_copy((void *)e->type.args, key->args, key->arg_count * sizeof *key->args);
 		if (key->kind == TM_CQL_UDT) {
 			struct tm_str *names = tm_alloc(key->arg_count * sizeof *names + 1);
 			for (size_t i = 0; i < key->arg_count; i++)
