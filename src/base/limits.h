@@ -7,6 +7,7 @@
 
 #define TM_LIMIT_KAFKA_REQUEST_BYTES (100 * TM_MIB)      /* Kafka's socket.request.max.bytes is 104857600 */
 #define TM_LIMIT_KAFKA_BATCH_BYTES (1048588)             /* Kafka's message.max.bytes */
+#define TM_LIMIT_KAFKA_HELD_BYTES (512 * TM_MIB)         /* half-received requests of all connections together */
 #define TM_LIMIT_KAFKA_ARRAY_ITEMS (100000)              /* no real request names more topics or partitions */
 #define TM_LIMIT_KAFKA_DECODED_BYTES (64 * TM_MIB)      /* structures of one decoded request: a million topics of one byte each stop here */
 #define TM_LIMIT_KAFKA_FETCH_BYTES (55 * TM_MIB)         /* Kafka's fetch.max.bytes of the broker is 57671680 */

@@ -151,10 +151,17 @@ static void conn_closed(uv_handle_t *h)
 	conn_free_if_idle(c);
 }
 
+static void held_count(struct kafka_conn *c, size_t bytes)
+{
+	c->server->held_bytes += bytes - c->held_bytes;
+	c->held_bytes = bytes;
+}
+
 static void conn_close(struct kafka_conn *c)
 {
 	if (c->closing)
 		return;
+	held_count(c, 0);
 	c->closing = true;
 	uv_close((uv_handle_t *)&c->tcp, conn_closed);
 }
@@ -512,6 +519,11 @@ static void was_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	requests_start(c); /* also before closing: what came before the bad frame is answered */
 	if (!good)
 		conn_refuse(c, why);
+	if (c->closing)
+		return;
+	held_count(c, c->chunk->len - c->parsed);
+	if (c->server->held_bytes > TM_LIMIT_KAFKA_HELD_BYTES && c->held_bytes > TM_MIB)
+		conn_refuse(c, "too many bytes of unfinished requests; try again later");
 	if (!c->closing && (c->unanswered > UNANSWERED_MAX || c->queued_bytes > QUEUED_BYTES_MAX)) {
 		c->paused = true;
 		uv_read_stop(stream);
