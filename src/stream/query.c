@@ -283,6 +283,7 @@ static tm_rc restore(struct tm_query *q, struct tm_err *err)
 		q->batch_id = done.batch_id + 1;
 		q->watermark_ms = done.watermark_ms;
 		q->next_watermark_ms = done.next_watermark_ms;
+		q->last_now_us = done.now_us;
 		for (size_t i = 0; i < q->stream.watermarks.count && i < done.watermark_count; i++)
 			q->marks[i] = done.watermarks[i];
 		int64_t late, evict;
@@ -454,7 +455,9 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	if (q->spec.single_watermark)
 		q->stream.late_watermark_us = q->stream.watermark_us;
 	assign_watermarks(q->root, q->stream.late_watermark_us, q->stream.watermark_us, &late, &evict);
-	q->run.session.now_us = q->replay ? q->replay_now_us : tm_now_us(q->env) / 1000 * 1000;
+	int64_t now_us = tm_now_us(q->env) / 1000 * 1000;
+	q->run.session.now_us = q->replay ? q->replay_now_us : q->last_now_us >= now_us ? q->last_now_us + 1000 : now_us; /* no two batches at one time */
+	q->last_now_us = q->run.session.now_us;
 	q->run.session.batch_id = q->batch_id;
 	TM_TRY(announce(q, err));
 	TM_TRY(tm_query_fault(q, TM_FAULT_ANNOUNCED, err));

@@ -43,7 +43,7 @@ struct tm_query {
 	bool started;                        /* its start is in the store */
 	bool described;                      /* so is what its state is made of */
 	bool replay;                         /* the next batch was announced before a crash; its ends are in sources */
-	int64_t replay_now_us;
+	int64_t replay_now_us, last_now_us;  /* current_timestamp() of the announced batch; of the last one */
 	struct tm_buf record;
 	struct tm_arena restore_arena;
 	struct tm_err failed;
