@@ -8,7 +8,7 @@ import time
 import traceback
 import types
 
-from tidemill.flow import describe, errors, nodes, runtime, settings
+from tidemill.flow import dag as dags, describe, errors, nodes, runtime, settings
 
 OLD_CONTEXT = re.compile(r"\b(execution_date|next_ds|prev_ds|yesterday_ds|tomorrow_ds|next_execution_date|prev_execution_date)\b")
 OLDEST_MODULES = re.compile(r"airflow\.(operators|sensors|hooks)\.\w+_(operator|sensor|hook)s?$|airflow\.contrib")
@@ -114,8 +114,8 @@ def load(path):
     """Runs the file. Never raises for what the file does."""
     result = Loaded(path)
     settings.warnings.clear()
-    nodes.registered.clear()
-    nodes.made.clear()
+    dags.registered.clear()
+    dags.made.clear()
     nodes.dag_stack.items.clear()
     nodes.group_stack.items.clear()
     try:
@@ -143,7 +143,7 @@ def load(path):
         settings.loading = False
     if result.errors:
         return result
-    found = [v for v in list(module.__dict__.values()) if isinstance(v, nodes.DAG)] + list(nodes.registered)
+    found = [v for v in list(module.__dict__.values()) if isinstance(v, dags.DAG)] + list(dags.registered)
     for dag in found:
         if dag.dag_id in result.dags and result.dags[dag.dag_id] is not dag:
             result.errors.append({"file": path, "line": dag.line, "column": 0, "error": f"AirflowDagDuplicatedIdException: DAG id {dag.dag_id!r} is used twice", "hint": "give each DAG its own dag_id"})

@@ -3,7 +3,7 @@ import datetime as dt
 import json
 
 from tidemill.flow import clock, ops, schedule as schedules, settings
-from tidemill.flow.nodes import MappedTaskGroup, TaskGroup, TriggerRule
+from tidemill.flow.nodes import MappedTaskGroup, TaskGroup
 
 
 def plain(value):

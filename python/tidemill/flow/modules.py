@@ -4,7 +4,7 @@ import importlib.machinery
 import sys
 import types
 
-from tidemill.flow import clock, errors, nodes, ops, runtime, schedule, sensors, partitions, settings, stores, taskflow, templating
+from tidemill.flow import clock, dag as dags, errors, nodes, ops, runtime, schedule, sensors, partitions, settings, stores, taskflow, templating
 
 EXPORTS = {}
 
@@ -224,7 +224,7 @@ def _table():
                                                                                                                                                 DEFAULT="default")}
     decorators = {"dag": taskflow.dag, "task": taskflow.task, "task_group": taskflow.task_group, "setup": taskflow.setup_task, "teardown": taskflow.teardown_task}
     context = {"Context": runtime.Context, "get_current_context": nodes.get_current_context, "AirflowContextDeprecationWarning": DeprecationWarning, "context_merge": lambda c, *a, **k: c.update(*a, **k)}
-    model_dag = {"DAG": nodes.DAG, "dag": taskflow.dag, "DagModel": _Kept, "get_last_dagrun": _once(None), "ScheduleInterval": object, "ScheduleArg": object, "DagContext": nodes.DagContext,
+    model_dag = {"DAG": dags.DAG, "dag": taskflow.dag, "DagModel": _Kept, "get_last_dagrun": _once(None), "ScheduleInterval": object, "ScheduleArg": object, "DagContext": nodes.DagContext,
                  "create_timetable": schedule.make}
     instance = {"TaskInstance": runtime.TaskInstance, "TaskInstanceKey": runtime.TaskInstanceKey, "SimpleTaskInstance": runtime.TaskInstance, "clear_task_instances": lambda *a, **k: None}
     xcom = {"XCom": stores.XCom, "BaseXCom": stores.XCom, "XCOM_RETURN_KEY": "return_value"}
@@ -236,7 +236,7 @@ def _table():
     label = {"Label": nodes.Label, "EdgeModifier": nodes.EdgeModifier}
     day = {"WeekDay": ops.WeekDay, "BranchDayOfWeekOperator": ops.BranchDayOfWeekOperator}
     sdk = _merge(decorators, base, params, assets, timetables, hooks, deadline, retry, label, context, trigger_rules, states, groups, xcom, triggers,
-                 {"DAG": nodes.DAG, "asset": taskflow.asset, "Variable": stores.Variable, "Connection": stores.Connection, "XComArg": nodes.XComArg, "WeightRule": nodes.WeightRule,
+                 {"DAG": dags.DAG, "asset": taskflow.asset, "Variable": stores.Variable, "Connection": stores.Connection, "XComArg": nodes.XComArg, "WeightRule": nodes.WeightRule,
                   "TaskInstance": runtime.TaskInstance, "BaseNotifier": BaseNotifier, "BaseSensorOperator": sensors.BaseSensorOperator, "PokeReturnValue": sensors.PokeReturnValue,
                   "BaseBranchOperator": ops.BaseBranchOperator, "BranchMixIn": ops.BranchMixIn, "SkipMixin": ops.SkipMixin, "BaseAsyncOperator": nodes.BaseOperator, "BaseXCom": stores.XCom,
                   "literal": templating.literal, "conf": conf, "get_parsing_context": _once(_Kept(dag_id=None, task_id=None)), "NEVER_EXPIRE": NEVER_EXPIRE, "ResumableJobMixin": object, "timezone": types.SimpleNamespace(**_timezone_module()), "macros": templating.macros(),
@@ -244,7 +244,7 @@ def _table():
     exceptions = {n: v for n, v in vars(errors).items() if isinstance(v, type)}
     pod = {"Secret": _Kept, "Resources": _Kept}
     t = {
-        "airflow": {"DAG": nodes.DAG, "Dataset": schedule.Dataset, "Asset": schedule.Asset, "XComArg": nodes.XComArg, "AirflowException": errors.AirflowException, "settings": None, "models": None,
+        "airflow": {"DAG": dags.DAG, "Dataset": schedule.Dataset, "Asset": schedule.Asset, "XComArg": nodes.XComArg, "AirflowException": errors.AirflowException, "settings": None, "models": None,
                     "__version__": "2.11.2"},
         "airflow.models": models, "airflow.models.dag": model_dag, "airflow.models.baseoperator": base, "airflow.models.mappedoperator": base, "airflow.models.operator": {"Operator": nodes.Operator},
         "airflow.models.param": params, "airflow.models.variable": {"Variable": stores.Variable}, "airflow.models.connection": {"Connection": stores.Connection}, "airflow.models.xcom": xcom,

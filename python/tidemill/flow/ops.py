@@ -1,7 +1,5 @@
 """Operators: the standard provider's, and what their older import paths name."""
-import copy
 import datetime as dt
-import functools
 import inspect
 import json
 import os
@@ -11,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from tidemill.flow import clock, settings
-from tidemill.flow.errors import AirflowException, AirflowSkipException, DagRunAlreadyExists, DownstreamTasksSkipped
+from tidemill.flow.errors import AirflowException, AirflowSkipException, DagRunAlreadyExists
 from tidemill.flow.nodes import NOTSET, BaseOperator, DagRunState, Operator
 
 SHELL_EXTENSIONS = (".sh", ".bash")

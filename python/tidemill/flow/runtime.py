@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 
-from tidemill.flow import clock, errors, mapping, nodes, settings, stores, taskflow, templating, xcom
+from tidemill.flow import clock, errors, mapping, settings, stores, taskflow, templating, xcom
 from tidemill.flow.nodes import DagRunState, DagRunType, TaskInstanceState, current_context
 
 log = logging.getLogger("airflow.task")

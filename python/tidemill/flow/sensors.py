@@ -5,7 +5,7 @@ import time
 
 from tidemill.flow import clock, ops, settings
 from tidemill.flow.errors import AirflowException, AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException
-from tidemill.flow.nodes import BaseOperator, Operator
+from tidemill.flow.nodes import BaseOperator
 
 
 class PokeReturnValue:

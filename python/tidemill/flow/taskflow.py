@@ -1,14 +1,12 @@
 """@task, @task_group, @setup, @teardown, @asset: functions as tasks."""
-import ast
 import functools
 import inspect
 import re
-import textwrap
 
-from tidemill.flow import nodes, ops, schedule, sensors, settings
+from tidemill.flow import ops, schedule, sensors
+from tidemill.flow.dag import dag_decorator
 from tidemill.flow.errors import AirflowException
-from tidemill.flow.nodes import (NOTSET, BaseOperator, DependencyMixin, ExpandInput, ExpandKwargs, MappedOperator, MappedTaskGroup, TaskGroup, TaskGroupContext, XComArg, dag_decorator,
-                                 dag_stack)
+from tidemill.flow.nodes import (BaseOperator, DependencyMixin, ExpandInput, ExpandKwargs, MappedOperator, MappedTaskGroup, TaskGroup, TaskGroupContext, XComArg, dag_stack)
 
 
 def unique_task_id(task_id, dag=None, group=None):
@@ -414,7 +412,7 @@ class _AssetMainOperator(ops.PythonOperator):
 
 
 def _asset_dag(function, name, outlets, schedule_value, options):
-    from tidemill.flow.nodes import DAG, registered
+    from tidemill.flow.dag import DAG
     with DAG(dag_id=name, schedule=schedule_value, **options) as made_dag:
         made_dag.fileloc = function.__code__.co_filename
         inlets = [schedule.Asset.ref(name=n) for n, p in inspect.signature(function).parameters.items()
