@@ -616,7 +616,7 @@ static void java_form(const char *e_text, struct tm_buf *out)
 	for (; *c && *c != 'e'; c++)
 		if (digit(*c))
 			digits[n++] = *c;
-	exponent = atoi(c + 1);
+	exponent = (int)strtol(c + 1, NULL, 10);
 	while (n > 1 && digits[n - 1] == '0')
 		n--;
 	if (exponent >= -3 && exponent < 7) {
