@@ -218,19 +218,18 @@ tm_rc kafka_up_convert(struct tm_str messages, struct tm_arena *arena, struct tm
 tm_rc kafka_down_convert(struct tm_str batches, int magic, int64_t from, struct tm_arena *arena, struct tm_buf *out,
 			 struct tm_err *err) TM_CHECKED;
 
-#define KAFKA_HANDLERS(X)                                                                                                                  \
-	X(api_versions)                                                                                                                    \
-	X(produce)                                                                                                                         \
-	X(fetch)                                                                                                                           \
-	X(list_offsets) X(metadata) X(describe_cluster) X(find_coordinator) X(join_group) X(sync_group) X(heartbeat) X(leave_group)        \
-	    X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) X(offset_fetch) X(offset_delete) X(create_topics)          \
-		X(delete_topics) X(create_partitions) X(delete_records) X(describe_configs) X(alter_configs) X(incremental_alter_configs)  \
-		    X(list_config_resources) X(describe_topic_partitions) X(describe_log_dirs) X(describe_producers)                       \
-			X(offset_for_leader_epoch) X(init_producer_id) X(add_partitions_to_txn) X(add_offsets_to_txn) X(end_txn)           \
-			    X(txn_offset_commit) X(describe_transactions) X(list_transactions) X(sasl_handshake) X(sasl_authenticate)      \
-				X(describe_acls) X(create_acls) X(delete_acls) X(create_delegation_token) X(renew_delegation_token)        \
-				    X(expire_delegation_token) X(describe_delegation_token) X(elect_leaders)                               \
-					X(list_partition_reassignments) X(alter_partition_reassignments) X(alter_replica_log_dirs)
+/* clang-format off */
+#define KAFKA_HANDLERS(X) \
+	X(api_versions) X(produce) X(fetch) X(list_offsets) X(metadata) X(describe_cluster) X(find_coordinator) X(join_group) \
+	X(sync_group) X(heartbeat) X(leave_group) X(describe_groups) X(list_groups) X(delete_groups) X(offset_commit) \
+	X(offset_fetch) X(offset_delete) X(create_topics) X(delete_topics) X(create_partitions) X(delete_records) \
+	X(describe_configs) X(alter_configs) X(incremental_alter_configs) X(list_config_resources) X(describe_topic_partitions) \
+	X(describe_log_dirs) X(describe_producers) X(offset_for_leader_epoch) X(init_producer_id) X(add_partitions_to_txn) \
+	X(add_offsets_to_txn) X(end_txn) X(txn_offset_commit) X(describe_transactions) X(list_transactions) X(sasl_handshake) \
+	X(sasl_authenticate) X(describe_acls) X(create_acls) X(delete_acls) X(create_delegation_token) X(renew_delegation_token) \
+	X(expire_delegation_token) X(describe_delegation_token) X(elect_leaders) X(list_partition_reassignments) \
+	X(alter_partition_reassignments) X(alter_replica_log_dirs)
+/* clang-format on */
 #define X(name) void kafka_##name(struct kafka_request *r);
 KAFKA_HANDLERS(X)
 #undef X
