@@ -8,7 +8,10 @@ static tm_rc null_in(const struct cql_eval *ev, const struct cql_test *t, const 
 	struct tm_str name = def->columns[t->columns[0]].name;
 	if (t->token)
 		return cql_fail(err, CQL_CODE_INVALID, v->unset ? "Invalid unset token value" : "Invalid null token value");
-	return cql_fail(err, CQL_CODE_INVALID, v->unset ? "Unsupported unset value for column %.*s" : t->columns[0] < def->partition_key_count + def->clustering_count ? "Invalid null value in condition for column %.*s" : "Unsupported null value for column %.*s", TM_STR_ARG(name));
+	bool key = t->columns[0] < def->partition_key_count + def->clustering_count;
+	if (v->unset)
+		return cql_fail(err, CQL_CODE_INVALID, key ? "Invalid unset value for column %.*s" : "Unsupported unset value for column %.*s", TM_STR_ARG(name));
+	return cql_fail(err, CQL_CODE_INVALID, key ? "Invalid null value in condition for column %.*s" : "Unsupported null value for column %.*s", TM_STR_ARG(name));
 }
 
 /* All values of a test as serialised strings. */
