@@ -24,7 +24,7 @@ void cql_double_text(double v, bool single, struct tm_buf *out)
 			break;
 	}
 	char *mark = strchr(e, 'e');
-	int exponent = atoi(mark + 1);
+	int exponent = (int)strtol(mark + 1, NULL, 10);
 	*mark = 0;
 	char digits[24];
 	size_t n = 0;

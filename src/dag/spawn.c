@@ -113,7 +113,7 @@ void tm_spawn_sweep(const char *data_dir)
 	while ((entry = readdir(proc))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;
-		pid_t pid = (pid_t)atoi(entry->d_name);
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (pid != getpid() && owned(entry->d_name, data_dir)) {
 			tm_say(TM_SAY_INFO, "dag", "killing process %d, left over from before", (int)pid);
 			kill(pid, SIGKILL);
