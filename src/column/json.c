@@ -142,7 +142,7 @@ static enum outcome next_field(struct run *r, const struct node *n, size_t ordin
 	if (ordinal < b->hint_count) {
 		struct tm_str want = b->hints[ordinal].name;
 		const char *at = r->scan.at;
-		if ((size_t)(r->scan.end - at) > want.len + 2 && *at == '"' && memcmp(at + 1, want.at, want.len) == 0 && at[1 + want.len] == '"') {
+		if ((size_t)(r->scan.end - at) > want.len + 2 && *at == '"' && (!want.len || memcmp(at + 1, want.at, want.len) == 0) && at[1 + want.len] == '"') {
 			r->scan.at = at + want.len + 2;
 			*ret_field = b->hints[ordinal].field;
 			return GOOD;
