@@ -168,6 +168,13 @@ static void query_findings(struct found *f, struct tm_query *query, struct tm_ar
 
 static void dag_findings(struct found *f)
 {
+	struct tm_dag_counts counts;
+	tm_dag_counts(f->in->dag, &counts);
+	if (counts.runs_waiting) {
+		json_t *one = add(f, "warning", "dags", "%d DAG run%s will not move by itself", counts.runs_waiting, counts.runs_waiting == 1 ? "" : "s");
+		say(one, "why", "a task with depends_on_past stands behind one that failed, or the DAG is paused");
+		say(one, "next", "Clear or mark the failed task on the page, or unpause the DAG.");
+	}
 	struct tm_buf raw = {0};
 	if (tm_dag_errors_json(f->in->dag, &raw, NULL) == TM_OK) {
 		json_t *errors = json_loadb(raw.at, raw.len, 0, NULL), *e;

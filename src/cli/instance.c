@@ -140,7 +140,7 @@ enum { PORTS_TRIED = 50 };
 static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
 {
 	struct tm_config *c = &in->config;
-	struct tm_kafka_options kafka = {.host = c->kafka.host};
+	struct tm_kafka_options kafka = {.host = c->kafka.host, .log_dir = tm_arena_printf(&in->arena, "%s/log", c->data).at};
 	START_DOOR(in, options, "listen.kafka", &c->kafka, (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
 	c->kafka.port = tm_kafka_server_port(in->kafka);
 	struct tm_cassandra_options cassandra = {.host = c->cassandra.host};
