@@ -19,13 +19,13 @@ static bool take(struct tm_cursor *c, char want)
 	return true;
 }
 
-/* A string without escapes: topic names have none. */
+/* A string without escapes or control characters: topic names have none. */
 static bool string(struct tm_cursor *c, struct tm_str *ret)
 {
 	if (!take(c, '"'))
 		return false;
 	const char *from = c->at;
-	while (c->at < c->end && *c->at != '"' && *c->at != '\\')
+	while (c->at < c->end && *c->at != '"' && *c->at != '\\' && (unsigned char)*c->at >= ' ')
 		c->at++;
 	if (c->at >= c->end || *c->at != '"')
 		return false;

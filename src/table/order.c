@@ -216,8 +216,13 @@ static void put_parts(const struct tm_cql_type *type, struct tm_str s, struct tm
 		return;
 	}
 	if (type->kind == TM_CQL_TUPLE || type->kind == TM_CQL_UDT) {
-		struct tm_value_items it = {.c = tm_cursor_of(s)};
+		/* Fields left out at the end are null, so that nulls there are left out: both are the same value. */
+		struct tm_value_items it = {.c = tm_cursor_of(s)}, again = it;
+		size_t count = 0;
 		for (size_t i = 0; i < type->arg_count && tm_value_items_next(&it, &item); i++)
+			if (item.at || i == 0) /* one stays: no field at all would be the empty value */
+				count = i + 1;
+		for (size_t i = 0; i < count && tm_value_items_next(&again, &item); i++)
 			tm_value_order_put(type->args[i], item, out);
 	} else {
 		struct tm_value_items it;
