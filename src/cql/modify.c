@@ -146,9 +146,10 @@ static tm_rc check_keys(struct cql_scope *s, struct cql_modify_plan *p)
 	for (size_t i = 0; i < w->test_count; i++)
 		if (w->tests[i].columns[0] >= keys)
 			tm_buf_printf(&others, "%s%.*s", others.len ? ", " : "", TM_STR_ARG(def->columns[w->tests[i].columns[0]].name));
-	TM_TRY(missing(s, "partition key parts", 0, pk, w));
-	if (others.len) {
-		tm_rc rc = cql_fail(s->err, CQL_CODE_INVALID, "Non PRIMARY KEY columns found in where clause: %s ", tm_buf_cstr(&others));
+	tm_rc rc = missing(s, "partition key parts", 0, pk, w);
+	if (rc != TM_OK || others.len) {
+		if (rc == TM_OK)
+			rc = cql_fail(s->err, CQL_CODE_INVALID, "Non PRIMARY KEY columns found in where clause: %s ", tm_buf_cstr(&others));
 		tm_buf_done(&others);
 		return rc;
 	}
