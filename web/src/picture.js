@@ -57,7 +57,7 @@ function Node({ n, at, onPick }) {
     <title>${n.title}</title>
     <rect class="box" width=${at.width} height=${at.height} rx="7" />
     <rect class="bar" width="5" height=${at.height} rx="2" />
-    <text class="title" x="14" y="20">${cut(n.title, 25)}</text>
+    <text class="title" x="14" y="20">${cut(n.title, 22)}</text>
     <text class="kind" x=${at.width - 10} y="20">${icons[n.kind]}</text>
     ${n.lines.map(([name, value], i) => html`<text class="name" x="14" y=${HEAD + 10 + i * LINE}>${name}</text><text class="value" data-figure=${n.key + " " + name} x=${at.width - 10} y=${HEAD + 10 + i * LINE}>${value}</text>`)}
   </g>`;
