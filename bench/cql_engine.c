@@ -14,12 +14,12 @@ static double seconds(clockid_t clock)
 }
 
 static struct tm_err err;
-#define DO(call) \
-	do { \
-		if ((call) != TM_OK) { \
-			fprintf(stderr, "%s: %s\n", #call, err.what); \
-			exit(1); \
-		} \
+#define DO(call)                                                                                                                           \
+	do {                                                                                                                               \
+		if ((call) != TM_OK) {                                                                                                     \
+			fprintf(stderr, "%s: %s\n", #call, err.what);                                                                      \
+			exit(1);                                                                                                           \
+		}                                                                                                                          \
 	} while (0)
 
 static struct tm_cql_session session;
@@ -54,8 +54,12 @@ int main(int argc, char **argv)
 	for (long i = 0; i < rows; i++) {
 		uint32_t k = __builtin_bswap32((uint32_t)i * 2654435761u), c = __builtin_bswap32((uint32_t)i);
 		uint64_t n = __builtin_bswap64((uint64_t)i);
-		struct tm_cql_value v[] = {{.bytes = {(char *)&k, 4}}, {.bytes = {(char *)&c, 4}}, {.bytes = TM_STR("some text of a usual length, forty bytes")}, {.bytes = {(char *)&n, 8}}};
-		struct tm_cql_query_options o = {.values = v, .value_count = 4, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1};
+		struct tm_cql_value v[] = {{.bytes = {(char *)&k, 4}},
+					   {.bytes = {(char *)&c, 4}},
+					   {.bytes = TM_STR("some text of a usual length, forty bytes")},
+					   {.bytes = {(char *)&n, 8}}};
+		struct tm_cql_query_options o = {
+		    .values = v, .value_count = 4, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1};
 		struct tm_cql_result r;
 		DO(tm_cql_execute(&session, insert, &o, pending, &arena, &r, &err));
 		tm_arena_reset(&arena);
@@ -65,7 +69,8 @@ int main(int argc, char **argv)
 	DO(tm_table_batch_commit(pending, true, &err));
 	wall = seconds(CLOCK_MONOTONIC) - wall;
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	printf("open %.1f ms\nwrites %.0f rows/s (synced in groups of %ld), %.2f us of CPU each\n", opened * 1e3, (double)rows / wall, group, cpu / (double)rows * 1e6);
+	printf("open %.1f ms\nwrites %.0f rows/s (synced in groups of %ld), %.2f us of CPU each\n", opened * 1e3, (double)rows / wall,
+	       group, cpu / (double)rows * 1e6);
 	wall = seconds(CLOCK_MONOTONIC);
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	long found = 0;
@@ -73,7 +78,12 @@ int main(int argc, char **argv)
 		long i = (long)((unsigned long)j * 7919 % (unsigned long)rows);
 		uint32_t k = __builtin_bswap32((uint32_t)i * 2654435761u), c = __builtin_bswap32((uint32_t)i);
 		struct tm_cql_value v[] = {{.bytes = {(char *)&k, 4}}, {.bytes = {(char *)&c, 4}}};
-		struct tm_cql_query_options o = {.values = v, .value_count = 2, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = 5000};
+		struct tm_cql_query_options o = {.values = v,
+						 .value_count = 2,
+						 .timestamp_us = INT64_MIN,
+						 .now_in_seconds = INT64_MIN,
+						 .consistency = 1,
+						 .page_size = 5000};
 		struct tm_cql_result r;
 		DO(tm_cql_execute(&session, select, &o, NULL, &arena, &r, &err));
 		found += (long)r.row_count;

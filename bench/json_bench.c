@@ -57,16 +57,19 @@ int main(void)
 		seed = seed * 1103515245u + 12345u;
 		unsigned s = seed >> 4;
 		tm_buf_printf(&all,
-			      "{\"auction\":%u,\"bidder\":%u,\"price\":%u,\"channel\":\"channel-%u\",\"url\":\"https://www.nexmark.com/item/%u/%u.htm?query=1&channel_id=%u\","
+			      "{\"auction\":%u,\"bidder\":%u,\"price\":%u,\"channel\":\"channel-%u\",\"url\":\"https://www.nexmark.com/"
+			      "item/%u/%u.htm?query=1&channel_id=%u\","
 			      "\"dateTime\":\"2026-11-22 10:%02u:%02u.%03u\",\"extra\":\"%.*s\"}",
-			      1000 + s % 99999, 1000 + s % 7919, s % 100000000, s % 10000, s % 991, s % 9973, s % 10000, s % 60, s / 60 % 60, s % 1000,
-			      (int)(20 + s % 24), "[]^`_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQR");
+			      1000 + s % 99999, 1000 + s % 7919, s % 100000000, s % 10000, s % 991, s % 9973, s % 10000, s % 60,
+			      s / 60 % 60, s % 1000, (int)(20 + s % 24), "[]^`_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQR");
 	}
 	starts[ROWS] = all.len;
 	for (int i = 0; i < ROWS; i++)
 		texts.str[i] = (struct tm_str){all.at + starts[i], starts[i + 1] - starts[i]};
-	const struct tm_str names[] = {TM_STR("auction"), TM_STR("bidder"), TM_STR("price"), TM_STR("channel"), TM_STR("url"), TM_STR("dateTime"), TM_STR("extra")};
-	const struct tm_type *types[] = {&tm_type_bigint, &tm_type_bigint, &tm_type_bigint, &tm_type_string, &tm_type_string, &tm_type_string, &tm_type_string};
+	const struct tm_str names[] = {TM_STR("auction"), TM_STR("bidder"),   TM_STR("price"), TM_STR("channel"),
+				       TM_STR("url"),     TM_STR("dateTime"), TM_STR("extra")};
+	const struct tm_type *types[] = {&tm_type_bigint, &tm_type_bigint, &tm_type_bigint, &tm_type_string,
+					 &tm_type_string, &tm_type_string, &tm_type_string};
 	printf("{\"bench\":\"input\",\"bytes_per_row\":%.0f}\n", (double)all.len / ROWS);
 	char *copy = tm_alloc(all.len);
 	double start = cpu_s();

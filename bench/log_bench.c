@@ -34,7 +34,8 @@ static struct tm_buf make_batch(int records)
 	struct tm_err err = {0};
 	memset(value, 'x', sizeof value);
 	for (int i = 0; i < records; i++)
-		r[i] = (struct tm_record){.timestamp_ms = tm_now_ms(tm_env_real()), .value = tm_str_n(value, sizeof value), .key_null = true};
+		r[i] =
+		    (struct tm_record){.timestamp_ms = tm_now_ms(tm_env_real()), .value = tm_str_n(value, sizeof value), .key_null = true};
 	if (tm_batch_write(&(struct tm_batch_build){.producer_id = -1}, r, (size_t)records, &out, &err) != TM_OK)
 		die(&err);
 	free(r);
@@ -58,7 +59,11 @@ static struct tm_topic *topic(struct tm_log *log, const char *name, int partitio
 }
 
 static void sync_disk(void) { sync(); }
-struct flight { pthread_mutex_t lock; pthread_cond_t wake; int count; };
+struct flight {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	int count;
+};
 static void landed(void *ctx)
 {
 	struct flight *f = ctx;
@@ -87,7 +92,8 @@ static void produce(struct tm_log *log, const char *name, bool sync, int records
 		f.count++;
 		pthread_mutex_unlock(&f.lock);
 		struct tm_log_append *a = &parts[n % window];
-		*a = (struct tm_log_append){.topic = t, .partition = (int32_t)(n % partitions), .batches = tm_buf_str(&batch), .from_client = true};
+		*a = (struct tm_log_append){
+		    .topic = t, .partition = (int32_t)(n % partitions), .batches = tm_buf_str(&batch), .from_client = true};
 		tm_log_append(log, a, 1, true, landed, &f);
 	}
 	pthread_mutex_lock(&f.lock);
@@ -177,7 +183,11 @@ static void write_floors(const char *dir)
 	tm_buf_done(&batch);
 }
 
-static tm_rc count_record(void *ctx, const struct tm_record *r) { *(long *)ctx += (long)r->value.len; return TM_OK; }
+static tm_rc count_record(void *ctx, const struct tm_record *r)
+{
+	*(long *)ctx += (long)r->value.len;
+	return TM_OK;
+}
 
 static void fetch(struct tm_log *log, const char *name, bool decode)
 {
@@ -210,8 +220,8 @@ static void fetch(struct tm_log *log, const char *name, bool decode)
 			offset = o.start;
 	}
 	double took = now() - start;
-	printf("%-34s %8.2f M records/s %8.0f MB/s\n", decode ? "fetch, checksum, every record seen" : "fetch of whole batches", (double)records / took / 1e6,
-	       (double)bytes / took / 1e6);
+	printf("%-34s %8.2f M records/s %8.0f MB/s\n", decode ? "fetch, checksum, every record seen" : "fetch of whole batches",
+	       (double)records / took / 1e6, (double)bytes / took / 1e6);
 	tm_arena_done(&arena);
 	tm_buf_done(&out);
 	tm_topic_unref(t);
@@ -255,8 +265,8 @@ static void start_up(const char *dir, int topics)
 	if (tm_log_open(path, NULL, &log, &err) != TM_OK)
 		die(&err);
 	double opened = now();
-	printf("%-34s clean stop %.0f ms, start %.1f ms, %.1f KB of memory each\n", topics == 30 ? "300 partitions" : "partitions", (closed - start) * 1e3,
-	       (opened - closed) * 1e3, (double)(resident_kb() - before) / (topics * 10));
+	printf("%-34s clean stop %.0f ms, start %.1f ms, %.1f KB of memory each\n", topics == 30 ? "300 partitions" : "partitions",
+	       (closed - start) * 1e3, (opened - closed) * 1e3, (double)(resident_kb() - before) / (topics * 10));
 	tm_log_close(log);
 	tm_buf_done(&batch);
 }

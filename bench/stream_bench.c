@@ -11,22 +11,29 @@
 #include "sql/sql.h"
 #include "table/table.h"
 
-static const char views[] =
-	"CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'bids', startingOffsets 'earliest');\n"
-	"CREATE TEMPORARY VIEW bid AS SELECT b.* FROM (SELECT from_json(CAST(value AS STRING), 'auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, "
-	"url STRING, date_time TIMESTAMP, extra STRING') AS b FROM STREAM raw);\n";
-static const struct { const char *name, *mode, *sql, *sink; } queries[] = {
-	{"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid", NULL},
-	{"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid", NULL},
-	{"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0", NULL},
-	{"q12", "update", "SELECT bidder, count(*) AS bids FROM STREAM bid GROUP BY bidder", NULL},
-	{"q17", "update", "SELECT auction, date_trunc('DAY', date_time) AS day, count(*) AS total, count(*) FILTER (WHERE price < 10000) AS low, "
-			  "count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS middle, count(*) FILTER (WHERE price >= 1000000) AS high, "
-			  "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', date_time)", NULL},
-	{"window", "append", "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
-			     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')", NULL},
-	{"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS", NULL},
-	{"table", "append", "SELECT bidder, date_time, auction, price, channel FROM STREAM bid", "cassandra"},
+static const char views[] = "CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'bids', startingOffsets 'earliest');\n"
+			    "CREATE TEMPORARY VIEW bid AS SELECT b.* FROM (SELECT from_json(CAST(value AS STRING), 'auction BIGINT, bidder "
+			    "BIGINT, price BIGINT, channel STRING, "
+			    "url STRING, date_time TIMESTAMP, extra STRING') AS b FROM STREAM raw);\n";
+static const struct {
+	const char *name, *mode, *sql, *sink;
+} queries[] = {
+    {"q0", "append", "SELECT auction, bidder, price, channel, url, date_time, extra FROM STREAM bid", NULL},
+    {"q1", "append", "SELECT auction, bidder, price * 0.908 AS price, date_time FROM STREAM bid", NULL},
+    {"q2", "append", "SELECT auction, price FROM STREAM bid WHERE auction % 123 = 0", NULL},
+    {"q12", "update", "SELECT bidder, count(*) AS bids FROM STREAM bid GROUP BY bidder", NULL},
+    {"q17", "update",
+     "SELECT auction, date_trunc('DAY', date_time) AS day, count(*) AS total, count(*) FILTER (WHERE price < 10000) AS low, "
+     "count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS middle, count(*) FILTER (WHERE price >= 1000000) AS high, "
+     "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', "
+     "date_time)",
+     NULL},
+    {"window", "append",
+     "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
+     "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')",
+     NULL},
+    {"dedup", "append", "SELECT DISTINCT auction, bidder, date_time FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS", NULL},
+    {"table", "append", "SELECT bidder, date_time, auction, price, channel FROM STREAM bid", "cassandra"},
 };
 
 static void fail(const struct tm_err *err)
@@ -55,12 +62,16 @@ static void fill_topic(struct tm_log *log, size_t records)
 		for (size_t i = 0; i < n; i++) {
 			uint64_t r = next_random();
 			size_t ms = (at + i) / 10;
-			int len = snprintf(text[i], sizeof text[i],
-					   "{\"auction\":%llu,\"bidder\":%llu,\"price\":%llu,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/abo/bpfd/rgs/item.htm?query=1&channel_id=%llu\","
-					   "\"date_time\":\"2026-01-01T%02zu:%02zu:%02zu.%03zuZ\",\"extra\":\"[MNM`IxtnqyhuifcxdtW_`^VJOKHVV\"}",
-					   (unsigned long long)(1000 + r % 10000), (unsigned long long)(1000 + (r >> 16) % 20000), (unsigned long long)((r >> 32) % 10000000),
-					   channels[r >> 62], (unsigned long long)(r >> 40), ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
-			list[i] = (struct tm_record){.timestamp_ms = 1767225600000 + (int64_t)ms, .key_null = true, .value = {text[i], (size_t)len}};
+			int len =
+			    snprintf(text[i], sizeof text[i],
+				     "{\"auction\":%llu,\"bidder\":%llu,\"price\":%llu,\"channel\":\"%s\",\"url\":\"https://"
+				     "www.nexmark.com/abo/bpfd/rgs/item.htm?query=1&channel_id=%llu\","
+				     "\"date_time\":\"2026-01-01T%02zu:%02zu:%02zu.%03zuZ\",\"extra\":\"[MNM`IxtnqyhuifcxdtW_`^VJOKHVV\"}",
+				     (unsigned long long)(1000 + r % 10000), (unsigned long long)(1000 + (r >> 16) % 20000),
+				     (unsigned long long)((r >> 32) % 10000000), channels[r >> 62], (unsigned long long)(r >> 40),
+				     ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+			list[i] = (struct tm_record){
+			    .timestamp_ms = 1767225600000 + (int64_t)ms, .key_null = true, .value = {text[i], (size_t)len}};
 		}
 		struct tm_batch_build build = {.producer_id = -1, .base_sequence = -1};
 		bytes.len = 0;
@@ -99,11 +110,12 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	struct tm_err err = {0};
 	struct tm_sql *sql = tm_sql_new(&(struct tm_sql_options){.world = world, .time_zone = "UTC"});
 	struct tm_buf text = {0};
-	tm_buf_printf(&text, "%sCREATE STREAMING TABLE %s USING %s OPTIONS (keyspace 'bench', table 'bids', outputMode '%s') AS %s;", views, queries[at].name,
-		      queries[at].sink ? queries[at].sink : "noop", queries[at].mode, queries[at].sql);
+	tm_buf_printf(&text, "%sCREATE STREAMING TABLE %s USING %s OPTIONS (keyspace 'bench', table 'bids', outputMode '%s') AS %s;", views,
+		      queries[at].name, queries[at].sink ? queries[at].sink : "noop", queries[at].mode, queries[at].sql);
 	struct tm_pipeline *pipeline;
 	struct tm_query *query;
-	if (tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_buf_str(&text), false, &pipeline, &err) || tm_query_open(world, &pipeline->queries[0], &query, &err))
+	if (tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_buf_str(&text), false, &pipeline, &err) ||
+	    tm_query_open(world, &pipeline->queries[0], &query, &err))
 		fail(&err);
 	double from = cpu_seconds();
 	int64_t wall = tm_mono_ns(tm_env_real());
@@ -116,8 +128,8 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	tm_arena_init(&arena);
 	struct tm_query_progress p;
 	tm_query_progress(query, &arena, &p);
-	printf("%-8s %6.2f M/cpu-s  %6.2f M/s  %lld read, %lld written, %lld batches\n", queries[at].name, (double)records / cpu / 1e6, (double)records / took / 1e6,
-	       (long long)p.rows_read, (long long)p.rows_written, (long long)p.batches);
+	printf("%-8s %6.2f M/cpu-s  %6.2f M/s  %lld read, %lld written, %lld batches\n", queries[at].name, (double)records / cpu / 1e6,
+	       (double)records / took / 1e6, (long long)p.rows_read, (long long)p.rows_written, (long long)p.batches);
 	fflush(stdout);
 	tm_arena_done(&arena);
 	tm_query_free(query);
@@ -152,12 +164,14 @@ static void latency(const struct tm_stream_world *world)
 	struct tm_err err = {0};
 	struct tm_topic *topic;
 	struct tm_sql *sql = tm_sql_new(&(struct tm_sql_options){.world = world, .time_zone = "UTC"});
-	static const char text[] = "CREATE TEMPORARY VIEW one USING kafka OPTIONS (subscribe 'one', startingOffsets 'earliest');\n"
-				   "CREATE STREAMING TABLE latency USING cassandra OPTIONS (keyspace 'bench', table 'bids') AS SELECT b.* FROM (SELECT "
-				   "from_json(CAST(value AS STRING), 'bidder BIGINT, date_time TIMESTAMP, price BIGINT') AS b FROM STREAM one);";
+	static const char text[] =
+	    "CREATE TEMPORARY VIEW one USING kafka OPTIONS (subscribe 'one', startingOffsets 'earliest');\n"
+	    "CREATE STREAMING TABLE latency USING cassandra OPTIONS (keyspace 'bench', table 'bids') AS SELECT b.* FROM (SELECT "
+	    "from_json(CAST(value AS STRING), 'bidder BIGINT, date_time TIMESTAMP, price BIGINT') AS b FROM STREAM one);";
 	struct tm_pipeline *pipeline;
 	struct tm_query *query;
-	if (tm_log_topic_create(world->log, TM_STR("one"), 1, NULL, 0, &topic, &err) || tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_str_of(text), false, &pipeline, &err) ||
+	if (tm_log_topic_create(world->log, TM_STR("one"), 1, NULL, 0, &topic, &err) ||
+	    tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_str_of(text), false, &pipeline, &err) ||
 	    tm_query_start(world, &pipeline->queries[0], &query, &err))
 		fail(&err);
 	tm_query_on_batch(query, batch_done, NULL);
@@ -180,7 +194,8 @@ static void latency(const struct tm_stream_world *world)
 		took[i] = tm_mono_ns(tm_env_real()) - from;
 	}
 	qsort(took, ROUNDS, sizeof *took, by_size);
-	printf("latency  p50 %.2f ms, p99 %.2f ms from append (fsynced) to the committed row (fsynced)\n", (double)took[ROUNDS / 2] / 1e6, (double)took[ROUNDS * 99 / 100] / 1e6);
+	printf("latency  p50 %.2f ms, p99 %.2f ms from append (fsynced) to the committed row (fsynced)\n", (double)took[ROUNDS / 2] / 1e6,
+	       (double)took[ROUNDS * 99 / 100] / 1e6);
 	tm_query_stop(query);
 	tm_query_free(query);
 	tm_topic_unref(topic);
@@ -205,7 +220,8 @@ int main(int argc, char **argv)
 		fail(&err);
 	fill_topic(log, records);
 	cql(store, "CREATE KEYSPACE bench WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
-	cql(store, "CREATE TABLE bench.bids (bidder bigint, date_time timestamp, auction bigint, price bigint, channel text, PRIMARY KEY (bidder, date_time))");
+	cql(store, "CREATE TABLE bench.bids (bidder bigint, date_time timestamp, auction bigint, price bigint, channel text, PRIMARY KEY "
+		   "(bidder, date_time))");
 	struct tm_stream_world world = {.log = log, .store = store};
 	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
 		bool wanted = argc <= 2;

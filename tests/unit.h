@@ -16,44 +16,44 @@ struct unit_test {
 static struct unit_test *unit_tests, **unit_tests_end = &unit_tests;
 static jmp_buf unit_failed;
 
-#define TEST(n) \
-	static void test_##n(void); \
-	__attribute__((constructor)) static void enlist_##n(void) \
-	{ \
-		static struct unit_test t = {#n, test_##n, NULL}; \
-		*unit_tests_end = &t; \
-		unit_tests_end = &t.next; \
-	} \
+#define TEST(n)                                                                                                                            \
+	static void test_##n(void);                                                                                                        \
+	__attribute__((constructor)) static void enlist_##n(void)                                                                          \
+	{                                                                                                                                  \
+		static struct unit_test t = {#n, test_##n, NULL};                                                                          \
+		*unit_tests_end = &t;                                                                                                      \
+		unit_tests_end = &t.next;                                                                                                  \
+	}                                                                                                                                  \
 	static void test_##n(void)
 
-#define FAIL(...) \
-	do { \
-		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-		fprintf(stderr, __VA_ARGS__); \
-		fprintf(stderr, "\n"); \
-		longjmp(unit_failed, 1); \
+#define FAIL(...)                                                                                                                          \
+	do {                                                                                                                               \
+		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                                            \
+		fprintf(stderr, __VA_ARGS__);                                                                                              \
+		fprintf(stderr, "\n");                                                                                                     \
+		longjmp(unit_failed, 1);                                                                                                   \
 	} while (0)
 #define CHECK(cond) ((cond) ? (void)0 : unit_fail(__FILE__, __LINE__, #cond))
-#define CHECK_INT(got, want) \
-	do { \
-		long long got_ = (long long)(got), want_ = (long long)(want); \
-		if (got_ != want_) \
-			FAIL("%s is %lld, not %lld", #got, got_, want_); \
+#define CHECK_INT(got, want)                                                                                                               \
+	do {                                                                                                                               \
+		long long got_ = (long long)(got), want_ = (long long)(want);                                                              \
+		if (got_ != want_)                                                                                                         \
+			FAIL("%s is %lld, not %lld", #got, got_, want_);                                                                   \
 	} while (0)
-#define CHECK_STR(got, want) \
-	do { \
-		struct tm_str got_ = (got), want_ = tm_str_of(want); \
-		if (!tm_str_eq(got_, want_)) \
-			FAIL("%s is \"%.*s\", not \"%.*s\"", #got, TM_STR_ARG(got_), TM_STR_ARG(want_)); \
+#define CHECK_STR(got, want)                                                                                                               \
+	do {                                                                                                                               \
+		struct tm_str got_ = (got), want_ = tm_str_of(want);                                                                       \
+		if (!tm_str_eq(got_, want_))                                                                                               \
+			FAIL("%s is \"%.*s\", not \"%.*s\"", #got, TM_STR_ARG(got_), TM_STR_ARG(want_));                                   \
 	} while (0)
 /* An operation that must succeed; prints the error where it does not. */
-#define CHECK_OK(expr, err) \
-	do { \
-		tm_rc rc_ = (expr); \
-		if (rc_ != TM_OK) { \
-			char text_[1600]; \
-			FAIL("%s: %s", #expr, tm_err_render(&(err), (struct tm_str){0}, text_, sizeof text_)); \
-		} \
+#define CHECK_OK(expr, err)                                                                                                                \
+	do {                                                                                                                               \
+		tm_rc rc_ = (expr);                                                                                                        \
+		if (rc_ != TM_OK) {                                                                                                        \
+			char text_[1600];                                                                                                  \
+			FAIL("%s: %s", #expr, tm_err_render(&(err), (struct tm_str){0}, text_, sizeof text_));                             \
+		}                                                                                                                          \
 	} while (0)
 
 __attribute__((unused, noreturn)) static void unit_fail(const char *file, int line, const char *cond)
@@ -79,5 +79,6 @@ __attribute__((unused)) static int unit_main(int argc, char **argv)
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed || !passed;
 }
-#define TEST_MAIN() int main(int argc, char **argv) { return unit_main(argc, argv); }
+#define TEST_MAIN()                                                                                                                        \
+	int main(int argc, char **argv) { return unit_main(argc, argv); }
 #endif

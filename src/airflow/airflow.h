@@ -19,23 +19,24 @@ struct tm_airflow_route {
 	int to_port;
 };
 struct tm_airflow_options {
-	const char *project_dir;  /* working directory of tasks; NULL = parent of dags_dir */
-	const char *dags_dir;     /* DAG files and the modules they import; may be missing: no DAGs */
-	const char *data_dir;     /* logs go to data_dir/logs */
-	const char *python;       /* interpreter; NULL = the first of $TIDEMILL_PYTHON, the build's .venv, /usr/bin/python3 */
-	const char *package_dir;  /* where the Python package `tidemill` lies; NULL = found beside the program */
+	const char *project_dir;               /* working directory of tasks; NULL = parent of dags_dir */
+	const char *dags_dir;                  /* DAG files and the modules they import; may be missing: no DAGs */
+	const char *data_dir;                  /* logs go to data_dir/logs */
+	const char *python;                    /* interpreter; NULL = the first of $TIDEMILL_PYTHON, the build's .venv, /usr/bin/python3 */
+	const char *package_dir;               /* where the Python package `tidemill` lies; NULL = found beside the program */
 	const struct tm_airflow_route *routes; /* `hosts:` and the usual addresses of tutorials, to our doors */
 	size_t route_count;
 	const struct tm_airflow_pair *variables; /* Airflow Variables: text or JSON text */
 	size_t variable_count;
 	const struct tm_airflow_pair *connections; /* Airflow Connections: id, and URI or JSON */
 	size_t connection_count;
-	int default_version;      /* dialect of files that show none: 2 (default) or 3 */
-	bool no_watch;            /* do not follow changes of the files */
+	int default_version; /* dialect of files that show none: 2 (default) or 3 */
+	bool no_watch;       /* do not follow changes of the files */
 };
 /* Starts the Python parent and loads every file. Returns when the parent was started; loading goes on
  * (tm_dag_counts().files_loading). Copies the options. dag must outlive the result. */
-tm_rc tm_airflow_start(const struct tm_airflow_options *options, struct tm_dag *dag, struct tm_airflow **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_airflow_start(const struct tm_airflow_options *options, struct tm_dag *dag, struct tm_airflow **ret,
+		       struct tm_err *err) TM_CHECKED;
 void tm_airflow_stop(struct tm_airflow *airflow); /* before tm_dag_close; NULL is fine */
 
 /* What is wrong with the DAG files, without running anything. */

@@ -21,12 +21,12 @@ void tm_channel_close(struct channel *c); /* without on_closed; NULL is fine */
 /* ---- door.c ---- */
 struct parent; /* a Python process that has loaded one DAG file and forks its tasks */
 struct dag_file {
-	char *path;        /* absolute */
-	int64_t stamp;     /* mtime, size and inode mixed: what was loaded */
+	char *path;         /* absolute */
+	int64_t stamp;      /* mtime, size and inode mixed: what was loaded */
 	bool seen, counted; /* counted: the engine waits for it (tm_dag_loading) */
 	bool waiting;       /* to be loaded when another has been */
 	struct parent *parent;
-	json_t *modules;   /* {path: stamp} of the project's modules it imported */
+	json_t *modules; /* {path: stamp} of the project's modules it imported */
 };
 struct task {
 	struct tm_airflow *airflow;
@@ -53,7 +53,7 @@ struct parent {
 struct tm_airflow {
 	struct tm_dag *dag;
 	uv_loop_t *loop;
-	json_t *config;      /* what every Python process is told */
+	json_t *config; /* what every Python process is told */
 	char *project_dir, *dags_dir, *data_dir, *python, *package_dir;
 	bool watch, stopping;
 	pid_t root_pid;
@@ -77,21 +77,22 @@ struct tm_airflow {
 		uv_fs_event_t **items;
 		size_t count, cap;
 	} watches;
-	uv_timer_t *settle;  /* changes come in bursts */
+	uv_timer_t *settle; /* changes come in bursts */
 	int open_handles;
 };
 tm_rc tm_airflow_python(const struct tm_airflow_options *options, char **ret_python, char **ret_package_dir, struct tm_err *err) TM_CHECKED;
-json_t *tm_airflow_config(const struct tm_airflow_options *options, const char *dags_dir, const char *project_dir, const char *data_dir, const char *journal);
+json_t *tm_airflow_config(const struct tm_airflow_options *options, const char *dags_dir, const char *project_dir, const char *data_dir,
+			  const char *journal);
 /* A descriptor that reads as the text. */
 tm_rc tm_airflow_config_fd(const json_t *config, int *ret_fd, struct tm_err *err) TM_CHECKED;
 char **tm_airflow_env(const struct tm_airflow_options *options, const char *package_dir, const char *data_dir);
 void tm_airflow_env_free(char **env);
 
 /* ---- files.c ---- */
-void tm_airflow_scan(struct tm_airflow *a);    /* loads what is new or changed, forgets what is gone */
+void tm_airflow_scan(struct tm_airflow *a); /* loads what is new or changed, forgets what is gone */
 void tm_airflow_unwatch(struct tm_airflow *a);
 struct dag_file *tm_airflow_file(struct tm_airflow *a, const char *path);
-int64_t tm_airflow_stamp(const char *path);    /* 0 = not there */
+int64_t tm_airflow_stamp(const char *path); /* 0 = not there */
 /* Paths of the DAG files in a folder, as Airflow finds them: *.py that mention dag and airflow, without what .airflowignore names. */
 json_t *tm_airflow_find(const char *dags_dir);
 

@@ -30,8 +30,11 @@ static void check_dag(struct tm_airflow_report *r, const json_t *file, const jso
 	if (rc == TM_OK)
 		free(path);
 	else
-		add(r, (struct tm_airflow_problem){.file = path, .what = tm_strdup(err.what), .detail = tm_strdup(err.detail), .hint = tm_strdup(err.hint),
-			       .line = (int)json_integer_value(json_object_get(dag, "line"))});
+		add(r, (struct tm_airflow_problem){.file = path,
+						   .what = tm_strdup(err.what),
+						   .detail = tm_strdup(err.detail),
+						   .hint = tm_strdup(err.hint),
+						   .line = (int)json_integer_value(json_object_get(dag, "line"))});
 }
 
 static void take_report(struct tm_airflow_report *r, json_t *files)
@@ -41,11 +44,14 @@ static void take_report(struct tm_airflow_report *r, json_t *files)
 	json_array_foreach(files, i, file)
 	{
 		json_array_foreach(json_object_get(file, "errors"), k, e)
-			add(r, (struct tm_airflow_problem){.file = dup_text(e, "file"), .what = dup_text(e, "error"), .detail = dup_text(e, "detail"), .hint = dup_text(e, "hint"),
-				       .line = (int)json_integer_value(json_object_get(e, "line")), .column = (int)json_integer_value(json_object_get(e, "column")),
-				       .warning = json_is_true(json_object_get(e, "warning"))});
-		json_array_foreach(json_object_get(file, "dags"), k, e)
-			check_dag(r, file, e);
+		    add(r, (struct tm_airflow_problem){.file = dup_text(e, "file"),
+						       .what = dup_text(e, "error"),
+						       .detail = dup_text(e, "detail"),
+						       .hint = dup_text(e, "hint"),
+						       .line = (int)json_integer_value(json_object_get(e, "line")),
+						       .column = (int)json_integer_value(json_object_get(e, "column")),
+						       .warning = json_is_true(json_object_get(e, "warning"))});
+		json_array_foreach(json_object_get(file, "dags"), k, e) check_dag(r, file, e);
 	}
 	r->files = json_incref(files);
 }
@@ -54,7 +60,8 @@ static tm_rc read_all(int fd, struct tm_buf *out, struct tm_err *err)
 {
 	for (;;) {
 		if (out->len > TM_LIMIT_TASK_MESSAGE_BYTES)
-			return tm_fail(err, TM_LIMIT, "the definitions of the DAG files are larger than %zu bytes", TM_LIMIT_TASK_MESSAGE_BYTES);
+			return tm_fail(err, TM_LIMIT, "the definitions of the DAG files are larger than %zu bytes",
+				       TM_LIMIT_TASK_MESSAGE_BYTES);
 		ssize_t n = read(fd, tm_buf_reserve(out, 65536), 65536);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -99,8 +106,11 @@ tm_rc tm_airflow_check(const struct tm_airflow_options *o, struct tm_airflow_rep
 	if (rc == TM_OK) {
 		int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 		char **env = tm_airflow_env(o, package, project);
-		struct tm_spawn how = {.argv = (const char *const[]){python, "-u", "-m", "tidemill.check", NULL}, .env = (const char *const *)env, .cwd = project,
-			.fds = {nothing, nothing, 2, pipe_fds[1], config_fd}, .fd_count = 5};
+		struct tm_spawn how = {.argv = (const char *const[]){python, "-u", "-m", "tidemill.check", NULL},
+				       .env = (const char *const *)env,
+				       .cwd = project,
+				       .fds = {nothing, nothing, 2, pipe_fds[1], config_fd},
+				       .fd_count = 5};
 		rc = tm_spawn_start(&how, &pid, &pidfd, err);
 		tm_airflow_env_free(env);
 		close(nothing);

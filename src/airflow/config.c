@@ -36,7 +36,8 @@ static bool holds_package(const char *dir)
 }
 
 /* The first of the named and the usual places that passes the check. */
-static char *first_of(const char *given, const char *from_env, const char *const *beside, const char *const *absolute, bool (*good)(const char *))
+static char *first_of(const char *given, const char *from_env, const char *const *beside, const char *const *absolute,
+		      bool (*good)(const char *))
 {
 	if (given)
 		return tm_strdup(given);
@@ -57,8 +58,11 @@ static bool executable(const char *path) { return access(path, X_OK) == 0; }
 
 tm_rc tm_airflow_python(const struct tm_airflow_options *o, char **ret_python, char **ret_package_dir, struct tm_err *err)
 {
-	static const char *const venvs[] = {"../.venv/bin/python3", "../../.venv/bin/python3", NULL}, *const pythons[] = {"/usr/bin/python3", "/usr/local/bin/python3", NULL};
-	static const char *const near[] = {"../python", "../../python", "python", "../share/tidemill/python", NULL}, *const shared[] = {"/usr/share/tidemill/python", NULL};
+	static const char *const venvs[] = {"../.venv/bin/python3", "../../.venv/bin/python3", NULL}, *const pythons[] = {
+													  "/usr/bin/python3",
+													  "/usr/local/bin/python3", NULL};
+	static const char *const near[] = {"../python", "../../python", "python", "../share/tidemill/python", NULL},
+				 *const shared[] = {"/usr/share/tidemill/python", NULL};
 	char *python = first_of(o->python, getenv("TIDEMILL_PYTHON"), venvs, pythons, executable);
 	if (!python || !executable(python)) {
 		tm_fail(err, TM_NOT_FOUND, "no Python interpreter at %s", python ? python : "/usr/bin/python3");
@@ -69,7 +73,8 @@ tm_rc tm_airflow_python(const struct tm_airflow_options *o, char **ret_python, c
 	char *dir = first_of(o->package_dir, getenv("TIDEMILL_PYTHON_DIR"), near, shared, holds_package);
 	if (!dir || !holds_package(dir)) {
 		free(python);
-		tm_fail(err, TM_NOT_FOUND, "the Python package tidemill is not %s%s", dir ? "in " : "found beside the program", dir ? dir : "");
+		tm_fail(err, TM_NOT_FOUND, "the Python package tidemill is not %s%s", dir ? "in " : "found beside the program",
+			dir ? dir : "");
 		tm_err_hint(err, "it comes with the program, in the folder python/; TIDEMILL_PYTHON_DIR names another place");
 		free(dir);
 		return TM_NOT_FOUND;
@@ -79,7 +84,8 @@ tm_rc tm_airflow_python(const struct tm_airflow_options *o, char **ret_python, c
 	return TM_OK;
 }
 
-json_t *tm_airflow_config(const struct tm_airflow_options *o, const char *dags_dir, const char *project_dir, const char *data_dir, const char *journal)
+json_t *tm_airflow_config(const struct tm_airflow_options *o, const char *dags_dir, const char *project_dir, const char *data_dir,
+			  const char *journal)
 {
 	json_t *variables = json_object(), *connections = json_object(), *routes = json_array();
 	for (size_t i = 0; i < o->variable_count; i++)
@@ -87,9 +93,11 @@ json_t *tm_airflow_config(const struct tm_airflow_options *o, const char *dags_d
 	for (size_t i = 0; i < o->connection_count; i++)
 		json_object_set_new(connections, o->connections[i].name, json_string(o->connections[i].value));
 	for (size_t i = 0; i < o->route_count; i++)
-		json_array_append_new(routes, json_pack("[s,i,s,i]", o->routes[i].name, o->routes[i].port, o->routes[i].to_host, o->routes[i].to_port));
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:i}", "dags_dir", dags_dir, "project_dir", project_dir, "data_dir", data_dir, "journal", journal ? journal : "", "variables", variables,
-		"connections", connections, "routes", routes, "default_version", o->default_version == 3 ? 3 : 2);
+		json_array_append_new(
+		    routes, json_pack("[s,i,s,i]", o->routes[i].name, o->routes[i].port, o->routes[i].to_host, o->routes[i].to_port));
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:i}", "dags_dir", dags_dir, "project_dir", project_dir, "data_dir", data_dir,
+			 "journal", journal ? journal : "", "variables", variables, "connections", connections, "routes", routes,
+			 "default_version", o->default_version == 3 ? 3 : 2);
 }
 
 tm_rc tm_airflow_config_fd(const json_t *config, int *ret_fd, struct tm_err *err)

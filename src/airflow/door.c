@@ -18,11 +18,11 @@
 #include "airflow/airflow_int.h"
 #include "dag/spawn.h"
 
-#define LOAD_LIMIT_MS 30000  /* Airflow's dagbag_import_timeout */
-#define CRASH_GRACE_MS 1000  /* from the end of the socket to the word of the parent */
-#define PARENTS_IDLE_MAX 32  /* parents of files without running tasks that are kept warm */
+#define LOAD_LIMIT_MS 30000 /* Airflow's dagbag_import_timeout */
+#define CRASH_GRACE_MS 1000 /* from the end of the socket to the word of the parent */
+#define PARENTS_IDLE_MAX 32 /* parents of files without running tasks that are kept warm */
 #define ROOT_DEATHS_MAX 5
-#define LOADS_AT_ONCE 4      /* files loaded side by side; the limit of time is for each */
+#define LOADS_AT_ONCE 4 /* files loaded side by side; the limit of time is for each */
 
 static void root_start_again(struct tm_airflow *a);
 
@@ -117,7 +117,8 @@ static void fail_waiting_tasks(struct tm_airflow *a, const char *file, const cha
 
 static void file_failed(struct tm_airflow *a, struct dag_file *f, const char *what, const char *hint)
 {
-	json_t *d = json_pack("{s:[],s:[{s:s,s:i,s:i,s:s,s:s}]}", "dags", "errors", "file", f->path, "line", 0, "column", 0, "error", what, "hint", hint);
+	json_t *d = json_pack("{s:[],s:[{s:s,s:i,s:i,s:s,s:s}]}", "dags", "errors", "file", f->path, "line", 0, "column", 0, "error", what,
+			      "hint", hint);
 	struct tm_err err = {0};
 	tm_say(TM_SAY_WARN, "airflow", "%s: %s", f->path, what);
 	if (tm_dag_file_define(a->dag, f->path, d, &err) != TM_OK)
@@ -138,7 +139,7 @@ static void on_load_limit(uv_timer_t *t)
 		f->parent = NULL;
 		p->file = NULL;
 		file_failed(p->airflow, f, "DagBag import timeout: the file did not finish loading in 30 s",
-			"code at module level runs each time the file is loaded: put loops and requests inside the task's function");
+			    "code at module level runs each time the file is loaded: put loops and requests inside the task's function");
 	}
 }
 
@@ -151,7 +152,8 @@ static void say_errors(const json_t *definition)
 	json_t *e;
 	json_array_foreach(json_object_get(definition, "errors"), i, e)
 	{
-		tm_say(TM_SAY_WARN, "airflow", "%s:%d:%d: %s", text(e, "file"), (int)integer(e, "line"), (int)integer(e, "column"), text(e, "error"));
+		tm_say(TM_SAY_WARN, "airflow", "%s:%d:%d: %s", text(e, "file"), (int)integer(e, "line"), (int)integer(e, "column"),
+		       text(e, "error"));
 		if (*text(e, "hint"))
 			tm_say(TM_SAY_WARN, "airflow", "  hint: %s", text(e, "hint"));
 	}
@@ -176,7 +178,7 @@ static void on_loaded(struct parent *p, const json_t *m)
 	size_t i;
 	json_t *path;
 	json_array_foreach(json_object_get(m, "modules"), i, path)
-		json_object_set_new(f->modules, json_string_value(path), json_integer(tm_airflow_stamp(json_string_value(path))));
+	    json_object_set_new(f->modules, json_string_value(path), json_integer(tm_airflow_stamp(json_string_value(path))));
 	tm_airflow_file_done(a, f);
 	start_waiting(a, p);
 	trim_parents(a);
@@ -224,7 +226,8 @@ static void on_parent_closed(void *ctx)
 	p->channel = NULL;
 	parent_free(p);
 	if (f && !loaded && !a->stopping)
-		file_failed(a, f, "the process that loaded the file died", "a crash in an extension module, or too little memory; the engine's log may say more");
+		file_failed(a, f, "the process that loaded the file died",
+			    "a crash in an extension module, or too little memory; the engine's log may say more");
 }
 
 static struct parent *parent_new(struct tm_airflow *a, struct dag_file *f)
@@ -311,7 +314,8 @@ static void crashed(struct task *t)
 {
 	char why[160];
 	if (WIFSIGNALED(t->exit_status))
-		snprintf(why, sizeof why, "the task's process was killed by signal %d (%s)", WTERMSIG(t->exit_status), strsignal(WTERMSIG(t->exit_status)));
+		snprintf(why, sizeof why, "the task's process was killed by signal %d (%s)", WTERMSIG(t->exit_status),
+			 strsignal(WTERMSIG(t->exit_status)));
 	else if (t->exit_status >= 0)
 		snprintf(why, sizeof why, "the task's process exited with %d without reporting an end", WEXITSTATUS(t->exit_status));
 	else
@@ -323,9 +327,14 @@ static void on_crash_grace(uv_timer_t *timer) { crashed(timer->data); }
 
 static void on_task_end(struct task *t, const json_t *m)
 {
-	struct tm_dag_end end = {.state = TM_DAG_FAILED, .no_retry = json_is_true(json_object_get(m, "no_retry")), .error = json_string_value(json_object_get(m, "error")),
-		.xcoms = json_object_get(m, "xcoms"), .skip = json_object_get(m, "skip"), .asset_events = json_object_get(m, "asset_events"),
-		.rendered_map_index = json_string_value(json_object_get(m, "rendered_map_index")), .reschedule_at_us = integer(m, "reschedule_at_us")};
+	struct tm_dag_end end = {.state = TM_DAG_FAILED,
+				 .no_retry = json_is_true(json_object_get(m, "no_retry")),
+				 .error = json_string_value(json_object_get(m, "error")),
+				 .xcoms = json_object_get(m, "xcoms"),
+				 .skip = json_object_get(m, "skip"),
+				 .asset_events = json_object_get(m, "asset_events"),
+				 .rendered_map_index = json_string_value(json_object_get(m, "rendered_map_index")),
+				 .reschedule_at_us = integer(m, "reschedule_at_us")};
 	if (!tm_dag_state_of(tm_str_of(text(m, "state")), &end.state))
 		end.error = "the task reported a state that does not exist";
 	task_ended(t, &end);
@@ -399,8 +408,9 @@ static void start(void *ctx, const struct tm_dag_work *w)
 	t->work_id = w->id;
 	t->exit_status = -1;
 	t->file = tm_strdup(w->file);
-	t->start = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:O,s:f}", "op", "start", "dag_id", w->dag_id, "run_id", w->run_id, "task_id", w->task_id, "log", w->log_path, "map_index",
-		w->map_index, "try_number", w->try_number, "max_tries", w->max_tries, "run", w->run, "timeout_s", w->timeout_s);
+	t->start = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:O,s:f}", "op", "start", "dag_id", w->dag_id, "run_id", w->run_id,
+			     "task_id", w->task_id, "log", w->log_path, "map_index", w->map_index, "try_number", w->try_number, "max_tries",
+			     w->max_tries, "run", w->run, "timeout_s", w->timeout_s);
 	TM_PUSH(&a->tasks, t);
 	struct dag_file *f = tm_airflow_file(a, w->file);
 	if (!f) {
@@ -459,7 +469,8 @@ static void on_root_end(uv_poll_t *h, int status, int events)
 	a->root_pid = 0;
 	if (a->stopping)
 		return;
-	tm_say(TM_SAY_ERROR, "airflow", "the Python process ended (%s %d)", WIFSIGNALED(code) ? "signal" : "status", WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code));
+	tm_say(TM_SAY_ERROR, "airflow", "the Python process ended (%s %d)", WIFSIGNALED(code) ? "signal" : "status",
+	       WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code));
 	root_start_again(a);
 }
 
@@ -474,8 +485,11 @@ static tm_rc root_start(struct tm_airflow *a, struct tm_err *err)
 	}
 	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	char **env = tm_airflow_env(NULL, a->package_dir, a->data_dir);
-	struct tm_spawn how = {.argv = (const char *const[]){a->python, "-u", "-m", "tidemill.worker", NULL}, .env = (const char *const *)env, .cwd = a->project_dir,
-		.fds = {nothing, 2, 2, pair[1], config}, .fd_count = 5};
+	struct tm_spawn how = {.argv = (const char *const[]){a->python, "-u", "-m", "tidemill.worker", NULL},
+			       .env = (const char *const *)env,
+			       .cwd = a->project_dir,
+			       .fds = {nothing, 2, 2, pair[1], config},
+			       .fd_count = 5};
 	tm_rc rc = tm_spawn_start(&how, &a->root_pid, &a->root_pidfd, err);
 	tm_airflow_env_free(env);
 	close(nothing);

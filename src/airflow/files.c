@@ -13,7 +13,8 @@ int64_t tm_airflow_stamp(const char *path)
 	struct stat s;
 	if (stat(path, &s) != 0)
 		return 0;
-	uint64_t h = tm_hash_u64((uint64_t)s.st_mtim.tv_sec * 1000000000u + (uint64_t)s.st_mtim.tv_nsec) ^ tm_hash_u64((uint64_t)s.st_size) ^ (uint64_t)s.st_ino;
+	uint64_t h = tm_hash_u64((uint64_t)s.st_mtim.tv_sec * 1000000000u + (uint64_t)s.st_mtim.tv_nsec) ^
+		     tm_hash_u64((uint64_t)s.st_size) ^ (uint64_t)s.st_ino;
 	return (int64_t)(h >> 1 | 1);
 }
 
@@ -105,9 +106,7 @@ static bool modules_changed(const struct dag_file *f)
 {
 	const char *path;
 	json_t *stamp;
-	json_object_foreach(f->modules, path, stamp)
-		if (tm_airflow_stamp(path) != json_integer_value(stamp))
-			return true;
+	json_object_foreach(f->modules, path, stamp) if (tm_airflow_stamp(path) != json_integer_value(stamp)) return true;
 	return false;
 }
 

@@ -9,7 +9,9 @@ tm_rc tm_frame_next(struct tm_str received, size_t *ret_frame_bytes, json_t **re
 	struct tm_cursor c = tm_cursor_of(received);
 	size_t n = tm_cursor_le32(&c);
 	if (n > TM_LIMIT_TASK_MESSAGE_BYTES)
-		return tm_fail(err, TM_LIMIT, "a message of a task has %zu bytes, %zu are allowed (a large XCom? keep the data in a table or a file)", n, TM_LIMIT_TASK_MESSAGE_BYTES);
+		return tm_fail(err, TM_LIMIT,
+			       "a message of a task has %zu bytes, %zu are allowed (a large XCom? keep the data in a table or a file)", n,
+			       TM_LIMIT_TASK_MESSAGE_BYTES);
 	if (tm_cursor_left(&c) < n)
 		return TM_OK;
 	struct tm_str body = tm_cursor_take(&c, n);

@@ -28,10 +28,7 @@ struct tm_arena_chunk {
 	_Alignas(16) char bytes[];
 };
 
-void tm_arena_init(struct tm_arena *arena)
-{
-	*arena = (struct tm_arena){.limit_bytes = SIZE_MAX};
-}
+void tm_arena_init(struct tm_arena *arena) { *arena = (struct tm_arena){.limit_bytes = SIZE_MAX}; }
 
 void tm_arena_done(struct tm_arena *arena)
 {
@@ -121,10 +118,7 @@ void *tm_arena_alloc(struct tm_arena *arena, size_t size)
 	return p;
 }
 
-void *tm_arena_zalloc(struct tm_arena *arena, size_t size)
-{
-	return memset(tm_arena_alloc(arena, size), 0, size);
-}
+void *tm_arena_zalloc(struct tm_arena *arena, size_t size) { return memset(tm_arena_alloc(arena, size), 0, size); }
 
 void *tm_arena_grow(struct tm_arena *arena, void *old, size_t old_size, size_t new_size)
 {
@@ -151,10 +145,7 @@ char *tm_arena_cstr(struct tm_arena *arena, struct tm_str s)
 	return p;
 }
 
-struct tm_str tm_arena_str(struct tm_arena *arena, struct tm_str s)
-{
-	return (struct tm_str){tm_arena_cstr(arena, s), s.len};
-}
+struct tm_str tm_arena_str(struct tm_arena *arena, struct tm_str s) { return (struct tm_str){tm_arena_cstr(arena, s), s.len}; }
 
 struct tm_str tm_arena_vprintf(struct tm_arena *arena, const char *fmt, va_list ap)
 {

@@ -48,22 +48,22 @@ char *tm_strdup(const char *s);
 struct tm_str tm_str_dup(struct tm_str s); /* free with free((void *)s.at) */
 
 /* A growing array: struct { T *items; size_t count, cap; }. TM_PUSH(&list, value) on the heap. */
-#define TM_PUSH(list, ...) \
-	do { \
-		if ((list)->count == (list)->cap) { \
-			(list)->cap = (list)->cap ? (list)->cap * 2 : 8; \
-			(list)->items = tm_realloc((list)->items, tm_mul_size((list)->cap, sizeof *(list)->items)); \
-		} \
-		(list)->items[(list)->count++] = (__VA_ARGS__); \
+#define TM_PUSH(list, ...)                                                                                                                 \
+	do {                                                                                                                               \
+		if ((list)->count == (list)->cap) {                                                                                        \
+			(list)->cap = (list)->cap ? (list)->cap * 2 : 8;                                                                   \
+			(list)->items = tm_realloc((list)->items, tm_mul_size((list)->cap, sizeof *(list)->items));                        \
+		}                                                                                                                          \
+		(list)->items[(list)->count++] = (__VA_ARGS__);                                                                            \
 	} while (0)
 /* The same in an arena. */
-#define TM_PUSH_IN(arena, list, ...) \
-	do { \
-		if ((list)->count == (list)->cap) { \
-			size_t tm_old_ = tm_mul_size((list)->cap, sizeof *(list)->items); \
-			(list)->cap = (list)->cap ? (list)->cap * 2 : 8; \
-			(list)->items = tm_arena_grow((arena), (list)->items, tm_old_, tm_mul_size((list)->cap, sizeof *(list)->items)); \
-		} \
-		(list)->items[(list)->count++] = (__VA_ARGS__); \
+#define TM_PUSH_IN(arena, list, ...)                                                                                                       \
+	do {                                                                                                                               \
+		if ((list)->count == (list)->cap) {                                                                                        \
+			size_t tm_old_ = tm_mul_size((list)->cap, sizeof *(list)->items);                                                  \
+			(list)->cap = (list)->cap ? (list)->cap * 2 : 8;                                                                   \
+			(list)->items = tm_arena_grow((arena), (list)->items, tm_old_, tm_mul_size((list)->cap, sizeof *(list)->items));   \
+		}                                                                                                                          \
+		(list)->items[(list)->count++] = (__VA_ARGS__);                                                                            \
 	} while (0)
 #endif

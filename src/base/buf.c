@@ -80,10 +80,7 @@ void tm_buf_varint(struct tm_buf *b, uint64_t v)
 	tm_buf_u8(b, (uint8_t)v);
 }
 
-void tm_buf_zigzag(struct tm_buf *b, int64_t v)
-{
-	tm_buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
+void tm_buf_zigzag(struct tm_buf *b, int64_t v) { tm_buf_varint(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63)); }
 
 void tm_buf_json_str(struct tm_buf *b, struct tm_str s)
 {
@@ -105,12 +102,25 @@ void tm_buf_json_str(struct tm_buf *b, struct tm_str s)
 		}
 		tm_buf_char(b, '\\');
 		switch (c) {
-		case '"': case '\\': tm_buf_char(b, (char)c); break;
-		case '\n': tm_buf_char(b, 'n'); break;
-		case '\r': tm_buf_char(b, 'r'); break;
-		case '\t': tm_buf_char(b, 't'); break;
-		case '\b': tm_buf_char(b, 'b'); break;
-		case '\f': tm_buf_char(b, 'f'); break;
+		case '"':
+		case '\\':
+			tm_buf_char(b, (char)c);
+			break;
+		case '\n':
+			tm_buf_char(b, 'n');
+			break;
+		case '\r':
+			tm_buf_char(b, 'r');
+			break;
+		case '\t':
+			tm_buf_char(b, 't');
+			break;
+		case '\b':
+			tm_buf_char(b, 'b');
+			break;
+		case '\f':
+			tm_buf_char(b, 'f');
+			break;
 		default:
 			tm_buf_put(b, "u00", 3);
 			tm_buf_char(b, hex[c >> 4]);

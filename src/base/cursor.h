@@ -23,14 +23,14 @@ static inline struct tm_str tm_cursor_take(struct tm_cursor *c, size_t n)
 	c->at += n;
 	return s;
 }
-#define TM_CURSOR_INT(name, type, swap) \
-	static inline type name(struct tm_cursor *c) \
-	{ \
-		type v = 0; \
-		struct tm_str s = tm_cursor_take(c, sizeof v); \
-		if (s.at) \
-			memcpy(&v, s.at, sizeof v); \
-		return (type)swap(v); \
+#define TM_CURSOR_INT(name, type, swap)                                                                                                    \
+	static inline type name(struct tm_cursor *c)                                                                                       \
+	{                                                                                                                                  \
+		type v = 0;                                                                                                                \
+		struct tm_str s = tm_cursor_take(c, sizeof v);                                                                             \
+		if (s.at)                                                                                                                  \
+			memcpy(&v, s.at, sizeof v);                                                                                        \
+		return (type)swap(v);                                                                                                      \
 	}
 #define TM_CURSOR_SAME(v) (v)
 TM_CURSOR_INT(tm_cursor_u8, uint8_t, TM_CURSOR_SAME)

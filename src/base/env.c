@@ -111,18 +111,42 @@ static void real_begin_sync(const struct tm_env *e, int fd)
 	(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-static int real_fdatasync(const struct tm_env *e, int fd) { (void)e; return fdatasync(fd) ? -errno : 0; }
-static int real_truncate(const struct tm_env *e, int fd, off_t size) { (void)e; return ftruncate(fd, size) ? -errno : 0; }
-static int real_rename(const struct tm_env *e, const char *from, const char *to) { (void)e; return rename(from, to) ? -errno : 0; }
-static int real_unlink(const struct tm_env *e, const char *path) { (void)e; return unlink(path) ? -errno : 0; }
+static int real_fdatasync(const struct tm_env *e, int fd)
+{
+	(void)e;
+	return fdatasync(fd) ? -errno : 0;
+}
+static int real_truncate(const struct tm_env *e, int fd, off_t size)
+{
+	(void)e;
+	return ftruncate(fd, size) ? -errno : 0;
+}
+static int real_rename(const struct tm_env *e, const char *from, const char *to)
+{
+	(void)e;
+	return rename(from, to) ? -errno : 0;
+}
+static int real_unlink(const struct tm_env *e, const char *path)
+{
+	(void)e;
+	return unlink(path) ? -errno : 0;
+}
 
 const struct tm_env *tm_env_real(void)
 {
 	static const struct tm_env_ops ops = {
-		.now_us = real_now_us, .mono_ns = real_mono_ns, .random = real_random, .open = real_open,
-		.pwrite = real_pwrite, .pread = real_pread, .fdatasync = real_fdatasync, .truncate = real_truncate,
-		.rename = real_rename, .unlink = real_unlink, .pwritev = real_pwritev,
-		.begin_sync = real_begin_sync,
+	    .now_us = real_now_us,
+	    .mono_ns = real_mono_ns,
+	    .random = real_random,
+	    .open = real_open,
+	    .pwrite = real_pwrite,
+	    .pread = real_pread,
+	    .fdatasync = real_fdatasync,
+	    .truncate = real_truncate,
+	    .rename = real_rename,
+	    .unlink = real_unlink,
+	    .pwritev = real_pwritev,
+	    .begin_sync = real_begin_sync,
 	};
 	static const struct tm_env env = {.ops = &ops};
 	return &env;
@@ -248,7 +272,10 @@ tm_rc tm_dir_list(const char *path, const char *suffix, char ***ret_names, size_
 	DIR *dir = opendir(path);
 	if (!dir)
 		return tm_fail_errno(err, errno, "%s", path);
-	struct { char **items; size_t count, cap; } names = {0};
+	struct {
+		char **items;
+		size_t count, cap;
+	} names = {0};
 	for (struct dirent *e; (e = readdir(dir));) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;

@@ -9,17 +9,18 @@
 
 struct tm_env;
 struct tm_env_ops {
-	int64_t (*now_us)(const struct tm_env *);       /* wall clock, microseconds since 1970 UTC */
-	int64_t (*mono_ns)(const struct tm_env *);      /* never goes back */
+	int64_t (*now_us)(const struct tm_env *);  /* wall clock, microseconds since 1970 UTC */
+	int64_t (*mono_ns)(const struct tm_env *); /* never goes back */
 	void (*random)(const struct tm_env *, void *out, size_t n);
-	int (*open)(const struct tm_env *, const char *path, int flags, mode_t mode); /* fd, or -errno */
+	int (*open)(const struct tm_env *, const char *path, int flags, mode_t mode);           /* fd, or -errno */
 	ssize_t (*pwrite)(const struct tm_env *, int fd, const void *data, size_t n, off_t at); /* all of it, or -errno */
-	ssize_t (*pread)(const struct tm_env *, int fd, void *data, size_t n, off_t at); /* short only at the end, or -errno */
-	int (*fdatasync)(const struct tm_env *, int fd);  /* 0 or -errno; after an error the data is not safe, never retry */
+	ssize_t (*pread)(const struct tm_env *, int fd, void *data, size_t n, off_t at);        /* short only at the end, or -errno */
+	int (*fdatasync)(const struct tm_env *, int fd); /* 0 or -errno; after an error the data is not safe, never retry */
 	int (*truncate)(const struct tm_env *, int fd, off_t size);
 	int (*rename)(const struct tm_env *, const char *from, const char *to);
 	int (*unlink)(const struct tm_env *, const char *path);
-	ssize_t (*pwritev)(const struct tm_env *, int fd, struct iovec *parts, int count, off_t at); /* as pwrite, may change parts; NULL = none */
+	ssize_t (*pwritev)(const struct tm_env *, int fd, struct iovec *parts, int count,
+			   off_t at);                      /* as pwrite, may change parts; NULL = none */
 	void (*begin_sync)(const struct tm_env *, int fd); /* lets the disk begin; fdatasync is to follow; NULL = none */
 };
 struct tm_env {

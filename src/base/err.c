@@ -15,10 +15,7 @@ static const struct {
 #undef TM_ERROR
 };
 
-static tm_rc known(tm_rc rc)
-{
-	return rc >= 0 && rc < TM_RC_COUNT ? rc : TM_INTERNAL;
-}
+static tm_rc known(tm_rc rc) { return rc >= 0 && rc < TM_RC_COUNT ? rc : TM_INTERNAL; }
 
 const char *tm_rc_text(tm_rc rc) { return kinds[known(rc)].text; }
 int tm_rc_kafka(tm_rc rc) { return kinds[known(rc)].kafka; }
@@ -118,11 +115,11 @@ void tm_err_prefix(struct tm_err *err, const char *fmt, ...)
 
 tm_rc tm_fail_errno(struct tm_err *err, int errnum, const char *fmt, ...)
 {
-	tm_rc rc = errnum == ENOSPC || errnum == EDQUOT ? TM_DISK_FULL
-		 : errnum == ENOENT			? TM_NOT_FOUND
-		 : errnum == EACCES || errnum == EPERM || errnum == EROFS ? TM_DENIED
-		 : errnum == ENOMEM			? TM_NOMEM
-							: TM_IO;
+	tm_rc rc = errnum == ENOSPC || errnum == EDQUOT                     ? TM_DISK_FULL
+		   : errnum == ENOENT                                       ? TM_NOT_FOUND
+		   : errnum == EACCES || errnum == EPERM || errnum == EROFS ? TM_DENIED
+		   : errnum == ENOMEM                                       ? TM_NOMEM
+									    : TM_IO;
 	if (err) {
 		start(err, rc);
 		va_list ap;
@@ -183,6 +180,7 @@ char *tm_err_render(const struct tm_err *err, struct tm_str source, char *out, s
 
 void tm_assert_failed(const char *expr, const char *file, int line, const char *func)
 {
-	fprintf(stderr, "tidemill: assertion failed: %s (%s:%d, %s). This is a bug in Tidemill %s; please report it with this line.\n", expr, file, line, func, TM_VERSION);
+	fprintf(stderr, "tidemill: assertion failed: %s (%s:%d, %s). This is a bug in Tidemill %s; please report it with this line.\n",
+		expr, file, line, func, TM_VERSION);
 	abort();
 }

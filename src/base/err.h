@@ -19,14 +19,14 @@ typedef int tm_rc;
 
 struct tm_err {
 	tm_rc rc;
-	int code;            /* the door's own finer code (Kafka error, CQL code), 0 = the one of errors.def */
-	char what[600];      /* what is wrong, one sentence, with the offending value */
-	char detail[400];    /* why; empty = nothing to add */
-	char hint[300];      /* what to do next; empty = none */
-	char klass[96];      /* Spark's error class, as DIVIDE_BY_ZERO; empty = none */
+	int code;         /* the door's own finer code (Kafka error, CQL code), 0 = the one of errors.def */
+	char what[600];   /* what is wrong, one sentence, with the offending value */
+	char detail[400]; /* why; empty = nothing to add */
+	char hint[300];   /* what to do next; empty = none */
+	char klass[96];   /* Spark's error class, as DIVIDE_BY_ZERO; empty = none */
 	char sqlstate[8];
-	char file[160];      /* where: empty = not in a file */
-	int line, column;    /* from 1; 0 = unknown */
+	char file[160];   /* where: empty = not in a file */
+	int line, column; /* from 1; 0 = unknown */
 };
 
 /* Fill err and return rc: `return tm_fail(err, TM_INVALID, "port %d is out of range", port);` err may be NULL. */
@@ -52,17 +52,17 @@ int tm_rc_exit(tm_rc rc);
  * given, detail and hint into out (always terminated); returns out. */
 char *tm_err_render(const struct tm_err *err, struct tm_str source, char *out, size_t out_size);
 
-#define TM_TRY(expr) \
-	do { \
-		tm_rc tm_try_rc_ = (expr); \
-		if (__builtin_expect(tm_try_rc_ != TM_OK, 0)) \
-			return tm_try_rc_; \
+#define TM_TRY(expr)                                                                                                                       \
+	do {                                                                                                                               \
+		tm_rc tm_try_rc_ = (expr);                                                                                                 \
+		if (__builtin_expect(tm_try_rc_ != TM_OK, 0))                                                                              \
+			return tm_try_rc_;                                                                                                 \
 	} while (0)
-#define TM_TRY_GOTO(rc_var, label, expr) \
-	do { \
-		(rc_var) = (expr); \
-		if (__builtin_expect((rc_var) != TM_OK, 0)) \
-			goto label; \
+#define TM_TRY_GOTO(rc_var, label, expr)                                                                                                   \
+	do {                                                                                                                               \
+		(rc_var) = (expr);                                                                                                         \
+		if (__builtin_expect((rc_var) != TM_OK, 0))                                                                                \
+			goto label;                                                                                                        \
 	} while (0)
 
 /* A programmer's error: says where and aborts, in release too. */

@@ -25,13 +25,11 @@ void tm_metric_set(struct tm_metric *m, int64_t v)
 	__atomic_store_n(&m->value, v, __ATOMIC_RELAXED);
 }
 
-int64_t tm_metric_get(const struct tm_metric *m)
-{
-	return __atomic_load_n(&m->value, __ATOMIC_RELAXED);
-}
+int64_t tm_metric_get(const struct tm_metric *m) { return __atomic_load_n(&m->value, __ATOMIC_RELAXED); }
 
 void tm_metrics_render(struct tm_buf *out)
 {
 	for (struct tm_metric *m = __atomic_load_n(&head, __ATOMIC_ACQUIRE); m; m = m->next)
-		tm_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter", m->name, (long long)tm_metric_get(m));
+		tm_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter",
+			      m->name, (long long)tm_metric_get(m));
 }

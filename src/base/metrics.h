@@ -12,8 +12,14 @@ struct tm_metric {
 	int registered;
 	struct tm_metric *next;
 };
-#define TM_COUNTER(n, h) {.name = (n), .help = (h)}
-#define TM_GAUGE(n, h) {.name = (n), .help = (h), .gauge = true}
+#define TM_COUNTER(n, h)                                                                                                                   \
+	{                                                                                                                                  \
+		.name = (n), .help = (h)                                                                                                   \
+	}
+#define TM_GAUGE(n, h)                                                                                                                     \
+	{                                                                                                                                  \
+		.name = (n), .help = (h), .gauge = true                                                                                    \
+	}
 void tm_metric_add(struct tm_metric *m, int64_t n);
 void tm_metric_set(struct tm_metric *m, int64_t v);
 int64_t tm_metric_get(const struct tm_metric *m);

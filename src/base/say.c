@@ -11,10 +11,7 @@ static enum tm_say_level least_level = TM_SAY_INFO;
 static void (*tap_fn)(void *, enum tm_say_level, const char *, const char *);
 static void *tap_ctx;
 
-void tm_say_level_set(enum tm_say_level least)
-{
-	__atomic_store_n(&least_level, least, __ATOMIC_RELAXED);
-}
+void tm_say_level_set(enum tm_say_level least) { __atomic_store_n(&least_level, least, __ATOMIC_RELAXED); }
 
 void tm_say_tap(void (*tap)(void *, enum tm_say_level, const char *, const char *), void *ctx)
 {
@@ -39,7 +36,8 @@ void tm_say(enum tm_say_level level, const char *room, const char *fmt, ...)
 	struct tm t;
 	localtime_r(&ts.tv_sec, &t);
 	pthread_mutex_lock(&lock);
-	fprintf(stderr, "%02d:%02d:%02d.%03ld %-5s %s: %s\n", t.tm_hour, t.tm_min, t.tm_sec, ts.tv_nsec / 1000000, names[level], room, text);
+	fprintf(stderr, "%02d:%02d:%02d.%03ld %-5s %s: %s\n", t.tm_hour, t.tm_min, t.tm_sec, ts.tv_nsec / 1000000, names[level], room,
+		text);
 	if (tap_fn)
 		tap_fn(tap_ctx, level, room, text);
 	pthread_mutex_unlock(&lock);

@@ -14,7 +14,10 @@ bool tm_str_ieq(struct tm_str a, struct tm_str b)
 }
 
 bool tm_str_starts(struct tm_str s, struct tm_str p) { return s.len >= p.len && (p.len == 0 || memcmp(s.at, p.at, p.len) == 0); }
-bool tm_str_ends(struct tm_str s, struct tm_str p) { return s.len >= p.len && (p.len == 0 || memcmp(s.at + s.len - p.len, p.at, p.len) == 0); }
+bool tm_str_ends(struct tm_str s, struct tm_str p)
+{
+	return s.len >= p.len && (p.len == 0 || memcmp(s.at + s.len - p.len, p.at, p.len) == 0);
+}
 
 size_t tm_str_find(struct tm_str s, struct tm_str needle, size_t from)
 {
@@ -105,7 +108,8 @@ static size_t distance(struct tm_str a, struct tm_str b)
 				d = prev[j] + 1;
 			if (cur[j - 1] + 1 < d)
 				d = cur[j - 1] + 1;
-			if (i > 1 && j > 1 && x == lower((unsigned char)b.at[j - 2]) && y == lower((unsigned char)a.at[i - 2]) && prev2[j - 2] + 1 < d)
+			if (i > 1 && j > 1 && x == lower((unsigned char)b.at[j - 2]) && y == lower((unsigned char)a.at[i - 2]) &&
+			    prev2[j - 2] + 1 < d)
 				d = prev2[j - 2] + 1;
 			cur[j] = d;
 		}

@@ -10,7 +10,7 @@
 
 struct check {
 	struct tm_common common;
-	struct tm_instance in;   /* only its config, store and sql */
+	struct tm_instance in; /* only its config, store and sql */
 	json_t *problems;
 	size_t errors, warnings, files;
 };
@@ -22,9 +22,10 @@ static void problem(struct check *c, const struct tm_err *err, bool warning)
 	else
 		c->errors++;
 	if (c->common.json) {
-		json_array_append_new(c->problems, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s}", "severity", warning ? "warning" : "error", "file", err->file,
-							     "line", err->line, "column", err->column, "class", err->klass, "message", err->what, "detail",
-							     err->detail, "hint", err->hint));
+		json_array_append_new(c->problems,
+				      json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s}", "severity", warning ? "warning" : "error",
+						"file", err->file, "line", err->line, "column", err->column, "class", err->klass, "message",
+						err->what, "detail", err->detail, "hint", err->hint));
 		return;
 	}
 	struct tm_buf source = {0};
@@ -36,7 +37,8 @@ static void problem(struct check *c, const struct tm_err *err, bool warning)
 	tm_buf_done(&source);
 }
 
-static void check_file(struct check *c, const char *folder, const char *suffix, tm_rc (*each)(struct check *, const char *, struct tm_buf *, struct tm_err *))
+static void check_file(struct check *c, const char *folder, const char *suffix,
+		       tm_rc (*each)(struct check *, const char *, struct tm_buf *, struct tm_err *))
 {
 	char dir[4096], path[8192];
 	snprintf(dir, sizeof dir, "%s/%s", c->in.config.dir, folder);
@@ -82,14 +84,16 @@ static tm_rc check_cql(struct check *c, const char *path, struct tm_buf *text, s
 		struct tm_arena arena;
 		tm_arena_init(&arena);
 		struct tm_cql_session session = {.store = c->in.store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
+		struct tm_cql_query_options options = {
+		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		tm_rc rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
 		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
 			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
 		tm_arena_done(&arena);
 		if (rc != TM_OK) {
-			tm_err_at(err, path, line_at(tm_buf_str(text), statement.at) + (err->line ? err->line - 1 : 0), err->column ? err->column : 1);
+			tm_err_at(err, path, line_at(tm_buf_str(text), statement.at) + (err->line ? err->line - 1 : 0),
+				  err->column ? err->column : 1);
 			return rc;
 		}
 	}
@@ -178,8 +182,8 @@ int tm_command_check(const struct tm_command *self, int argc, char **argv)
 			printf("{\"ok\": %s, \"files\": %zu, \"problems\": %s}\n", c.errors ? "false" : "true", c.files, s);
 			free(s);
 		} else {
-			printf("%zu file%s checked: %zu error%s, %zu warning%s\n", c.files, c.files == 1 ? "" : "s", c.errors, c.errors == 1 ? "" : "s", c.warnings,
-			       c.warnings == 1 ? "" : "s");
+			printf("%zu file%s checked: %zu error%s, %zu warning%s\n", c.files, c.files == 1 ? "" : "s", c.errors,
+			       c.errors == 1 ? "" : "s", c.warnings, c.warnings == 1 ? "" : "s");
 		}
 		json_decref(c.problems);
 		if (c.in.sql)

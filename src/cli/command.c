@@ -19,7 +19,9 @@ int tm_command_fail(const struct tm_err *err, bool json, struct tm_str source)
 			tm_buf_printf(&out, "\"class\": \"%s\", \"sqlstate\": \"%s\", ", err->klass, err->sqlstate);
 		tm_buf_cstr_put(&out, "\"message\": ");
 		tm_buf_json_str(&out, tm_str_of(err->what[0] ? err->what : tm_rc_text(err->rc)));
-		const struct { const char *name, *text; } parts[] = {{"file", err->file}, {"detail", err->detail}, {"hint", err->hint}};
+		const struct {
+			const char *name, *text;
+		} parts[] = {{"file", err->file}, {"detail", err->detail}, {"hint", err->hint}};
 		for (size_t i = 0; i < 3; i++)
 			if (*parts[i].text) {
 				tm_buf_printf(&out, ", \"%s\": ", parts[i].name);
@@ -37,8 +39,8 @@ int tm_command_fail(const struct tm_err *err, bool json, struct tm_str source)
 	return tm_rc_exit(err->rc) ? tm_rc_exit(err->rc) : 1;
 }
 
-bool tm_command_parse(const struct tm_command *self, int argc, char **argv, const struct tm_arg *args, size_t arg_count, const struct tm_common *common,
-		      struct tm_texts *ret_words, int *ret_status)
+bool tm_command_parse(const struct tm_command *self, int argc, char **argv, const struct tm_arg *args, size_t arg_count,
+		      const struct tm_common *common, struct tm_texts *ret_words, int *ret_status)
 {
 	struct tm_err err;
 	if (tm_args_parse(argc, argv, args, arg_count, ret_words, &err) != TM_OK) {

@@ -19,14 +19,20 @@ extern const struct tm_command tm_commands[];
 extern const size_t tm_command_count;
 
 /* Options that each command has. */
-struct tm_common { bool help, json; const char *project; };
-#define TM_COMMON_ARGS(c) \
-	{"--project", TM_ARG_TEXT, &(c)->project, "DIR", "the project whose instance is meant (default: here)"}, \
-	{"--json", TM_ARG_FLAG, &(c)->json, NULL, "print JSON"}, {"--help", TM_ARG_FLAG, &(c)->help, NULL, "print this"}
+struct tm_common {
+	bool help, json;
+	const char *project;
+};
+#define TM_COMMON_ARGS(c)                                                                                                                  \
+	{"--project", TM_ARG_TEXT, &(c)->project, "DIR", "the project whose instance is meant (default: here)"},                           \
+	    {"--json", TM_ARG_FLAG, &(c)->json, NULL, "print JSON"},                                                                       \
+	{                                                                                                                                  \
+		"--help", TM_ARG_FLAG, &(c)->help, NULL, "print this"                                                                      \
+	}
 
 /* Parses; prints help or the error. False: exit with *ret_status. */
-bool tm_command_parse(const struct tm_command *self, int argc, char **argv, const struct tm_arg *args, size_t arg_count, const struct tm_common *common,
-		      struct tm_texts *ret_words, int *ret_status);
+bool tm_command_parse(const struct tm_command *self, int argc, char **argv, const struct tm_arg *args, size_t arg_count,
+		      const struct tm_common *common, struct tm_texts *ret_words, int *ret_status);
 /* Says the error (as JSON on standard output with json) and gives its exit status. source: the text it points into, or empty. */
 int tm_command_fail(const struct tm_err *err, bool json, struct tm_str source);
 bool tm_color(int fd); /* a terminal, and NO_COLOR is not set */

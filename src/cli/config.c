@@ -7,7 +7,11 @@
 #include <yaml.h>
 
 enum kind { ADDRESS, TEXT, PATH, PAIRS };
-struct key { const char *path; enum kind kind; const char *fallback, *doc; };
+struct key {
+	const char *path;
+	enum kind kind;
+	const char *fallback, *doc;
+};
 static const struct key keys[] = {
 #define TM_CONFIG(path, kind, fallback, doc) {#path, kind, fallback, doc},
 #include "cli/config.def"
@@ -18,10 +22,16 @@ enum { KEYS = sizeof keys / sizeof *keys, DEPTH_MAX = 50 };
 /* The place of a key in the struct. */
 static void *slot(struct tm_config *c, const char *path)
 {
-	const struct { const char *path; void *at; } slots[] = {
-		{"listen.kafka", &c->kafka}, {"listen.cassandra", &c->cassandra}, {"listen.http", &c->http}, {"data", &c->data},
-		{"python", &c->python}, {"hosts", &c->hosts}, {"variables", &c->variables}, {"connections", &c->connections},
-		{"broker", &c->broker}, {"store", &c->store}, {"engine", &c->engine}, {"coordinator", &c->coordinator},
+	const struct {
+		const char *path;
+		void *at;
+	} slots[] = {
+	    {"listen.kafka", &c->kafka},  {"listen.cassandra", &c->cassandra},
+	    {"listen.http", &c->http},    {"data", &c->data},
+	    {"python", &c->python},       {"hosts", &c->hosts},
+	    {"variables", &c->variables}, {"connections", &c->connections},
+	    {"broker", &c->broker},       {"store", &c->store},
+	    {"engine", &c->engine},       {"coordinator", &c->coordinator},
 	};
 	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
 		if (strcmp(slots[i].path, path) == 0)
@@ -79,25 +89,31 @@ static tm_rc set_scalar(struct tm_config *c, const struct key *k, struct tm_str 
 			return TM_DENIED;
 		}
 		return TM_OK;
-	case TEXT: *(const char **)at = tm_arena_cstr(&c->arena, text); return TM_OK;
+	case TEXT:
+		*(const char **)at = tm_arena_cstr(&c->arena, text);
+		return TM_OK;
 	case PATH:
 		if (text.len && text.at[0] == '/')
 			*(const char **)at = tm_arena_cstr(&c->arena, text);
 		else
 			*(const char **)at = tm_arena_printf(&c->arena, "%s/%.*s", c->dir, TM_STR_ARG(text)).at;
 		return TM_OK;
-	case PAIRS: break;
+	case PAIRS:
+		break;
 	}
 	return tm_fail(err, TM_INVALID, "%s is a map of names and values", k->path);
 }
 
 static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 {
-	const struct { const char *key, *value, *embedded; const char *schemes[3]; } choices[] = {
-		{"broker", c->broker, "embedded", {"kafka://"}},
-		{"store", c->store, "embedded", {"cassandra://"}},
-		{"engine", c->engine, "embedded", {"spark://", "local["}},
-		{"coordinator", c->coordinator, "none", {"zookeeper://"}},
+	const struct {
+		const char *key, *value, *embedded;
+		const char *schemes[3];
+	} choices[] = {
+	    {"broker", c->broker, "embedded", {"kafka://"}},
+	    {"store", c->store, "embedded", {"cassandra://"}},
+	    {"engine", c->engine, "embedded", {"spark://", "local["}},
+	    {"coordinator", c->coordinator, "none", {"zookeeper://"}},
 	};
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
 		const char *v = choices[i].value;
@@ -107,9 +123,11 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 		for (size_t s = 0; s < 3 && choices[i].schemes[s]; s++)
 			known |= strncmp(v, choices[i].schemes[s], strlen(choices[i].schemes[s])) == 0;
 		if (known)
-			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v, choices[i].embedded);
+			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v,
+				choices[i].embedded);
 		else
-			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s…", choices[i].key, v, choices[i].embedded, choices[i].schemes[0]);
+			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s…", choices[i].key, v, choices[i].embedded,
+				choices[i].schemes[0]);
 		return err->rc;
 	}
 	return TM_OK;
@@ -121,7 +139,7 @@ struct reader {
 	struct tm_config *config;
 	yaml_document_t doc;
 	const char *file;
-	bool too_big;               /* aliases within aliases: a few lines can stand for gigabytes */
+	bool too_big; /* aliases within aliases: a few lines can stand for gigabytes */
 };
 
 static tm_rc at_node(const struct reader *r, const yaml_node_t *node, struct tm_err *err)
@@ -203,7 +221,8 @@ static tm_rc set_pairs(struct reader *r, const struct key *k, const yaml_node_t 
 			tm_buf_done(&json);
 		}
 		if (r->too_big) {
-			tm_fail(err, TM_LIMIT, "a value under %s is larger than %zu bytes or nested deeper than %d levels", k->path, TM_LIMIT_CONFIG_BYTES, DEPTH_MAX);
+			tm_fail(err, TM_LIMIT, "a value under %s is larger than %zu bytes or nested deeper than %d levels", k->path,
+				TM_LIMIT_CONFIG_BYTES, DEPTH_MAX);
 			return at_node(r, value, err);
 		}
 	}

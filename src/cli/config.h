@@ -3,11 +3,16 @@
 #define TM_CLI_CONFIG_H
 #include "base/base.h"
 
-struct tm_address { char host[256]; int port; };
-struct tm_pair { struct tm_str name, value; }; /* a value that is no scalar is JSON text */
+struct tm_address {
+	char host[256];
+	int port;
+};
+struct tm_pair {
+	struct tm_str name, value;
+}; /* a value that is no scalar is JSON text */
 struct tm_config {
-	struct tm_arena arena;              /* owns all texts below */
-	const char *dir;                    /* the project, absolute */
+	struct tm_arena arena; /* owns all texts below */
+	const char *dir;       /* the project, absolute */
 	struct tm_address kafka, cassandra, http;
 	const char *data, *python, *broker, *store, *engine, *coordinator;
 	struct tm_pair *hosts, *variables, *connections;

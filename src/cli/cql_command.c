@@ -13,7 +13,8 @@ struct cql_command {
 };
 
 /* All pages of an answer as one result, so that `--json` prints one line per statement. */
-static tm_rc all_pages(struct cql_command *c, struct tm_str statement, struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
+static tm_rc all_pages(struct cql_command *c, struct tm_str statement, struct tm_arena *arena, struct tm_cql_result *ret,
+		       struct tm_err *err)
 {
 	struct tm_cql_query_options options = {.page_size = 5000, .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1};
 	TM_TRY(tm_cassandra_client_query(c->client, statement, &options, arena, ret, err));
@@ -81,7 +82,8 @@ int tm_command_cql(const struct tm_command *self, int argc, char **argv)
 		tm_say_level_set(TM_SAY_WARN);
 		tm_rc rc = tm_remote_find(&remote, c.common.project, &err);
 		if (rc == TM_OK || rc == TM_NOT_FOUND) { /* the CQL door may be there where the page is not */
-			struct tm_cassandra_client_options options = {.host = remote.config.cassandra.host, .port = tm_remote_port(&remote, "cassandra")};
+			struct tm_cassandra_client_options options = {.host = remote.config.cassandra.host,
+								      .port = tm_remote_port(&remote, "cassandra")};
 			struct tm_err refused;
 			tm_rc opened = options.port ? tm_cassandra_client_open(&options, &c.client, &refused) : TM_UNAVAILABLE;
 			rc = opened == TM_OK ? TM_OK : rc != TM_OK ? rc : (err = refused, opened);

@@ -53,8 +53,8 @@ static int list(struct dag_command *c)
 	} else {
 		printf("%-32s %-8s %-24s %-10s %s\n", "dag", "airflow", "schedule", "last run", "file");
 		json_array_foreach(dags, i, d)
-			printf("%-32s %-8s %-24s %-10s %s\n", str(d, "dag_id"), str(d, "dialect"), str(d, "timetable_summary"), str(json_object_get(d, "last_run"), "state"),
-			       str(d, "file"));
+		    printf("%-32s %-8s %-24s %-10s %s\n", str(d, "dag_id"), str(d, "dialect"), str(d, "timetable_summary"),
+			   str(json_object_get(d, "last_run"), "state"), str(d, "file"));
 	}
 	json_decref(dags);
 	return 0;
@@ -129,9 +129,11 @@ static int logs(struct dag_command *c, const char *dag_id, const char *task_id)
 		snprintf(path, sizeof path, "/api/dags/%s/runs/%s", name, escaped);
 		free(escaped);
 		detail = ask(c, path, NULL, &status);
-		const json_t *tasks = json_object_get(detail, "task_instances") ? json_object_get(detail, "task_instances") : json_object_get(detail, "tasks");
+		const json_t *tasks = json_object_get(detail, "task_instances") ? json_object_get(detail, "task_instances")
+										: json_object_get(detail, "tasks");
 		size_t i;
-		json_array_foreach(tasks, i, t) {
+		json_array_foreach(tasks, i, t)
+		{
 			if (task_id && strcmp(str(t, "task_id"), task_id) != 0)
 				continue;
 			if (!task_id)
@@ -149,10 +151,10 @@ int tm_command_dag(const struct tm_command *self, int argc, char **argv)
 {
 	struct dag_command c = {0};
 	const struct tm_arg args[] = {
-		{"--conf", TM_ARG_TEXT, &c.conf, "JSON", "trigger: dag_run.conf"},
-		{"--run", TM_ARG_TEXT, &c.run_id, "RUN_ID", "the run (logs: default the newest)"},
-		{"--try", TM_ARG_NUMBER, &c.try_number, "N", "logs: of this try (default the newest)"},
-		TM_COMMON_ARGS(&c.common),
+	    {"--conf", TM_ARG_TEXT, &c.conf, "JSON", "trigger: dag_run.conf"},
+	    {"--run", TM_ARG_TEXT, &c.run_id, "RUN_ID", "the run (logs: default the newest)"},
+	    {"--try", TM_ARG_NUMBER, &c.try_number, "N", "logs: of this try (default the newest)"},
+	    TM_COMMON_ARGS(&c.common),
 	};
 	struct tm_texts words = {0};
 	int status = 2;
@@ -169,7 +171,9 @@ int tm_command_dag(const struct tm_command *self, int argc, char **argv)
 			status = tm_command_fail(&err, c.common.json, (struct tm_str){0});
 			tm_remote_done(&c.remote);
 		} else {
-			status = is_list ? list(&c) : is_trigger ? trigger(&c, words.items[1]) : logs(&c, words.items[1], words.count == 3 ? words.items[2] : NULL);
+			status = is_list      ? list(&c)
+				 : is_trigger ? trigger(&c, words.items[1])
+					      : logs(&c, words.items[1], words.count == 3 ? words.items[2] : NULL);
 			tm_remote_done(&c.remote);
 		}
 	}
@@ -189,7 +193,7 @@ int tm_command_doctor(const struct tm_command *self, int argc, char **argv)
 		const char *dir = words.count ? words.items[0] : c.common.project;
 		if (tm_remote_find(&c.remote, dir, &err) != TM_OK) {
 			fprintf(stderr, "No instance of this project is running, so only its files are looked at.\n");
-			char *check_argv[] = {(char *)(uintptr_t)(dir ? dir : "."), (char *)(uintptr_t)"--json"};
+			char *check_argv[] = {(char *)(uintptr_t)(dir ? dir : "."), (char *)(uintptr_t) "--json"};
 			status = tm_command_check(self, c.common.json ? 2 : 1, check_argv);
 		} else {
 			struct tm_buf out = {0};
@@ -200,7 +204,8 @@ int tm_command_doctor(const struct tm_command *self, int argc, char **argv)
 			} else {
 				struct tm_buf text = {0};
 				tm_findings_text(tm_buf_str(&out), tm_color(1), &text);
-				printf("%s", text.len ? tm_buf_cstr(&text) : "Nothing is wrong: every topic, pipeline and DAG run is well.\n");
+				printf("%s",
+				       text.len ? tm_buf_cstr(&text) : "Nothing is wrong: every topic, pipeline and DAG run is well.\n");
 				tm_buf_done(&text);
 			}
 			status = status ? status : memmem(out.at ? out.at : "", out.len, "\"error\"", 7) != NULL;

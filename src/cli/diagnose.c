@@ -106,13 +106,18 @@ static void empty_topics(struct found *f, const struct tm_pipeline *pipeline)
 			char name[260] = "", subject[300];
 			snprintf(subject, sizeof subject, "topic %.*s", TM_STR_ARG(part));
 			int64_t others = elsewhere(f->in, name, sizeof name);
-			json_t *one = add(f, others ? "error" : "warning", subject, records < 0 ? "topic %.*s does not exist" : "topic %.*s has 0 records", TM_STR_ARG(part));
+			json_t *one = add(f, others ? "error" : "warning", subject,
+					  records < 0 ? "topic %.*s does not exist" : "topic %.*s has 0 records", TM_STR_ARG(part));
 			if (others) {
 				say(one, "why", "%lld records are in topic %s, which no pipeline reads", (long long)others, name);
-				say(one, "next", "Subscribe to '%s' in %.*s, or let the producer send to '%.*s'.", name, TM_STR_ARG(pipeline->file), TM_STR_ARG(part));
+				say(one, "next", "Subscribe to '%s' in %.*s, or let the producer send to '%.*s'.", name,
+				    TM_STR_ARG(pipeline->file), TM_STR_ARG(part));
 			} else {
 				say(one, "why", "nothing has been produced to it yet");
-				say(one, "next", "Run the DAG that fills it (`tidemill dag list`, `tidemill dag trigger DAG_ID`), or `tidemill topic produce %.*s`.", TM_STR_ARG(part));
+				say(one, "next",
+				    "Run the DAG that fills it (`tidemill dag list`, `tidemill dag trigger DAG_ID`), or `tidemill topic "
+				    "produce %.*s`.",
+				    TM_STR_ARG(part));
 			}
 		}
 	}
@@ -120,12 +125,17 @@ static void empty_topics(struct found *f, const struct tm_pipeline *pipeline)
 
 /* ---- pipelines ---- */
 
-static const struct { const char *reason, *why, *next; } reasons[] = {
-	{"null_key", "a primary key column is null in them, and a table cannot store a row without its key",
-	 "Look at one (`tidemill cql \"SELECT * FROM tidemill.dead_letters LIMIT 5\"`): the producer does not send that field, or names it otherwise than the schema of from_json."},
-	{"late", "their event time is older than the watermark, so their window is closed", "Give WATERMARK … DELAY OF a longer interval, or look at the clock of the producer."},
-	{"malformed", "they are no JSON that fits the schema", "Look at one with `tidemill topic tail TOPIC`, and compare it with the schema of from_json."},
-	{"refused", "the table refused a value", "Compare the types of the table's columns with those of the query (`tidemill check`)."},
+static const struct {
+	const char *reason, *why, *next;
+} reasons[] = {
+    {"null_key", "a primary key column is null in them, and a table cannot store a row without its key",
+     "Look at one (`tidemill cql \"SELECT * FROM tidemill.dead_letters LIMIT 5\"`): the producer does not send that field, or names it "
+     "otherwise than the schema of from_json."},
+    {"late", "their event time is older than the watermark, so their window is closed",
+     "Give WATERMARK … DELAY OF a longer interval, or look at the clock of the producer."},
+    {"malformed", "they are no JSON that fits the schema",
+     "Look at one with `tidemill topic tail TOPIC`, and compare it with the schema of from_json."},
+    {"refused", "the table refused a value", "Compare the types of the table's columns with those of the query (`tidemill check`)."},
 };
 
 static void query_findings(struct found *f, struct tm_query *query, struct tm_arena *arena)
@@ -135,7 +145,8 @@ static void query_findings(struct found *f, struct tm_query *query, struct tm_ar
 	char subject[300];
 	snprintf(subject, sizeof subject, "pipeline %.*s", TM_STR_ARG(p.name));
 	if (p.state == TM_QUERY_FAILED) {
-		json_t *one = add(f, "error", subject, "%s%s%s%s", p.error.klass[0] ? "[" : "", p.error.klass, p.error.klass[0] ? "] " : "", p.error.what);
+		json_t *one = add(f, "error", subject, "%s%s%s%s", p.error.klass[0] ? "[" : "", p.error.klass, p.error.klass[0] ? "] " : "",
+				  p.error.what);
 		say(one, "why", "%s", p.error.detail);
 		say(one, "next", "%s", p.error.hint);
 		return;
@@ -145,8 +156,8 @@ static void query_findings(struct found *f, struct tm_query *query, struct tm_ar
 		dead += p.dead[i].rows;
 	for (size_t i = 0; i < p.dead_count; i++) {
 		bool all = p.rows_written == 0 && p.dead[i].rows == dead;
-		json_t *one = add(f, all ? "error" : "warning", subject, "%lld of %lld rows went to the dead letters: %s", (long long)p.dead[i].rows,
-				  (long long)p.rows_read, p.dead[i].reason);
+		json_t *one = add(f, all ? "error" : "warning", subject, "%lld of %lld rows went to the dead letters: %s",
+				  (long long)p.dead[i].rows, (long long)p.rows_read, p.dead[i].reason);
 		for (size_t k = 0; k < sizeof reasons / sizeof *reasons; k++)
 			if (strstr(p.dead[i].reason, reasons[k].reason)) {
 				say(one, "why", "%s", reasons[k].why);
@@ -154,12 +165,15 @@ static void query_findings(struct found *f, struct tm_query *query, struct tm_ar
 			}
 	}
 	if (p.rows_late && !dead)
-		say(add(f, p.rows_written ? "warning" : "error", subject, "%lld rows came too late and were dropped", (long long)p.rows_late), "why",
-		    "their event time is older than the watermark of the batch before");
+		say(add(f, p.rows_written ? "warning" : "error", subject, "%lld rows came too late and were dropped",
+			(long long)p.rows_late),
+		    "why", "their event time is older than the watermark of the batch before");
 	if (p.rows_read && !p.rows_written && !dead && !p.rows_late) {
 		json_t *one = add(f, "warning", subject, "%lld rows were read and none was written", (long long)p.rows_read);
-		say(one, "why", "%s", p.watermark_ms != INT64_MIN ? "in append mode a window is written when the watermark has passed its end; or WHERE lets no row through"
-							    : "WHERE lets no row through, or the fields it names are null (a name that from_json does not find)");
+		say(one, "why", "%s",
+		    p.watermark_ms != INT64_MIN
+			? "in append mode a window is written when the watermark has passed its end; or WHERE lets no row through"
+			: "WHERE lets no row through, or the fields it names are null (a name that from_json does not find)");
 		say(one, "next", "Try the query on what is there: `tidemill sql \"SELECT … FROM …\"`.");
 	}
 }
@@ -171,7 +185,8 @@ static void dag_findings(struct found *f)
 	struct tm_dag_counts counts;
 	tm_dag_counts(f->in->dag, &counts);
 	if (counts.runs_waiting) {
-		json_t *one = add(f, "warning", "dags", "%d DAG run%s will not move by itself", counts.runs_waiting, counts.runs_waiting == 1 ? "" : "s");
+		json_t *one = add(f, "warning", "dags", "%d DAG run%s will not move by itself", counts.runs_waiting,
+				  counts.runs_waiting == 1 ? "" : "s");
 		say(one, "why", "a task with depends_on_past stands behind one that failed, or the DAG is paused");
 		say(one, "next", "Clear or mark the failed task on the page, or unpause the DAG.");
 	}
@@ -179,8 +194,10 @@ static void dag_findings(struct found *f)
 	if (tm_dag_errors_json(f->in->dag, &raw, NULL) == TM_OK) {
 		json_t *errors = json_loadb(raw.at, raw.len, 0, NULL), *e;
 		size_t i;
-		json_array_foreach(errors, i, e) {
-			const char *file = json_string_value(json_object_get(e, "file")), *text = json_string_value(json_object_get(e, "error"));
+		json_array_foreach(errors, i, e)
+		{
+			const char *file = json_string_value(json_object_get(e, "file")),
+				   *text = json_string_value(json_object_get(e, "error"));
 			const char *hint = json_string_value(json_object_get(e, "hint"));
 			json_t *one = add(f, "error", file ? file : "dags", "the DAG file does not load: %s", text ? text : "");
 			say(one, "why", "line %lld", (long long)json_integer_value(json_object_get(e, "line")));
@@ -191,16 +208,19 @@ static void dag_findings(struct found *f)
 	{
 		json_t *dags = tm_dag_summary_list(f->in->dag), *d, *run;
 		size_t i, r;
-		json_array_foreach(dags, i, d) {
+		json_array_foreach(dags, i, d)
+		{
 			const char *id = json_string_value(json_object_get(d, "dag_id"));
-			json_array_foreach(json_object_get(d, "runs"), r, run) {
+			json_array_foreach(json_object_get(d, "runs"), r, run)
+			{
 				const char *state = json_string_value(json_object_get(run, "state"));
 				if (!id || !state || strcmp(state, "failed") != 0)
 					continue;
 				const char *why = json_string_value(json_object_get(run, "error"));
 				char subject[300];
 				snprintf(subject, sizeof subject, "dag %s", id);
-				json_t *one = add(f, "error", subject, "the run %s failed", json_string_value(json_object_get(run, "run_id")));
+				json_t *one =
+				    add(f, "error", subject, "the run %s failed", json_string_value(json_object_get(run, "run_id")));
 				say(one, "why", "%s", why ? why : "a task failed");
 				say(one, "next", "`tidemill dag logs %s` shows what its tasks printed.", id);
 			}
@@ -233,11 +253,15 @@ void tm_findings_text(struct tm_str raw, bool color, struct tm_buf *out)
 {
 	json_t *list = json_loadb(raw.at, raw.len, 0, NULL), *one;
 	size_t i;
-	json_array_foreach(list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		const char *severity = json_string_value(json_object_get(one, "severity"));
-		const char *code = !color ? "" : strcmp(severity, "error") == 0 ? "\033[31m" : strcmp(severity, "warning") == 0 ? "\033[33m" : "\033[36m";
-		tm_buf_printf(out, "%s%s%s %s: %s\n", code, severity, color ? "\033[0m" : "", json_string_value(json_object_get(one, "subject")),
-			      json_string_value(json_object_get(one, "what")));
+		const char *code = !color                             ? ""
+				   : strcmp(severity, "error") == 0   ? "\033[31m"
+				   : strcmp(severity, "warning") == 0 ? "\033[33m"
+								      : "\033[36m";
+		tm_buf_printf(out, "%s%s%s %s: %s\n", code, severity, color ? "\033[0m" : "",
+			      json_string_value(json_object_get(one, "subject")), json_string_value(json_object_get(one, "what")));
 		const char *const parts[] = {"why", "next"};
 		for (size_t k = 0; k < 2; k++) {
 			const char *text = json_string_value(json_object_get(one, parts[k]));

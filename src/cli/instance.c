@@ -27,13 +27,15 @@ static tm_rc run_cql_file(struct tm_instance *in, const char *path, struct tm_er
 		struct tm_arena arena;
 		tm_arena_init(&arena);
 		struct tm_cql_session session = {.store = in->store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
+		struct tm_cql_query_options options = {
+		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
 		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
 			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
 		if (rc != TM_OK) /* positions of a statement become those of the file */
-			tm_err_at(err, path, line_of(tm_buf_str(&text), statement.at) + (err->line ? err->line - 1 : 0), err->column ? err->column : 1);
+			tm_err_at(err, path, line_of(tm_buf_str(&text), statement.at) + (err->line ? err->line - 1 : 0),
+				  err->column ? err->column : 1);
 		tm_arena_done(&arena);
 	}
 	tm_buf_done(&text);
@@ -104,7 +106,8 @@ static tm_rc start_queries(struct tm_instance *in, struct tm_err *err)
 				rc = tm_query_start(&in->world, spec, &in->pipelines[p].queries[q], err);
 			if (rc != TM_OK) {
 				if (!err->file[0])
-					tm_err_at(err, spec->file.at ? spec->file.at : "", err->line ? err->line : spec->line, err->column ? err->column : 1);
+					tm_err_at(err, spec->file.at ? spec->file.at : "", err->line ? err->line : spec->line,
+						  err->column ? err->column : 1);
 				return rc;
 			}
 			tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);
@@ -118,34 +121,37 @@ static tm_rc start_queries(struct tm_instance *in, struct tm_err *err)
 enum { PORTS_TRIED = 50 };
 
 /* Starts a door at its address; where the port is taken, at the next free one if that is wanted. */
-#define START_DOOR(in, options_, key, address, start_call, door_name) \
-	do { \
-		int wanted_ = (address)->port; \
-		tm_rc rc_ = TM_BUSY; \
-		for (int try_ = 0; try_ < PORTS_TRIED; try_++) { \
-			rc_ = (start_call); \
-			if (rc_ != TM_BUSY || !(options_)->next_free_port || (address)->port == 0) \
-				break; \
-			(address)->port++; \
-		} \
-		if (rc_ == TM_BUSY) { \
-			tm_err_hint(err, "Stop what listens there, or set %s (environment TIDEMILL_%s) to another address.", key, door_name); \
-			return rc_; \
-		} \
-		TM_TRY(rc_); \
-		if ((address)->port != wanted_ && wanted_) \
-			tm_say(TM_SAY_WARN, "tidemill", "port %d is taken: %s listens on %d", wanted_, key, (address)->port); \
+#define START_DOOR(in, options_, key, address, start_call, door_name)                                                                      \
+	do {                                                                                                                               \
+		int wanted_ = (address)->port;                                                                                             \
+		tm_rc rc_ = TM_BUSY;                                                                                                       \
+		for (int try_ = 0; try_ < PORTS_TRIED; try_++) {                                                                           \
+			rc_ = (start_call);                                                                                                \
+			if (rc_ != TM_BUSY || !(options_)->next_free_port || (address)->port == 0)                                         \
+				break;                                                                                                     \
+			(address)->port++;                                                                                                 \
+		}                                                                                                                          \
+		if (rc_ == TM_BUSY) {                                                                                                      \
+			tm_err_hint(err, "Stop what listens there, or set %s (environment TIDEMILL_%s) to another address.", key,          \
+				    door_name);                                                                                            \
+			return rc_;                                                                                                        \
+		}                                                                                                                          \
+		TM_TRY(rc_);                                                                                                               \
+		if ((address)->port != wanted_ && wanted_)                                                                                 \
+			tm_say(TM_SAY_WARN, "tidemill", "port %d is taken: %s listens on %d", wanted_, key, (address)->port);              \
 	} while (0)
 
 static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
 {
 	struct tm_config *c = &in->config;
 	struct tm_kafka_options kafka = {.host = c->kafka.host, .log_dir = tm_arena_printf(&in->arena, "%s/log", c->data).at};
-	START_DOOR(in, options, "listen.kafka", &c->kafka, (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
+	START_DOOR(in, options, "listen.kafka", &c->kafka,
+		   (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
 	c->kafka.port = tm_kafka_server_port(in->kafka);
 	struct tm_cassandra_options cassandra = {.host = c->cassandra.host};
 	START_DOOR(in, options, "listen.cassandra", &c->cassandra,
-		   (cassandra.port = c->cassandra.port, tm_cassandra_server_start(in->store, &cassandra, &in->cassandra, err)), "LISTEN_CASSANDRA");
+		   (cassandra.port = c->cassandra.port, tm_cassandra_server_start(in->store, &cassandra, &in->cassandra, err)),
+		   "LISTEN_CASSANDRA");
 	c->cassandra.port = tm_cassandra_server_port(in->cassandra);
 	return TM_OK;
 }
@@ -159,13 +165,22 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	for (size_t i = 0; i < in->pipeline_count; i++)
 		in->shown[i] = (struct tm_http_pipeline){in->pipelines[i].pipeline, in->pipelines[i].queries};
 	struct tm_http_world world = {
-		.project_dir = c->dir, .kafka_port = c->kafka.port, .cassandra_port = c->cassandra.port, .log = in->log, .store = in->store,
-		.dag = in->dag, .stream = &in->world, .pipelines = in->shown, .pipeline_count = in->pipeline_count,
-		.findings = findings, .findings_ctx = in,
+	    .project_dir = c->dir,
+	    .kafka_port = c->kafka.port,
+	    .cassandra_port = c->cassandra.port,
+	    .log = in->log,
+	    .store = in->store,
+	    .dag = in->dag,
+	    .stream = &in->world,
+	    .pipelines = in->shown,
+	    .pipeline_count = in->pipeline_count,
+	    .findings = findings,
+	    .findings_ctx = in,
 	};
 	struct tm_http_options http = {.host = c->http.host};
 	struct tm_http_server *server = NULL;
-	START_DOOR(in, options, "listen.http", &c->http, (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)), "LISTEN_HTTP");
+	START_DOOR(in, options, "listen.http", &c->http, (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)),
+		   "LISTEN_HTTP");
 	c->http.port = tm_http_server_port(server);
 	__atomic_store_n(&in->http, server, __ATOMIC_RELEASE);
 	return TM_OK;
@@ -174,9 +189,12 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 /* ---- DAGs ---- */
 
 /* Names and ports under which tutorials reach their broker and their tables; all lead to our doors. */
-static const struct { const char *name; bool kafka; } usual_names[] = {
-	{"broker", true}, {"kafka", true}, {"kafka1", true}, {"kafka2", true}, {"kafka3", true}, {"kafka-broker", true}, {"redpanda", true},
-	{"cassandra", false}, {"cassandra_db", false}, {"cassandra-db", false},
+static const struct {
+	const char *name;
+	bool kafka;
+} usual_names[] = {
+    {"broker", true},       {"kafka", true},    {"kafka1", true},     {"kafka2", true},        {"kafka3", true},
+    {"kafka-broker", true}, {"redpanda", true}, {"cassandra", false}, {"cassandra_db", false}, {"cassandra-db", false},
 };
 static const int kafka_ports[] = {9092, 9093, 29092, 19092}, cassandra_ports[] = {9042};
 
@@ -230,16 +248,16 @@ void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_optio
 		python = tm_arena_printf(&in->arena, "%s/%s", c->dir, python).at;
 	}
 	*ret = (struct tm_airflow_options){
-		.project_dir = c->dir,
-		.dags_dir = tm_arena_printf(&in->arena, "%s/dags", c->dir).at,
-		.data_dir = c->data,
-		.python = python,
-		.routes = routes,
-		.route_count = n,
-		.variables = pairs(in, c->variables, c->variable_count),
-		.variable_count = c->variable_count,
-		.connections = pairs(in, c->connections, c->connection_count),
-		.connection_count = c->connection_count,
+	    .project_dir = c->dir,
+	    .dags_dir = tm_arena_printf(&in->arena, "%s/dags", c->dir).at,
+	    .data_dir = c->data,
+	    .python = python,
+	    .routes = routes,
+	    .route_count = n,
+	    .variables = pairs(in, c->variables, c->variable_count),
+	    .variable_count = c->variable_count,
+	    .connections = pairs(in, c->connections, c->connection_count),
+	    .connection_count = c->connection_count,
 	};
 }
 

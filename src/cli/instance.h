@@ -13,7 +13,7 @@
 
 struct tm_pipeline_run {
 	const struct tm_pipeline *pipeline;
-	struct tm_query **queries;          /* one per query of the pipeline */
+	struct tm_query **queries; /* one per query of the pipeline */
 };
 struct tm_instance {
 	struct tm_config config;
@@ -33,18 +33,20 @@ struct tm_instance {
 	int64_t started_ns;
 };
 struct tm_instance_options {
-	bool until_idle;        /* DAGs: only what is due now, and what is triggered */
-	bool next_free_port;    /* where a port is taken: the next free one, said */
-	bool no_doors;          /* none of the three ports */
+	bool until_idle;     /* DAGs: only what is due now, and what is triggered */
+	bool next_free_port; /* where a port is taken: the next free one, said */
+	bool no_doors;       /* none of the three ports */
 };
 /* On error everything that was started is stopped again. */
-tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options, struct tm_err *err) TM_CHECKED;
+tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options,
+			struct tm_err *err) TM_CHECKED;
 void tm_instance_stop(struct tm_instance *instance);
 /* What the DAG files' door is started with; also for `check`. */
 void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow_options *ret);
 /* All that is due has ended and every pipeline has consumed its topics to the end and committed. */
 bool tm_instance_idle(struct tm_instance *instance);
-/* {"dags": …, "topics": …, "pipelines": …, "tables": …, "dead_letters": …, "findings": …, "ok": …}; *ret_ok: no DAG run and no pipeline failed. */
+/* {"dags": …, "topics": …, "pipelines": …, "tables": …, "dead_letters": …, "findings": …, "ok": …}; *ret_ok: no DAG run and no pipeline
+ * failed. */
 tm_rc tm_instance_summary_json(struct tm_instance *instance, struct tm_buf *out, bool *ret_ok, struct tm_err *err) TM_CHECKED;
 /* DAG runs that ended since the start: [{"dag_id", "runs": [{"run_id", "state", "tasks": {state: count}, "error"}]}]. */
 struct json_t *tm_dag_summary_list(struct tm_dag *dag);

@@ -6,14 +6,14 @@
 #include <unistd.h>
 
 const struct tm_command tm_commands[] = {
-	{"up", "tidemill up [DIR] [--until-idle] [--trigger DAG_ID]…", "run a project: its DAGs, topics, pipelines and tables", tm_command_up},
-	{"check", "tidemill check [DIR]", "say all that is wrong with a project, without running it", tm_command_check},
-	{"sql", "tidemill sql ['SELECT …']", "answer Spark SQL over topics, tables and files", tm_command_sql},
-	{"cql", "tidemill cql ['SELECT …']", "answer CQL on the running instance", tm_command_cql},
-	{"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
-	{"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID]", "DAGs: what there is, run one, read its logs", tm_command_dag},
-	{"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
-	{"version", "tidemill version", "print the version", tm_command_version},
+    {"up", "tidemill up [DIR] [--until-idle] [--trigger DAG_ID]…", "run a project: its DAGs, topics, pipelines and tables", tm_command_up},
+    {"check", "tidemill check [DIR]", "say all that is wrong with a project, without running it", tm_command_check},
+    {"sql", "tidemill sql ['SELECT …']", "answer Spark SQL over topics, tables and files", tm_command_sql},
+    {"cql", "tidemill cql ['SELECT …']", "answer CQL on the running instance", tm_command_cql},
+    {"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
+    {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID]", "DAGs: what there is, run one, read its logs", tm_command_dag},
+    {"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
+    {"version", "tidemill version", "print the version", tm_command_version},
 };
 const size_t tm_command_count = sizeof tm_commands / sizeof *tm_commands;
 

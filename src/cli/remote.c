@@ -89,7 +89,11 @@ tm_rc tm_remote_call(const struct tm_remote *remote, const char *path, const cha
 		return rc;
 	json_t *answer = json_loadb(out->at + start, out->len - start, 0, NULL);
 	const json_t *e = json_object_get(answer, "error");
-	tm_fail(err, status == 404 ? TM_NOT_FOUND : status < 500 ? TM_INVALID : TM_UNAVAILABLE, "%s", e ? field(e, "what") : "the instance refused the request");
+	tm_fail(err,
+		status == 404  ? TM_NOT_FOUND
+		: status < 500 ? TM_INVALID
+			       : TM_UNAVAILABLE,
+		"%s", e ? field(e, "what") : "the instance refused the request");
 	if (e && *field(e, "detail"))
 		tm_err_detail(err, "%s", field(e, "detail"));
 	if (e && *field(e, "hint"))

@@ -3,7 +3,10 @@
 #define TM_CLI_REMOTE_H
 #include "cli/config.h"
 
-struct tm_remote { char base[300]; struct tm_config config; };
+struct tm_remote {
+	char base[300];
+	struct tm_config config;
+};
 /* Finds it by the project's tidemill.yaml and the listen addresses. TM_NOT_FOUND (with a hint) when none answers. */
 tm_rc tm_remote_find(struct tm_remote *remote, const char *project, struct tm_err *err) TM_CHECKED;
 void tm_remote_done(struct tm_remote *remote);

@@ -6,7 +6,8 @@
 void tm_rows_print(const struct tm_cql_result *r)
 {
 	struct tm_buf cells = {0};
-	size_t *ends = tm_alloc(tm_mul_size(r->row_count * r->column_count + 1, sizeof *ends)), *width = tm_zalloc(tm_mul_size(r->column_count + 1, sizeof *width));
+	size_t *ends = tm_alloc(tm_mul_size(r->row_count * r->column_count + 1, sizeof *ends)),
+	       *width = tm_zalloc(tm_mul_size(r->column_count + 1, sizeof *width));
 	for (size_t c = 0; c < r->column_count; c++)
 		width[c] = tm_utf8_count(r->columns[c].name);
 	for (size_t i = 0; i < r->row_count * r->column_count; i++) {
@@ -22,7 +23,8 @@ void tm_rows_print(const struct tm_cql_result *r)
 	}
 	printf("\n");
 	for (size_t c = 0; c < r->column_count; c++)
-		printf("%s%.*s%*s", c ? " | " : " ", TM_STR_ARG(r->columns[c].name), (int)(width[c] - tm_utf8_count(r->columns[c].name)), "");
+		printf("%s%.*s%*s", c ? " | " : " ", TM_STR_ARG(r->columns[c].name), (int)(width[c] - tm_utf8_count(r->columns[c].name)),
+		       "");
 	printf("\n");
 	for (size_t c = 0; c < r->column_count; c++) {
 		printf("%s", c ? "+" : "");
@@ -33,7 +35,8 @@ void tm_rows_print(const struct tm_cql_result *r)
 	for (size_t i = 0, start = 0; i < r->row_count * r->column_count; start = ends[i++]) {
 		size_t c = i % r->column_count;
 		struct tm_str cell = tm_str_n(cells.at + start, ends[i] - start);
-		printf("%s%*s%.*s%s", c ? " | " : " ", (int)(width[c] - tm_utf8_count(cell)), "", TM_STR_ARG(cell), c + 1 == r->column_count ? "\n" : "");
+		printf("%s%*s%.*s%s", c ? " | " : " ", (int)(width[c] - tm_utf8_count(cell)), "", TM_STR_ARG(cell),
+		       c + 1 == r->column_count ? "\n" : "");
 	}
 	printf("\n(%zu row%s)\n", r->row_count, r->row_count == 1 ? "" : "s");
 	free(ends);

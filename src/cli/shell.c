@@ -29,7 +29,8 @@ static int prompt(const struct tm_shell *sh)
 		if (n < 0)
 			break;
 		struct tm_str typed = tm_str_trim(tm_str_n(line, (size_t)n));
-		if (!pending.len && (tm_str_is(typed, "exit") || tm_str_is(typed, "quit") || tm_str_is(typed, "exit;") || tm_str_is(typed, "quit;")))
+		if (!pending.len &&
+		    (tm_str_is(typed, "exit") || tm_str_is(typed, "quit") || tm_str_is(typed, "exit;") || tm_str_is(typed, "quit;")))
 			break;
 		tm_buf_put(&pending, line, (size_t)n);
 		if (!tm_str_ends(typed, TM_STR(";")))

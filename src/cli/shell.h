@@ -4,7 +4,7 @@
 #include "base/base.h"
 
 struct tm_shell {
-	const char *prompt;                       /* "sql> " */
+	const char *prompt; /* "sql> " */
 	bool (*split)(struct tm_str *rest, struct tm_str *ret_statement);
 	/* Runs one statement and prints its answer; the exit status of it. */
 	int (*run)(void *ctx, struct tm_str statement);

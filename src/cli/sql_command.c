@@ -18,7 +18,8 @@ struct sql_command {
 
 static int run_remote(struct sql_command *c, struct tm_str statement)
 {
-	json_t *request = json_pack("{s:o, s:s}", "sql", json_stringn_nocheck(statement.at, statement.len), "format", c->common.json ? "json" : "text");
+	json_t *request =
+	    json_pack("{s:o, s:s}", "sql", json_stringn_nocheck(statement.at, statement.len), "format", c->common.json ? "json" : "text");
 	char *body = json_dumps(request, JSON_COMPACT);
 	struct tm_buf out = {0};
 	struct tm_err err;
@@ -65,8 +66,8 @@ int tm_command_sql(const struct tm_command *self, int argc, char **argv)
 {
 	struct sql_command c = {0};
 	const struct tm_arg args[] = {
-		{"--local", TM_ARG_FLAG, &c.local, NULL, "answer from this process, even where an instance runs"},
-		TM_COMMON_ARGS(&c.common),
+	    {"--local", TM_ARG_FLAG, &c.local, NULL, "answer from this process, even where an instance runs"},
+	    TM_COMMON_ARGS(&c.common),
 	};
 	struct tm_texts words = {0};
 	int status = 0;

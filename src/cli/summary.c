@@ -40,9 +40,10 @@ static json_t *query_json(const struct tm_query_progress *p, struct tm_str file)
 		json_object_set_new(dead, p->dead[i].reason, json_integer(p->dead[i].rows));
 		dead_total += p->dead[i].rows;
 	}
-	json_t *q = json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name", text(p->name), "file", text(file), "state", states[p->state], "batches",
-			      (json_int_t)p->batches, "rows_read", (json_int_t)p->rows_read, "rows_written", (json_int_t)p->rows_written, "rows_late",
-			      (json_int_t)p->rows_late, "rows_dead_lettered", (json_int_t)dead_total, "dead_lettered", dead);
+	json_t *q =
+	    json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name", text(p->name), "file", text(file), "state", states[p->state],
+		      "batches", (json_int_t)p->batches, "rows_read", (json_int_t)p->rows_read, "rows_written", (json_int_t)p->rows_written,
+		      "rows_late", (json_int_t)p->rows_late, "rows_dead_lettered", (json_int_t)dead_total, "dead_lettered", dead);
 	if (p->watermark_ms != INT64_MIN) {
 		char when[40];
 		time_t seconds = (time_t)(p->watermark_ms / 1000);
@@ -54,8 +55,9 @@ static json_t *query_json(const struct tm_query_progress *p, struct tm_str file)
 		json_object_set_new(q, "watermark", json_null());
 	}
 	if (p->state == TM_QUERY_FAILED)
-		json_object_set_new(q, "error", json_pack("{s:s, s:s, s:s, s:s}", "class", p->error.klass, "message", p->error.what, "detail", p->error.detail, "hint",
-							  p->error.hint));
+		json_object_set_new(q, "error",
+				    json_pack("{s:s, s:s, s:s, s:s}", "class", p->error.klass, "message", p->error.what, "detail",
+					      p->error.detail, "hint", p->error.hint));
 	return q;
 }
 
@@ -87,7 +89,8 @@ static json_t *tables_json(struct tm_instance *in)
 		}
 		int64_t rows = 0;
 		json_t *count = tm_table_count(in->store, tables[i], &rows, NULL) == TM_OK ? json_integer(rows) : json_null();
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name", text(tables[i]->name), "rows", count));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name",
+						      text(tables[i]->name), "rows", count));
 		tm_table_def_unref(in->store, tables[i]);
 	}
 	free(tables);
@@ -104,15 +107,21 @@ json_t *tm_dag_summary_list(struct tm_dag *dag)
 	json_t *dags = json_loadb(raw.at, raw.len, 0, NULL), *d, *run, *task;
 	const char *id;
 	size_t r, t;
-	json_object_foreach(dags, id, d) {
-		json_array_foreach(json_object_get(d, "runs"), r, run) {
+	json_object_foreach(dags, id, d)
+	{
+		json_array_foreach(json_object_get(d, "runs"), r, run)
+		{
 			json_t *states = json_object();
-			json_array_foreach(json_object_get(run, "tasks"), t, task) {
-				const char *state = json_string_value(json_object_get(task, "state")), *error = json_string_value(json_object_get(task, "error"));
+			json_array_foreach(json_object_get(run, "tasks"), t, task)
+			{
+				const char *state = json_string_value(json_object_get(task, "state")),
+					   *error = json_string_value(json_object_get(task, "error"));
 				state = state ? state : "none";
 				json_object_set_new(states, state, json_integer(json_integer_value(json_object_get(states, state)) + 1));
 				if (error && *error && strcmp(state, "failed") == 0 && !json_object_get(run, "error"))
-					json_object_set_new(run, "error", json_sprintf("task %s: %s", json_string_value(json_object_get(task, "task_id")), error));
+					json_object_set_new(
+					    run, "error",
+					    json_sprintf("task %s: %s", json_string_value(json_object_get(task, "task_id")), error));
 			}
 			json_object_set(run, "task_instances", json_object_get(run, "tasks"));
 			json_object_set_new(run, "tasks", states);
@@ -143,8 +152,8 @@ tm_rc tm_instance_summary_json(struct tm_instance *in, struct tm_buf *out, bool 
 	json_t *findings = json_loadb(raw.at, raw.len, 0, NULL);
 	tm_buf_done(&raw);
 	double elapsed = (double)(tm_mono_ns(tm_env_real()) - in->started_ns) / 1e9;
-	json_t *all = json_pack("{s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "ok", ok, "elapsed_s", elapsed, "dags", dags ? dags : json_array(), "topics", topics, "pipelines",
-				pipelines, "tables", tables, "findings", findings ? findings : json_array());
+	json_t *all = json_pack("{s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "ok", ok, "elapsed_s", elapsed, "dags", dags ? dags : json_array(),
+				"topics", topics, "pipelines", pipelines, "tables", tables, "findings", findings ? findings : json_array());
 	char *s = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	tm_buf_cstr_put(out, s);
 	free(s);
@@ -175,11 +184,13 @@ static void dags_text(const json_t *dags, bool color, struct tm_buf *out)
 {
 	size_t i;
 	json_t *d;
-	json_array_foreach(dags, i, d) {
+	json_array_foreach(dags, i, d)
+	{
 		const json_t *runs = json_object_get(d, "runs");
 		size_t r;
 		json_t *run;
-		json_array_foreach(runs, r, run) {
+		json_array_foreach(runs, r, run)
+		{
 			bool good = strcmp(str(run, "state"), "success") == 0;
 			tm_buf_printf(out, "  dag      %-28s ", str(d, "dag_id"));
 			paint(out, color, good ? "32" : "31", str(run, "state"));
@@ -187,9 +198,8 @@ static void dags_text(const json_t *dags, bool color, struct tm_buf *out)
 			const char *state;
 			json_t *n;
 			tm_buf_cstr_put(out, "  tasks:");
-			json_object_foreach((json_t *)(uintptr_t)tasks, state, n)
-				if (json_is_integer(n))
-					tm_buf_printf(out, " %lld %s", (long long)json_integer_value(n), state);
+			json_object_foreach((json_t *)(uintptr_t)tasks, state, n) if (json_is_integer(n))
+			    tm_buf_printf(out, " %lld %s", (long long)json_integer_value(n), state);
 			tm_buf_printf(out, "  (%s)\n", str(run, "run_id"));
 		}
 	}
@@ -201,15 +211,17 @@ void tm_summary_text(struct tm_str raw, bool color, struct tm_buf *out)
 	size_t i;
 	dags_text(json_object_get(all, "dags"), color, out);
 	json_array_foreach(json_object_get(all, "topics"), i, x)
-		tm_buf_printf(out, "  topic    %-28s %lld records, %lld partition%s\n", str(x, "name"), num(x, "records"), num(x, "partitions"),
-			      num(x, "partitions") == 1 ? "" : "s");
-	json_array_foreach(json_object_get(all, "pipelines"), i, x) {
-		tm_buf_printf(out, "  pipeline %-28s %lld read, %lld written, %lld dead-lettered", str(x, "name"), num(x, "rows_read"), num(x, "rows_written"),
-			      num(x, "rows_dead_lettered"));
+	    tm_buf_printf(out, "  topic    %-28s %lld records, %lld partition%s\n", str(x, "name"), num(x, "records"), num(x, "partitions"),
+			  num(x, "partitions") == 1 ? "" : "s");
+	json_array_foreach(json_object_get(all, "pipelines"), i, x)
+	{
+		tm_buf_printf(out, "  pipeline %-28s %lld read, %lld written, %lld dead-lettered", str(x, "name"), num(x, "rows_read"),
+			      num(x, "rows_written"), num(x, "rows_dead_lettered"));
 		const char *reason;
 		json_t *n;
 		const char *between = " (";
-		json_object_foreach(json_object_get(x, "dead_lettered"), reason, n) {
+		json_object_foreach(json_object_get(x, "dead_lettered"), reason, n)
+		{
 			tm_buf_printf(out, "%s%lld %s", between, (long long)json_integer_value(n), reason);
 			between = ", ";
 		}
@@ -217,11 +229,13 @@ void tm_summary_text(struct tm_str raw, bool color, struct tm_buf *out)
 		if (strcmp(str(x, "state"), "failed") == 0) {
 			tm_buf_char(out, ' ');
 			paint(out, color, "31", "failed");
-			tm_buf_printf(out, "\n           [%s] %s", str(json_object_get(x, "error"), "class"), str(json_object_get(x, "error"), "message"));
+			tm_buf_printf(out, "\n           [%s] %s", str(json_object_get(x, "error"), "class"),
+				      str(json_object_get(x, "error"), "message"));
 		}
 		tm_buf_char(out, '\n');
 	}
-	json_array_foreach(json_object_get(all, "tables"), i, x) {
+	json_array_foreach(json_object_get(all, "tables"), i, x)
+	{
 		char name[200];
 		snprintf(name, sizeof name, "%s.%s", str(x, "keyspace"), str(x, "name"));
 		tm_buf_printf(out, "  table    %-28s %lld rows\n", name, num(x, "rows"));

@@ -27,9 +27,10 @@ static int list(struct topic_command *c)
 		json_t *all = json_loadb(out.at, out.len, 0, NULL), *t;
 		size_t i;
 		printf("%-40s %10s %12s %14s\n", "topic", "partitions", "records", "bytes");
-		json_array_foreach(all, i, t)
-			printf("%-40s %10lld %12lld %14lld\n", json_string_value(json_object_get(t, "name")), (long long)json_integer_value(json_object_get(t, "partitions")),
-			       (long long)json_integer_value(json_object_get(t, "records")), (long long)json_integer_value(json_object_get(t, "bytes")));
+		json_array_foreach(all, i, t) printf("%-40s %10lld %12lld %14lld\n", json_string_value(json_object_get(t, "name")),
+						     (long long)json_integer_value(json_object_get(t, "partitions")),
+						     (long long)json_integer_value(json_object_get(t, "records")),
+						     (long long)json_integer_value(json_object_get(t, "bytes")));
 		json_decref(all);
 	}
 	tm_buf_done(&out);
@@ -56,7 +57,8 @@ static void print_record(const struct topic_command *c, const json_t *r)
 	}
 	char *free_key, *free_value;
 	const char *key = shown(json_object_get(r, "key"), &free_key), *value = shown(json_object_get(r, "value"), &free_value);
-	printf("%lld/%lld  %s  %s\n", (long long)json_integer_value(json_object_get(r, "partition")), (long long)json_integer_value(json_object_get(r, "offset")), key, value);
+	printf("%lld/%lld  %s  %s\n", (long long)json_integer_value(json_object_get(r, "partition")),
+	       (long long)json_integer_value(json_object_get(r, "offset")), key, value);
 	free(free_key);
 	free(free_value);
 }
@@ -75,15 +77,14 @@ static int tail(struct topic_command *c, const char *topic)
 	do {
 		for (size_t p = first; p < partitions && p < MAX && !status; p++) {
 			struct tm_buf out = {0};
-			snprintf(path, sizeof path, "/api/topics/%s/records?partition=%zu&offset=%lld&limit=%lld", name, p, (long long)next[p],
-				 (long long)(next[p] < 0 ? c->count : 10000));
+			snprintf(path, sizeof path, "/api/topics/%s/records?partition=%zu&offset=%lld&limit=%lld", name, p,
+				 (long long)next[p], (long long)(next[p] < 0 ? c->count : 10000));
 			if (tm_remote_call(&c->remote, path, NULL, &out, &err) != TM_OK) {
 				status = tm_command_fail(&err, c->common.json, (struct tm_str){0});
 			} else {
 				json_t *answer = json_loadb(out.at, out.len, 0, NULL), *r;
 				size_t i;
-				json_array_foreach(json_object_get(answer, "records"), i, r)
-					print_record(c, r);
+				json_array_foreach(json_object_get(answer, "records"), i, r) print_record(c, r);
 				next[p] = (int64_t)json_integer_value(json_object_get(answer, "next_offset"));
 				if (c->partition < 0)
 					partitions = (size_t)json_integer_value(json_object_get(answer, "partitions"));
@@ -158,11 +159,11 @@ int tm_command_topic(const struct tm_command *self, int argc, char **argv)
 {
 	struct topic_command c = {.count = 10, .partition = -1};
 	const struct tm_arg args[] = {
-		{"--follow", TM_ARG_FLAG, &c.follow, NULL, "tail: go on with what comes"},
-		{"--count", TM_ARG_NUMBER, &c.count, "N", "tail: the last N records of each partition (10)"},
-		{"--partition", TM_ARG_NUMBER, &c.partition, "N", "only this partition"},
-		{"--key", TM_ARG_TEXT, &c.key, "SEPARATOR", "produce: what stands before SEPARATOR is the key"},
-		TM_COMMON_ARGS(&c.common),
+	    {"--follow", TM_ARG_FLAG, &c.follow, NULL, "tail: go on with what comes"},
+	    {"--count", TM_ARG_NUMBER, &c.count, "N", "tail: the last N records of each partition (10)"},
+	    {"--partition", TM_ARG_NUMBER, &c.partition, "N", "only this partition"},
+	    {"--key", TM_ARG_TEXT, &c.key, "SEPARATOR", "produce: what stands before SEPARATOR is the key"},
+	    TM_COMMON_ARGS(&c.common),
 	};
 	struct tm_texts words = {0};
 	int status = 2;
@@ -170,7 +171,8 @@ int tm_command_topic(const struct tm_command *self, int argc, char **argv)
 		struct tm_err err;
 		const char *verb = words.count ? words.items[0] : "";
 		bool one = words.count == 2;
-		if (!(strcmp(verb, "list") == 0 && words.count == 1) && !((strcmp(verb, "tail") == 0 || strcmp(verb, "produce") == 0) && one)) {
+		if (!(strcmp(verb, "list") == 0 && words.count == 1) &&
+		    !((strcmp(verb, "tail") == 0 || strcmp(verb, "produce") == 0) && one)) {
 			tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
 			tm_command_fail(&err, c.common.json, (struct tm_str){0});
 			status = 2;
@@ -178,7 +180,9 @@ int tm_command_topic(const struct tm_command *self, int argc, char **argv)
 			status = tm_command_fail(&err, c.common.json, (struct tm_str){0});
 			tm_remote_done(&c.remote);
 		} else {
-			status = strcmp(verb, "list") == 0 ? list(&c) : strcmp(verb, "tail") == 0 ? tail(&c, words.items[1]) : produce(&c, words.items[1]);
+			status = strcmp(verb, "list") == 0   ? list(&c)
+				 : strcmp(verb, "tail") == 0 ? tail(&c, words.items[1])
+							     : produce(&c, words.items[1]);
 			tm_remote_done(&c.remote);
 		}
 	}

@@ -64,9 +64,10 @@ static void banner(const struct tm_instance *in, double seconds)
 	size_t queries = 0;
 	for (size_t i = 0; i < in->pipeline_count; i++)
 		queries += in->pipelines[i].pipeline->query_count;
-	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries, queries == 1 ? "y" : "ies");
-	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", c->http.host, c->http.port, c->kafka.host, c->kafka.port,
-		c->cassandra.host, c->cassandra.port);
+	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries,
+		queries == 1 ? "y" : "ies");
+	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", c->http.host, c->http.port, c->kafka.host,
+		c->kafka.port, c->cassandra.host, c->cassandra.port);
 }
 
 /* Other commands find an instance that took other ports by this file. */
@@ -105,8 +106,9 @@ static bool wait_idle(struct tm_instance *in, int fd, bool quiet)
 		struct tm_dag_counts counts = {0};
 		if (in->dag)
 			tm_dag_counts(in->dag, &counts);
-		fprintf(stderr, "%s  %lld s: %d DAG run%s active, %d task%s running%s", isatty(2) ? "\r\033[K" : "", (long long)told, counts.runs_active,
-			counts.runs_active == 1 ? "" : "s", counts.tasks_running, counts.tasks_running == 1 ? "" : "s", isatty(2) ? "" : "\n");
+		fprintf(stderr, "%s  %lld s: %d DAG run%s active, %d task%s running%s", isatty(2) ? "\r\033[K" : "", (long long)told,
+			counts.runs_active, counts.runs_active == 1 ? "" : "s", counts.tasks_running, counts.tasks_running == 1 ? "" : "s",
+			isatty(2) ? "" : "\n");
 	}
 	if (told && isatty(2))
 		fprintf(stderr, "\n");
@@ -141,14 +143,17 @@ static void show_tables(struct tm_instance *in)
 		struct tm_arena arena;
 		tm_arena_init(&arena);
 		struct tm_cql_session session = {.store = in->store, .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
+		struct tm_cql_query_options options = {
+		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		struct tm_err err;
 		int64_t rows = 0;
 		struct tm_str name = tm_arena_printf(&arena, "%.*s.%.*s", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name));
-		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace), TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
+		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace),
+						     TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
 		bool ours = tm_str_is(tables[i]->keyspace, "tidemill");
-		if (!ours && (tm_table_count(in->store, tables[i], &rows, &err) != TM_OK || tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) != TM_OK)) {
+		if (!ours && (tm_table_count(in->store, tables[i], &rows, &err) != TM_OK ||
+			      tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) != TM_OK)) {
 			tm_say_err("tidemill", &err);
 		} else if (!ours && rows) {
 			printf("\n%.*s", TM_STR_ARG(name));
@@ -202,13 +207,13 @@ int tm_command_up(const struct tm_command *self, int argc, char **argv)
 {
 	struct up up = {0};
 	const struct tm_arg args[] = {
-		{"--until-idle", TM_ARG_FLAG, &up.until_idle, NULL, "run what is due, let the pipelines catch up, print a summary, end"},
-		{"--trigger", TM_ARG_TEXTS, &up.triggers, "DAG_ID", "also start a run of this DAG (may be given again)"},
-		{"--next-free-port", TM_ARG_FLAG, &up.next_free_port, NULL, "where a port is taken, listen on the next free one"},
-		{"--show-tables", TM_ARG_FLAG, &up.show_tables, NULL, "with --until-idle: print the first rows of each table"},
-		{"--keep-serving", TM_ARG_FLAG, &up.keep_serving, NULL, "with --until-idle: go on after the summary, until Ctrl-C"},
-		{"--quiet", TM_ARG_FLAG, &up.quiet, NULL, "print nothing but the summary and errors"},
-		TM_COMMON_ARGS(&up.common),
+	    {"--until-idle", TM_ARG_FLAG, &up.until_idle, NULL, "run what is due, let the pipelines catch up, print a summary, end"},
+	    {"--trigger", TM_ARG_TEXTS, &up.triggers, "DAG_ID", "also start a run of this DAG (may be given again)"},
+	    {"--next-free-port", TM_ARG_FLAG, &up.next_free_port, NULL, "where a port is taken, listen on the next free one"},
+	    {"--show-tables", TM_ARG_FLAG, &up.show_tables, NULL, "with --until-idle: print the first rows of each table"},
+	    {"--keep-serving", TM_ARG_FLAG, &up.keep_serving, NULL, "with --until-idle: go on after the summary, until Ctrl-C"},
+	    {"--quiet", TM_ARG_FLAG, &up.quiet, NULL, "print nothing but the summary and errors"},
+	    TM_COMMON_ARGS(&up.common),
 	};
 	struct tm_texts words = {0};
 	int status = 0;

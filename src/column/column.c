@@ -9,8 +9,8 @@ void tm_column_init(struct tm_column *ret, struct tm_arena *arena, const struct 
 		size_t bytes = tm_mul_size(room, width);
 		ret->data = tm_arena_alloc(arena, bytes);
 		/* Views must be readable in null rows too; one number is set for the constant of an empty column. */
-		if (width >= sizeof(struct tm_span) && (type->kind == TM_T_STRING || type->kind == TM_T_BINARY || type->kind == TM_T_VARIANT ||
-							type->kind == TM_T_ARRAY || type->kind == TM_T_MAP))
+		if (width >= sizeof(struct tm_span) && (type->kind == TM_T_STRING || type->kind == TM_T_BINARY ||
+							type->kind == TM_T_VARIANT || type->kind == TM_T_ARRAY || type->kind == TM_T_MAP))
 			memset(ret->data, 0, bytes);
 	}
 	if (type->child_count) {
@@ -72,16 +72,16 @@ void tm_column_flatten(struct tm_column *c, struct tm_arena *arena)
 }
 
 /* Moves n values of `width` bytes by index; UINT32_MAX gives zeros. */
-#define TAKE_FIXED(T) \
-	do { \
-		const T *from = c->data; \
-		T *to = ret->data; \
-		if (holes) \
-			for (size_t i = 0; i < n; i++) \
-				to[i] = index[i] == UINT32_MAX ? (T){0} : from[index[i]]; \
-		else \
-			for (size_t i = 0; i < n; i++) \
-				to[i] = from[index[i]]; \
+#define TAKE_FIXED(T)                                                                                                                      \
+	do {                                                                                                                               \
+		const T *from = c->data;                                                                                                   \
+		T *to = ret->data;                                                                                                         \
+		if (holes)                                                                                                                 \
+			for (size_t i = 0; i < n; i++)                                                                                     \
+				to[i] = index[i] == UINT32_MAX ? (T){0} : from[index[i]];                                                  \
+		else                                                                                                                       \
+			for (size_t i = 0; i < n; i++)                                                                                     \
+				to[i] = from[index[i]];                                                                                    \
 	} while (0)
 
 _Static_assert(sizeof(struct tm_str) == 16 && sizeof(struct tm_interval) == 16, "wide values are 16 bytes");
@@ -89,11 +89,20 @@ _Static_assert(sizeof(struct tm_str) == 16 && sizeof(struct tm_interval) == 16, 
 static void take_data(struct tm_column *ret, const struct tm_column *c, const uint32_t *index, size_t n, bool holes)
 {
 	switch (tm_type_width(c->type)) {
-	case 0: break;
-	case 1: TAKE_FIXED(uint8_t); break;
-	case 2: TAKE_FIXED(uint16_t); break;
-	case 4: TAKE_FIXED(uint32_t); break;
-	case 8: TAKE_FIXED(uint64_t); break;
+	case 0:
+		break;
+	case 1:
+		TAKE_FIXED(uint8_t);
+		break;
+	case 2:
+		TAKE_FIXED(uint16_t);
+		break;
+	case 4:
+		TAKE_FIXED(uint32_t);
+		break;
+	case 8:
+		TAKE_FIXED(uint64_t);
+		break;
 	default:
 		TAKE_FIXED(struct tm_str);
 	}
@@ -264,14 +273,18 @@ void tm_column_copy(struct tm_column *ret, struct tm_arena *arena, const struct 
 
 void tm_batch_take(struct tm_batch *ret, struct tm_arena *arena, const struct tm_batch *b, const uint32_t *index, size_t n)
 {
-	*ret = (struct tm_batch){.rows = n, .column_count = b->column_count, .columns = TM_NEW_N(arena, struct tm_column, b->column_count ? b->column_count : 1)};
+	*ret = (struct tm_batch){.rows = n,
+				 .column_count = b->column_count,
+				 .columns = TM_NEW_N(arena, struct tm_column, b->column_count ? b->column_count : 1)};
 	for (size_t i = 0; i < b->column_count; i++)
 		tm_column_take(&ret->columns[i], arena, &b->columns[i], index, n);
 }
 
 void tm_batch_copy(struct tm_batch *ret, struct tm_arena *arena, const struct tm_batch *b)
 {
-	*ret = (struct tm_batch){.rows = b->rows, .column_count = b->column_count, .columns = TM_NEW_N(arena, struct tm_column, b->column_count ? b->column_count : 1)};
+	*ret = (struct tm_batch){.rows = b->rows,
+				 .column_count = b->column_count,
+				 .columns = TM_NEW_N(arena, struct tm_column, b->column_count ? b->column_count : 1)};
 	for (size_t i = 0; i < b->column_count; i++)
 		tm_column_copy(&ret->columns[i], arena, &b->columns[i]);
 }

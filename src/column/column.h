@@ -9,23 +9,23 @@
 struct tm_column {
 	const struct tm_type *type;
 	size_t rows;
-	bool constant;                  /* row 0 stands for all rows: valid and data have one entry, children are constant too */
-	uint8_t *valid;                 /* 1 = there is a value; NULL = in every row. Data of a null row is unspecified but readable */
+	bool constant;  /* row 0 stands for all rows: valid and data have one entry, children are constant too */
+	uint8_t *valid; /* 1 = there is a value; NULL = in every row. Data of a null row is unspecified but readable */
 	union {
 		void *data;
-		uint8_t *boolean;       /* BOOLEAN: 0 or 1 */
+		uint8_t *boolean; /* BOOLEAN: 0 or 1 */
 		int8_t *i8;
 		int16_t *i16;
-		int32_t *i32;           /* INT, DATE, INTERVAL_YM */
-		int64_t *i64;           /* BIGINT, TIMESTAMP, TIMESTAMP_NTZ, TIME, INTERVAL_DT */
+		int32_t *i32; /* INT, DATE, INTERVAL_YM */
+		int64_t *i64; /* BIGINT, TIMESTAMP, TIMESTAMP_NTZ, TIME, INTERVAL_DT */
 		float *f32;
 		double *f64;
-		__int128 *i128;         /* DECIMAL */
-		struct tm_str *str;     /* STRING, BINARY, VARIANT; null rows hold {NULL, 0} or any readable view */
+		__int128 *i128;     /* DECIMAL */
+		struct tm_str *str; /* STRING, BINARY, VARIANT; null rows hold {NULL, 0} or any readable view */
 		struct tm_interval *interval;
-		struct tm_span *span;   /* ARRAY, MAP; of null rows: count 0 */
+		struct tm_span *span; /* ARRAY, MAP; of null rows: count 0 */
 	};
-	struct tm_column *children;     /* ARRAY: element; MAP: key, value (same rows); STRUCT: fields, each as many rows as this */
+	struct tm_column *children; /* ARRAY: element; MAP: key, value (same rows); STRUCT: fields, each as many rows as this */
 };
 struct tm_batch {
 	size_t rows;
@@ -34,14 +34,17 @@ struct tm_batch {
 };
 
 static inline size_t tm_row(const struct tm_column *c, size_t row) { return c->constant ? 0 : row; }
-static inline bool tm_is_null(const struct tm_column *c, size_t row) { return c->type->kind == TM_T_NULL || (c->valid && !c->valid[tm_row(c, row)]); }
+static inline bool tm_is_null(const struct tm_column *c, size_t row)
+{
+	return c->type->kind == TM_T_NULL || (c->valid && !c->valid[tm_row(c, row)]);
+}
 
 /* Room for rows values; strings and spans are cleared, numbers are not; no valid array. The children of STRUCT are made too
  * (rows each), those of ARRAY and MAP get 0 rows: the caller makes them. */
 void tm_column_init(struct tm_column *ret, struct tm_arena *arena, const struct tm_type *type, size_t rows);
-uint8_t *tm_column_need_valid(struct tm_column *c, struct tm_arena *arena);  /* makes valid, all 1, where it is NULL */
+uint8_t *tm_column_need_valid(struct tm_column *c, struct tm_arena *arena); /* makes valid, all 1, where it is NULL */
 void tm_column_init_null(struct tm_column *ret, struct tm_arena *arena, const struct tm_type *type, size_t rows); /* constant null */
-void tm_column_flatten(struct tm_column *c, struct tm_arena *arena);         /* constant -> an entry per row */
+void tm_column_flatten(struct tm_column *c, struct tm_arena *arena); /* constant -> an entry per row */
 /* Rows index[0..n) of c, in that order; views, no deep copy. UINT32_MAX gives null. */
 void tm_column_take(struct tm_column *ret, struct tm_arena *arena, const struct tm_column *c, const uint32_t *index, size_t n);
 /* Rows from..from+n; shares memory. */

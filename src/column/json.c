@@ -26,10 +26,10 @@ struct builder {
 	char *data;
 	struct hint {
 		struct tm_str name;
-		int field;       /* -1: not asked for */
-		int mask;        /* of pattern's bytes that count; 0: too long for it */
+		int field;        /* -1: not asked for */
+		int mask;         /* of pattern's bytes that count; 0: too long for it */
 		char pattern[16]; /* "name": */
-	} hints[HINTS];          /* STRUCT: names in the order seen last */
+	} hints[HINTS];           /* STRUCT: names in the order seen last */
 	size_t hint_count;
 };
 struct run {
@@ -96,7 +96,10 @@ static void clear_fields(struct run *r, const struct node *n, size_t row)
 
 static enum outcome value(struct run *r, const struct node *n, size_t row, int depth);
 
-static bool quoted(const struct run *r) { return *r->scan.at == '"' || (*r->scan.at == '\'' && !r->decoder->options.allow_single_quotes_off); }
+static bool quoted(const struct run *r)
+{
+	return *r->scan.at == '"' || (*r->scan.at == '\'' && !r->decoder->options.allow_single_quotes_off);
+}
 
 /* A string token, escapes resolved. */
 static enum outcome text(struct run *r, struct tm_str *ret)
@@ -142,7 +145,8 @@ static enum outcome next_field(struct run *r, const struct node *n, size_t ordin
 	if (ordinal < b->hint_count) {
 		struct tm_str want = b->hints[ordinal].name;
 		const char *at = r->scan.at;
-		if ((size_t)(r->scan.end - at) > want.len + 2 && *at == '"' && (!want.len || memcmp(at + 1, want.at, want.len) == 0) && at[1 + want.len] == '"') {
+		if ((size_t)(r->scan.end - at) > want.len + 2 && *at == '"' && (!want.len || memcmp(at + 1, want.at, want.len) == 0) &&
+		    at[1 + want.len] == '"') {
 			r->scan.at = at + want.len + 2;
 			*ret_field = b->hints[ordinal].field;
 			return GOOD;
@@ -177,7 +181,8 @@ static inline bool usual_member(struct run *r, const struct node *n, struct buil
 	const char *at = r->scan.at, *end = r->scan.end;
 	if (!h->mask || end - at < 64)
 		return false;
-	__m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_loadu_si128((const __m128i *)(const void *)h->pattern));
+	__m128i same =
+	    _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_loadu_si128((const __m128i *)(const void *)h->pattern));
 	if ((_mm_movemask_epi8(same) & h->mask) != h->mask)
 		return false;
 	at += h->name.len + 3;
@@ -269,7 +274,7 @@ static enum outcome object(struct run *r, const struct node *n, size_t row, int 
 		} else if (value(r, &n->children[field], row, depth - 1) == BROKEN) {
 			return BROKEN;
 		}
-next:
+	next:
 		tm_json_space(&r->scan);
 		if (r->scan.at >= r->scan.end)
 			return BROKEN;
@@ -415,18 +420,25 @@ static bool from_text(struct run *r, const struct node *n, struct tm_str s, void
 	const struct tm_json_options *o = &r->decoder->options;
 	double d;
 	switch (n->type->kind) {
-	case TM_T_BINARY: return base64(r->arena, s, out);
+	case TM_T_BINARY:
+		return base64(r->arena, s, out);
 	case TM_T_FLOAT:
 		if (o->allow_nan_off || !special_double(s, &d))
 			return false;
 		*(float *)out = (float)d;
 		return true;
-	case TM_T_DOUBLE: return !o->allow_nan_off && special_double(s, out);
-	case TM_T_DECIMAL: return decimal(n->type, s, out);
-	case TM_T_DATE: return o->parse_date && o->parse_date(o->ctx, s, out);
-	case TM_T_TIMESTAMP: return o->parse_timestamp && o->parse_timestamp(o->ctx, s, out);
-	case TM_T_TIMESTAMP_NTZ: return o->parse_timestamp_ntz && o->parse_timestamp_ntz(o->ctx, s, out);
-	default: return false;
+	case TM_T_DOUBLE:
+		return !o->allow_nan_off && special_double(s, out);
+	case TM_T_DECIMAL:
+		return decimal(n->type, s, out);
+	case TM_T_DATE:
+		return o->parse_date && o->parse_date(o->ctx, s, out);
+	case TM_T_TIMESTAMP:
+		return o->parse_timestamp && o->parse_timestamp(o->ctx, s, out);
+	case TM_T_TIMESTAMP_NTZ:
+		return o->parse_timestamp_ntz && o->parse_timestamp_ntz(o->ctx, s, out);
+	default:
+		return false;
 	}
 }
 
@@ -434,20 +446,36 @@ static bool from_number(const struct node *n, struct tm_str s, bool integer, voi
 {
 	int64_t v;
 	switch (n->type->kind) {
-	case TM_T_DOUBLE: *(double *)out = tm_json_double(s); return true;
-	case TM_T_FLOAT: *(float *)out = (float)tm_json_double(s); return true;
-	case TM_T_DECIMAL: return decimal(n->type, s, out);
-	default: break;
+	case TM_T_DOUBLE:
+		*(double *)out = tm_json_double(s);
+		return true;
+	case TM_T_FLOAT:
+		*(float *)out = (float)tm_json_double(s);
+		return true;
+	case TM_T_DECIMAL:
+		return decimal(n->type, s, out);
+	default:
+		break;
 	}
 	if (!integer || !parse_i64(s, &v))
 		return false;
 	switch (n->type->kind) {
-	case TM_T_TINYINT: *(int8_t *)out = (int8_t)v; return v == (int8_t)v;
-	case TM_T_SMALLINT: *(int16_t *)out = (int16_t)v; return v == (int16_t)v;
-	case TM_T_INT: *(int32_t *)out = (int32_t)v; return v == (int32_t)v;
-	case TM_T_BIGINT: *(int64_t *)out = v; return true;
-	case TM_T_TIMESTAMP: return !__builtin_mul_overflow(v, (int64_t)1000000, (int64_t *)out); /* seconds, as Spark reads a number */
-	default: return false;
+	case TM_T_TINYINT:
+		*(int8_t *)out = (int8_t)v;
+		return v == (int8_t)v;
+	case TM_T_SMALLINT:
+		*(int16_t *)out = (int16_t)v;
+		return v == (int16_t)v;
+	case TM_T_INT:
+		*(int32_t *)out = (int32_t)v;
+		return v == (int32_t)v;
+	case TM_T_BIGINT:
+		*(int64_t *)out = v;
+		return true;
+	case TM_T_TIMESTAMP:
+		return !__builtin_mul_overflow(v, (int64_t)1000000, (int64_t *)out); /* seconds, as Spark reads a number */
+	default:
+		return false;
 	}
 }
 
@@ -523,14 +551,19 @@ static enum outcome value(struct run *r, const struct node *n, size_t row, int d
 		return GOOD;
 	}
 	switch (n->type->kind) {
-	case TM_T_STRUCT: case TM_T_MAP: case TM_T_ARRAY: {
+	case TM_T_STRUCT:
+	case TM_T_MAP:
+	case TM_T_ARRAY: {
 		struct tm_str skipped;
 		if (c != (n->type->kind == TM_T_ARRAY ? '[' : '{'))
 			return raw(r, &skipped, depth) == GOOD ? (r->misfit = true, MISFIT) : BROKEN;
-		got = n->type->kind == TM_T_STRUCT ? object(r, n, row, depth) : n->type->kind == TM_T_MAP ? map(r, n, row, depth) : list(r, n, row, depth);
+		got = n->type->kind == TM_T_STRUCT ? object(r, n, row, depth)
+		      : n->type->kind == TM_T_MAP  ? map(r, n, row, depth)
+						   : list(r, n, row, depth);
 		break;
 	}
-	default: got = scalar(r, n, b->data + row * tm_type_width(n->type), depth);
+	default:
+		got = scalar(r, n, b->data + row * tm_type_width(n->type), depth);
 	}
 	if (got == GOOD)
 		r->builders[n->id].valid[row] = 1;
@@ -580,8 +613,8 @@ static void keep_corrupt(struct run *r, const struct node *root, size_t row, str
 	b->valid[row] = 1;
 }
 
-tm_rc tm_json_decode(const struct tm_json_decoder *d, struct tm_arena *arena, const struct tm_column *texts, struct tm_column *ret, uint8_t *corrupt,
-		     struct tm_err *err)
+tm_rc tm_json_decode(const struct tm_json_decoder *d, struct tm_arena *arena, const struct tm_column *texts, struct tm_column *ret,
+		     uint8_t *corrupt, struct tm_err *err)
 {
 	const struct node *root = &d->root;
 	struct run r = {.decoder = d, .arena = arena, .builders = TM_NEW_N(arena, struct builder, d->node_count)};
@@ -607,7 +640,8 @@ tm_rc tm_json_decode(const struct tm_json_decoder *d, struct tm_arena *arena, co
 			continue;
 		if (d->options.fail_fast)
 			return tm_fail_class(err, TM_DATA, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "22023",
-					     "Malformed records are detected in record parsing: %.*s. Parse Mode: FAILFAST. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.",
+					     "Malformed records are detected in record parsing: %.*s. Parse Mode: FAILFAST. To process "
+					     "malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.",
 					     (int)(t.len < 200 ? t.len : 200), t.at);
 		if (!broken) {
 			if (root->corrupt >= 0)
@@ -713,7 +747,12 @@ static bool base64(struct tm_arena *arena, struct tm_str s, struct tm_str *ret)
 	int have = 0;
 	for (size_t i = 0; i < s.len && s.at[i] != '='; i++) {
 		char c = s.at[i];
-		int v = c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
+		int v = c >= 'A' && c <= 'Z'   ? c - 'A'
+			: c >= 'a' && c <= 'z' ? c - 'a' + 26
+			: c >= '0' && c <= '9' ? c - '0' + 52
+			: c == '+'             ? 62
+			: c == '/'             ? 63
+					       : -1;
 		if (v < 0)
 			return false;
 		bits = bits << 6 | (uint32_t)v;

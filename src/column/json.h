@@ -9,18 +9,18 @@
  * timestampFormat. False = not such a value. */
 struct tm_json_options {
 	bool (*parse_date)(const void *ctx, struct tm_str text, int32_t *ret);
-	bool (*parse_timestamp)(const void *ctx, struct tm_str text, int64_t *ret);      /* TIMESTAMP, in the session time zone */
+	bool (*parse_timestamp)(const void *ctx, struct tm_str text, int64_t *ret); /* TIMESTAMP, in the session time zone */
 	bool (*parse_timestamp_ntz)(const void *ctx, struct tm_str text, int64_t *ret);
 	/* What a STRING field gets of a value that is no string; NULL = the text as it stands. */
 	bool (*normalise)(const void *ctx, struct tm_arena *arena, struct tm_str raw, struct tm_str *ret);
 	const void *ctx;
 	bool allow_unquoted_names, allow_single_quotes_off, allow_leading_zeros, allow_backslash_any, allow_control_chars;
-	bool allow_nan_off;              /* allowNonNumericNumbers=false */
+	bool allow_nan_off; /* allowNonNumericNumbers=false */
 	bool primitives_as_string, prefer_decimal;
-	bool fail_fast;                  /* mode FAILFAST: the first bad record is an error of tm_json_decode */
-	struct tm_str corrupt_field;     /* columnNameOfCorruptRecord, where the schema has it as STRING */
+	bool fail_fast;              /* mode FAILFAST: the first bad record is an error of tm_json_decode */
+	struct tm_str corrupt_field; /* columnNameOfCorruptRecord, where the schema has it as STRING */
 };
-struct tm_json_decoder;                  /* immutable once made; the plan's lifetime */
+struct tm_json_decoder; /* immutable once made; the plan's lifetime */
 /* schema: STRUCT (the usual), ARRAY or MAP, as from_json takes. */
 struct tm_json_decoder *tm_json_decoder_new(struct tm_arena *arena, const struct tm_type *schema, const struct tm_json_options *options);
 /* One JSON text per row of texts (STRING or BINARY) into ret (type schema). corrupt (rows bytes, may be NULL) gets 1 where the

@@ -35,19 +35,33 @@ bool tm_json_unescape(const struct tm_json_options *options, struct tm_arena *ar
 			return false;
 		char c = raw.at[i++];
 		switch (c) {
-		case '"': case '\\': case '/': out[n++] = c; break;
-		case 'n': out[n++] = '\n'; break;
-		case 't': out[n++] = '\t'; break;
-		case 'r': out[n++] = '\r'; break;
-		case 'b': out[n++] = '\b'; break;
-		case 'f': out[n++] = '\f'; break;
+		case '"':
+		case '\\':
+		case '/':
+			out[n++] = c;
+			break;
+		case 'n':
+			out[n++] = '\n';
+			break;
+		case 't':
+			out[n++] = '\t';
+			break;
+		case 'r':
+			out[n++] = '\r';
+			break;
+		case 'b':
+			out[n++] = '\b';
+			break;
+		case 'f':
+			out[n++] = '\f';
+			break;
 		case 'u': {
 			uint32_t cp, low;
 			if (!hex4(raw, i, &cp))
 				return false;
 			i += 4;
-			if (cp >= 0xD800 && cp < 0xDC00 && i + 6 <= raw.len && raw.at[i] == '\\' && raw.at[i + 1] == 'u' && hex4(raw, i + 2, &low) &&
-			    low >= 0xDC00 && low < 0xE000) {
+			if (cp >= 0xD800 && cp < 0xDC00 && i + 6 <= raw.len && raw.at[i] == '\\' && raw.at[i + 1] == 'u' &&
+			    hex4(raw, i + 2, &low) && low >= 0xDC00 && low < 0xE000) {
 				cp = 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00);
 				i += 6;
 			} else if (cp >= 0xD800 && cp < 0xE000) {
@@ -177,18 +191,24 @@ bool tm_json_skip(struct tm_json_scan *s, int depth)
 	if (s->at >= s->end || depth <= 0)
 		return false;
 	switch (*s->at) {
-	case '{': return skip_members(s, depth, true);
-	case '[': return skip_members(s, depth, false);
+	case '{':
+		return skip_members(s, depth, true);
+	case '[':
+		return skip_members(s, depth, false);
 	case '"':
 		s->at++;
 		return tm_json_string(s, '"', &token, &flag);
 	case '\'':
 		s->at++;
 		return !s->options->allow_single_quotes_off && tm_json_string(s, '\'', &token, &flag);
-	case 't': return word(s, "true");
-	case 'f': return word(s, "false");
-	case 'n': return word(s, "null");
-	default: return tm_json_number(s, &token, &flag) || tm_json_non_number(s, &token);
+	case 't':
+		return word(s, "true");
+	case 'f':
+		return word(s, "false");
+	case 'n':
+		return word(s, "null");
+	default:
+		return tm_json_number(s, &token, &flag) || tm_json_non_number(s, &token);
 	}
 }
 
@@ -204,7 +224,8 @@ bool tm_json_valid(struct tm_str text)
 
 double tm_json_double(struct tm_str number)
 {
-	static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+	static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+					1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 	const char *at = number.at, *end = number.at + number.len;
 	bool neg = at < end && *at == '-';
 	at += neg;

@@ -70,7 +70,8 @@ const struct tm_type *tm_type_struct(struct tm_arena *arena, size_t n, const str
 	return nested(arena, TM_T_STRUCT, n, names, types, nullable);
 }
 
-static const struct tm_type *with_fields(struct tm_arena *arena, enum tm_type_kind kind, enum tm_interval_field from, enum tm_interval_field to)
+static const struct tm_type *with_fields(struct tm_arena *arena, enum tm_type_kind kind, enum tm_interval_field from,
+					 enum tm_interval_field to)
 {
 	struct tm_type *t = make(arena, kind);
 	t->from_field = (uint8_t)from;
@@ -113,7 +114,8 @@ static bool equal(const struct tm_type *a, const struct tm_type *b, bool strict)
 	if (a == b)
 		return true;
 	if (a->kind != b->kind || a->precision != b->precision || a->scale != b->scale || a->from_field != b->from_field ||
-	    a->to_field != b->to_field || a->child_count != b->child_count || (strict && (a->length != b->length || a->fixed_length != b->fixed_length)))
+	    a->to_field != b->to_field || a->child_count != b->child_count ||
+	    (strict && (a->length != b->length || a->fixed_length != b->fixed_length)))
 		return false;
 	for (size_t i = 0; i < a->child_count; i++) {
 		if (!equal(a->children[i], b->children[i], strict) || (strict && a->nullable[i] != b->nullable[i]))
@@ -142,20 +144,46 @@ bool tm_type_orderable(const struct tm_type *t)
 size_t tm_type_width(const struct tm_type *t)
 {
 	static const uint8_t widths[TM_T_KIND_COUNT] = {
-		[TM_T_BOOLEAN] = 1, [TM_T_TINYINT] = 1, [TM_T_SMALLINT] = 2, [TM_T_INT] = 4, [TM_T_BIGINT] = 8,
-		[TM_T_FLOAT] = 4, [TM_T_DOUBLE] = 8, [TM_T_DECIMAL] = 16, [TM_T_STRING] = sizeof(struct tm_str),
-		[TM_T_BINARY] = sizeof(struct tm_str), [TM_T_DATE] = 4, [TM_T_TIMESTAMP] = 8, [TM_T_TIMESTAMP_NTZ] = 8,
-		[TM_T_TIME] = 8, [TM_T_INTERVAL_YM] = 4, [TM_T_INTERVAL_DT] = 8, [TM_T_INTERVAL] = sizeof(struct tm_interval),
-		[TM_T_VARIANT] = sizeof(struct tm_str), [TM_T_ARRAY] = sizeof(struct tm_span), [TM_T_MAP] = sizeof(struct tm_span),
+	    [TM_T_BOOLEAN] = 1,
+	    [TM_T_TINYINT] = 1,
+	    [TM_T_SMALLINT] = 2,
+	    [TM_T_INT] = 4,
+	    [TM_T_BIGINT] = 8,
+	    [TM_T_FLOAT] = 4,
+	    [TM_T_DOUBLE] = 8,
+	    [TM_T_DECIMAL] = 16,
+	    [TM_T_STRING] = sizeof(struct tm_str),
+	    [TM_T_BINARY] = sizeof(struct tm_str),
+	    [TM_T_DATE] = 4,
+	    [TM_T_TIMESTAMP] = 8,
+	    [TM_T_TIMESTAMP_NTZ] = 8,
+	    [TM_T_TIME] = 8,
+	    [TM_T_INTERVAL_YM] = 4,
+	    [TM_T_INTERVAL_DT] = 8,
+	    [TM_T_INTERVAL] = sizeof(struct tm_interval),
+	    [TM_T_VARIANT] = sizeof(struct tm_str),
+	    [TM_T_ARRAY] = sizeof(struct tm_span),
+	    [TM_T_MAP] = sizeof(struct tm_span),
 	};
 	return widths[t->kind];
 }
 
 static const char *const simple_names[TM_T_KIND_COUNT] = {
-	[TM_T_NULL] = "void", [TM_T_BOOLEAN] = "boolean", [TM_T_TINYINT] = "tinyint", [TM_T_SMALLINT] = "smallint", [TM_T_INT] = "int",
-	[TM_T_BIGINT] = "bigint", [TM_T_FLOAT] = "float", [TM_T_DOUBLE] = "double", [TM_T_STRING] = "string", [TM_T_BINARY] = "binary",
-	[TM_T_DATE] = "date", [TM_T_TIMESTAMP] = "timestamp", [TM_T_TIMESTAMP_NTZ] = "timestamp_ntz", [TM_T_INTERVAL] = "interval",
-	[TM_T_VARIANT] = "variant",
+    [TM_T_NULL] = "void",
+    [TM_T_BOOLEAN] = "boolean",
+    [TM_T_TINYINT] = "tinyint",
+    [TM_T_SMALLINT] = "smallint",
+    [TM_T_INT] = "int",
+    [TM_T_BIGINT] = "bigint",
+    [TM_T_FLOAT] = "float",
+    [TM_T_DOUBLE] = "double",
+    [TM_T_STRING] = "string",
+    [TM_T_BINARY] = "binary",
+    [TM_T_DATE] = "date",
+    [TM_T_TIMESTAMP] = "timestamp",
+    [TM_T_TIMESTAMP_NTZ] = "timestamp_ntz",
+    [TM_T_INTERVAL] = "interval",
+    [TM_T_VARIANT] = "variant",
 };
 static const char *const field_names[] = {"year", "month", "day", "hour", "minute", "second"};
 

@@ -30,15 +30,31 @@ int tm_value_cmp(const struct tm_column *a, size_t row_a, const struct tm_column
 		return (int)null_b - (int)null_a;
 	size_t i = tm_row(a, row_a), j = tm_row(b, row_b);
 	switch (a->type->kind) {
-	case TM_T_BOOLEAN: return CMP(a->boolean[i], b->boolean[j]);
-	case TM_T_TINYINT: return CMP(a->i8[i], b->i8[j]);
-	case TM_T_SMALLINT: return CMP(a->i16[i], b->i16[j]);
-	case TM_T_INT: case TM_T_DATE: case TM_T_INTERVAL_YM: return CMP(a->i32[i], b->i32[j]);
-	case TM_T_BIGINT: case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: case TM_T_TIME: case TM_T_INTERVAL_DT: return CMP(a->i64[i], b->i64[j]);
-	case TM_T_FLOAT: return cmp_double(a->f32[i], b->f32[j]);
-	case TM_T_DOUBLE: return cmp_double(a->f64[i], b->f64[j]);
-	case TM_T_DECIMAL: return CMP(a->i128[i], b->i128[j]);
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT: {
+	case TM_T_BOOLEAN:
+		return CMP(a->boolean[i], b->boolean[j]);
+	case TM_T_TINYINT:
+		return CMP(a->i8[i], b->i8[j]);
+	case TM_T_SMALLINT:
+		return CMP(a->i16[i], b->i16[j]);
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
+		return CMP(a->i32[i], b->i32[j]);
+	case TM_T_BIGINT:
+	case TM_T_TIMESTAMP:
+	case TM_T_TIMESTAMP_NTZ:
+	case TM_T_TIME:
+	case TM_T_INTERVAL_DT:
+		return CMP(a->i64[i], b->i64[j]);
+	case TM_T_FLOAT:
+		return cmp_double(a->f32[i], b->f32[j]);
+	case TM_T_DOUBLE:
+		return cmp_double(a->f64[i], b->f64[j]);
+	case TM_T_DECIMAL:
+		return CMP(a->i128[i], b->i128[j]);
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT: {
 		int c = tm_str_cmp(a->str[i], b->str[j]);
 		return CMP(c, 0);
 	}
@@ -48,7 +64,9 @@ int tm_value_cmp(const struct tm_column *a, size_t row_a, const struct tm_column
 		c = c ? c : CMP(x->days, y->days);
 		return c ? c : CMP(x->micros, y->micros);
 	}
-	case TM_T_ARRAY: case TM_T_MAP: return cmp_spans(a, a->span[i], b, b->span[j]);
+	case TM_T_ARRAY:
+	case TM_T_MAP:
+		return cmp_spans(a, a->span[i], b, b->span[j]);
 	case TM_T_STRUCT:
 		for (size_t k = 0; k < a->type->child_count; k++) {
 			int c = tm_value_cmp(&a->children[k], row_a, &b->children[k], row_b);
@@ -56,7 +74,8 @@ int tm_value_cmp(const struct tm_column *a, size_t row_a, const struct tm_column
 				return c;
 		}
 		return 0;
-	default: return 0;
+	default:
+		return 0;
 	}
 }
 
@@ -90,17 +109,36 @@ uint64_t tm_value_hash(const struct tm_column *c, size_t row, uint64_t seed)
 		return mix(seed, null_hash);
 	size_t i = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: return mix(seed, c->boolean[i]);
-	case TM_T_TINYINT: return mix(seed, (uint64_t)c->i8[i]);
-	case TM_T_SMALLINT: return mix(seed, (uint64_t)c->i16[i]);
-	case TM_T_INT: case TM_T_DATE: case TM_T_INTERVAL_YM: return mix(seed, (uint64_t)c->i32[i]);
-	case TM_T_BIGINT: case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: case TM_T_TIME: case TM_T_INTERVAL_DT: return mix(seed, (uint64_t)c->i64[i]);
-	case TM_T_FLOAT: return mix(seed, double_bits(c->f32[i]));
-	case TM_T_DOUBLE: return mix(seed, double_bits(c->f64[i]));
-	case TM_T_DECIMAL: return mix(mix(seed, (uint64_t)c->i128[i]), (uint64_t)(c->i128[i] >> 64));
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT: return tm_xxh3(c->str[i].at, c->str[i].len, seed);
-	case TM_T_INTERVAL: return mix(mix(mix(seed, (uint64_t)c->interval[i].months), (uint64_t)c->interval[i].days), (uint64_t)c->interval[i].micros);
-	case TM_T_ARRAY: case TM_T_MAP: {
+	case TM_T_BOOLEAN:
+		return mix(seed, c->boolean[i]);
+	case TM_T_TINYINT:
+		return mix(seed, (uint64_t)c->i8[i]);
+	case TM_T_SMALLINT:
+		return mix(seed, (uint64_t)c->i16[i]);
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
+		return mix(seed, (uint64_t)c->i32[i]);
+	case TM_T_BIGINT:
+	case TM_T_TIMESTAMP:
+	case TM_T_TIMESTAMP_NTZ:
+	case TM_T_TIME:
+	case TM_T_INTERVAL_DT:
+		return mix(seed, (uint64_t)c->i64[i]);
+	case TM_T_FLOAT:
+		return mix(seed, double_bits(c->f32[i]));
+	case TM_T_DOUBLE:
+		return mix(seed, double_bits(c->f64[i]));
+	case TM_T_DECIMAL:
+		return mix(mix(seed, (uint64_t)c->i128[i]), (uint64_t)(c->i128[i] >> 64));
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT:
+		return tm_xxh3(c->str[i].at, c->str[i].len, seed);
+	case TM_T_INTERVAL:
+		return mix(mix(mix(seed, (uint64_t)c->interval[i].months), (uint64_t)c->interval[i].days), (uint64_t)c->interval[i].micros);
+	case TM_T_ARRAY:
+	case TM_T_MAP: {
 		uint64_t h = mix(seed, c->span[i].count);
 		for (uint32_t e = 0; e < c->span[i].count; e++)
 			for (size_t k = 0; k < c->type->child_count; k++)
@@ -113,7 +151,8 @@ uint64_t tm_value_hash(const struct tm_column *c, size_t row, uint64_t seed)
 			h = tm_value_hash(&c->children[k], row, h);
 		return h;
 	}
-	default: return mix(seed, null_hash);
+	default:
+		return mix(seed, null_hash);
 	}
 }
 
@@ -123,7 +162,8 @@ void tm_rows_hash(const struct tm_column *columns, size_t column_count, size_t r
 	for (size_t k = 0; k < column_count; k++) {
 		const struct tm_column *c = &columns[k];
 		bool plain = !c->constant && !c->valid;
-		if (plain && tm_type_width(c->type) == 8 && c->type->kind != TM_T_DOUBLE && c->type->kind != TM_T_ARRAY && c->type->kind != TM_T_MAP) {
+		if (plain && tm_type_width(c->type) == 8 && c->type->kind != TM_T_DOUBLE && c->type->kind != TM_T_ARRAY &&
+		    c->type->kind != TM_T_MAP) {
 			for (size_t i = 0; i < rows; i++)
 				out[i] = mix(out[i], (uint64_t)c->i64[i]);
 		} else if (plain && tm_type_width(c->type) == 4 && c->type->kind != TM_T_FLOAT) {
@@ -156,12 +196,17 @@ void tm_value_encode(const struct tm_column *c, size_t row, struct tm_buf *out)
 		tm_buf_put(out, &v, sizeof v);
 		return;
 	}
-	case TM_T_DOUBLE: tm_buf_le64(out, double_bits(c->f64[i])); return;
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT:
+	case TM_T_DOUBLE:
+		tm_buf_le64(out, double_bits(c->f64[i]));
+		return;
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT:
 		tm_buf_varint(out, c->str[i].len);
 		tm_buf_str_put(out, c->str[i]);
 		return;
-	case TM_T_ARRAY: case TM_T_MAP:
+	case TM_T_ARRAY:
+	case TM_T_MAP:
 		tm_buf_varint(out, c->span[i].count);
 		for (uint32_t e = 0; e < c->span[i].count; e++)
 			for (size_t k = 0; k < c->type->child_count; k++)
@@ -233,13 +278,16 @@ void tm_appender_value(struct tm_appender *a, const struct tm_column *c, size_t 
 	}
 	size_t i = tm_row(c, row), width = tm_type_width(a->type), to;
 	switch (a->type->kind) {
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT: {
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT: {
 		struct tm_str copy = tm_arena_str(a->arena, c->str[i]);
 		to = add_row(a, true);
 		((struct tm_str *)(void *)a->data)[to] = copy;
 		return;
 	}
-	case TM_T_ARRAY: case TM_T_MAP: {
+	case TM_T_ARRAY:
+	case TM_T_MAP: {
 		struct tm_span span = {(uint32_t)a->children[0]->rows, c->span[i].count};
 		for (uint32_t e = 0; e < span.count; e++)
 			for (size_t k = 0; k < a->type->child_count; k++)
@@ -271,7 +319,9 @@ static bool decode(struct tm_appender *a, struct tm_cursor *in, int depth)
 	}
 	size_t width = tm_type_width(a->type), to;
 	switch (a->type->kind) {
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT: {
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT: {
 		struct tm_str s = tm_cursor_take(in, tm_cursor_varint(in, 64));
 		if (in->bad)
 			return false;
@@ -280,7 +330,8 @@ static bool decode(struct tm_appender *a, struct tm_cursor *in, int depth)
 		((struct tm_str *)(void *)a->data)[to] = s;
 		return true;
 	}
-	case TM_T_ARRAY: case TM_T_MAP: {
+	case TM_T_ARRAY:
+	case TM_T_MAP: {
 		uint64_t count = tm_cursor_varint(in, 32);
 		struct tm_span span = {(uint32_t)a->children[0]->rows, (uint32_t)count};
 		if (in->bad || count > tm_cursor_left(in)) /* an element takes a byte at least */

@@ -11,7 +11,12 @@ tm_rc cql_fail(struct tm_err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	tm_rc rc = code == CQL_CODE_SYNTAX ? TM_SYNTAX : code == CQL_CODE_EXISTS ? TM_EXISTS : code == CQL_CODE_UNAUTHORIZED ? TM_DENIED : code == CQL_CODE_UNAVAILABLE ? TM_UNAVAILABLE : code == CQL_CODE_SERVER ? TM_INTERNAL : TM_INVALID;
+	tm_rc rc = code == CQL_CODE_SYNTAX         ? TM_SYNTAX
+		   : code == CQL_CODE_EXISTS       ? TM_EXISTS
+		   : code == CQL_CODE_UNAUTHORIZED ? TM_DENIED
+		   : code == CQL_CODE_UNAVAILABLE  ? TM_UNAVAILABLE
+		   : code == CQL_CODE_SERVER       ? TM_INTERNAL
+						   : TM_INVALID;
 	tm_fail(err, rc, "%s", text);
 	if (err)
 		err->code = code;
@@ -72,13 +77,20 @@ tm_rc cql_resolve_type(struct cql_scope *s, const struct cql_raw_type *raw, stru
 			const char *text = tm_arena_cstr(s->arena, tm_buf_str(&b));
 			tm_buf_done(&b);
 			if (list[i]->kind == TM_CQL_COUNTER)
-				return cql_fail(s->err, CQL_CODE_INVALID, tuple ? "Counters are not allowed inside tuples" : "Counters are not allowed inside collections: %s", text);
+				return cql_fail(s->err, CQL_CODE_INVALID,
+						tuple ? "Counters are not allowed inside tuples"
+						      : "Counters are not allowed inside collections: %s",
+						text);
 			if (tm_str_is(raw->name, "set") && tm_type_mentions(list[i], TM_CQL_DURATION))
 				return cql_fail(s->err, CQL_CODE_INVALID, "Durations are not allowed inside sets: %s", text);
 			if (tm_str_is(raw->name, "map") && i == 0 && tm_type_mentions(list[i], TM_CQL_DURATION))
 				return cql_fail(s->err, CQL_CODE_INVALID, "Durations are not allowed as map keys: %s", text);
 			if (!raw->frozen && !tuple && !tm_str_is(raw->name, "vector") && tm_type_is_multicell(list[i]))
-				return cql_fail(s->err, CQL_CODE_INVALID, list[i]->kind == TM_CQL_UDT ? "Non-frozen UDTs are not allowed inside collections: %s" : "Non-frozen collections are not allowed inside collections: %s", text);
+				return cql_fail(s->err, CQL_CODE_INVALID,
+						list[i]->kind == TM_CQL_UDT
+						    ? "Non-frozen UDTs are not allowed inside collections: %s"
+						    : "Non-frozen collections are not allowed inside collections: %s",
+						text);
 			if (tuple || tm_str_is(raw->name, "vector"))
 				list[i] = tm_type_frozen(list[i]);
 		}
@@ -96,7 +108,9 @@ tm_rc cql_resolve_type(struct cql_scope *s, const struct cql_raw_type *raw, stru
 	} else if (raw->keyspace.at || !(t = tm_type_native_named(raw->name))) {
 		struct tm_str ks = raw->keyspace.at ? raw->keyspace : keyspace;
 		if (raw->keyspace.at && keyspace.len && !tm_str_eq(raw->keyspace, keyspace))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Statement on keyspace %.*s cannot refer to a user type in keyspace %.*s; user types can only be used in the keyspace they are defined in",
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"Statement on keyspace %.*s cannot refer to a user type in keyspace %.*s; user types can only be "
+					"used in the keyspace they are defined in",
 					TM_STR_ARG(keyspace), TM_STR_ARG(raw->keyspace));
 		const struct tm_keyspace *k = tm_schema_keyspace(s->schema, ks);
 		t = k ? tm_keyspace_type(k, raw->name) : NULL;
@@ -120,8 +134,10 @@ bool cql_value_compatible(const struct tm_cql_type *to, const struct tm_cql_type
 	enum tm_cql_kind a = to->kind, b = from->kind;
 	if (a == TM_CQL_BLOB && to->arg_count == 0)
 		return true;
-	if ((a == TM_CQL_VARCHAR && b == TM_CQL_ASCII) || (a == TM_CQL_BIGINT && b == TM_CQL_TIMESTAMP) || (a == TM_CQL_TIMESTAMP && b == TM_CQL_BIGINT) ||
-	    (a == TM_CQL_UUID && b == TM_CQL_TIMEUUID) || (a == TM_CQL_DATE && b == TM_CQL_INT) || (a == TM_CQL_TIME && b == TM_CQL_BIGINT) || (a == TM_CQL_VARINT && (b == TM_CQL_INT || b == TM_CQL_BIGINT)))
+	if ((a == TM_CQL_VARCHAR && b == TM_CQL_ASCII) || (a == TM_CQL_BIGINT && b == TM_CQL_TIMESTAMP) ||
+	    (a == TM_CQL_TIMESTAMP && b == TM_CQL_BIGINT) || (a == TM_CQL_UUID && b == TM_CQL_TIMEUUID) ||
+	    (a == TM_CQL_DATE && b == TM_CQL_INT) || (a == TM_CQL_TIME && b == TM_CQL_BIGINT) ||
+	    (a == TM_CQL_VARINT && (b == TM_CQL_INT || b == TM_CQL_BIGINT)))
 		return true;
 	if (a != b || to->arg_count != from->arg_count || to->arg_count == 0 || a == TM_CQL_UDT || to->dimension != from->dimension)
 		return false;
@@ -147,11 +163,16 @@ static const struct tm_cql_type *literal_type(const struct cql_expr *e)
 		if (!tm_str_to_i64(e->text, &v))
 			return tm_type_native(TM_CQL_VARINT);
 		return tm_type_native(v >= INT32_MIN && v <= INT32_MAX ? TM_CQL_INT : TM_CQL_BIGINT);
-	case CQL_E_FLOAT: return tm_type_native(TM_CQL_DOUBLE);
-	case CQL_E_BOOLEAN: return tm_type_native(TM_CQL_BOOLEAN);
-	case CQL_E_UUID: return tm_type_native(e->text.at[14] == '1' ? TM_CQL_TIMEUUID : TM_CQL_UUID);
-	case CQL_E_HEX: return tm_type_native(TM_CQL_BLOB);
-	default: return tm_type_native(TM_CQL_DURATION);
+	case CQL_E_FLOAT:
+		return tm_type_native(TM_CQL_DOUBLE);
+	case CQL_E_BOOLEAN:
+		return tm_type_native(TM_CQL_BOOLEAN);
+	case CQL_E_UUID:
+		return tm_type_native(e->text.at[14] == '1' ? TM_CQL_TIMEUUID : TM_CQL_UUID);
+	case CQL_E_HEX:
+		return tm_type_native(TM_CQL_BLOB);
+	default:
+		return tm_type_native(TM_CQL_DURATION);
 	}
 }
 
@@ -172,7 +193,10 @@ static const struct tm_cql_type *common_type(struct cql_scope *s, const struct c
 	const struct tm_cql_type *best = NULL;
 	for (size_t i = from; i < e->arg_count; i += step) {
 		const struct tm_cql_type *t = cql_natural_type(s, e->args[i]);
-		if (t && (!best || (best->kind == TM_CQL_INT && (t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_DOUBLE || t->kind == TM_CQL_VARINT)) || (best->kind == TM_CQL_ASCII && t->kind == TM_CQL_VARCHAR)))
+		if (t &&
+		    (!best ||
+		     (best->kind == TM_CQL_INT && (t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_DOUBLE || t->kind == TM_CQL_VARINT)) ||
+		     (best->kind == TM_CQL_ASCII && t->kind == TM_CQL_VARCHAR)))
 			best = t;
 	}
 	return best;
@@ -184,7 +208,9 @@ const struct tm_cql_type *cql_natural_type(struct cql_scope *s, const struct cql
 	if (is_literal(e))
 		return e->kind == CQL_E_NULL ? NULL : literal_type(e);
 	switch (e->kind) {
-	case CQL_E_NULL: case CQL_E_MARKER: return NULL;
+	case CQL_E_NULL:
+	case CQL_E_MARKER:
+		return NULL;
 	case CQL_E_HINT: {
 		struct cql_scope quiet = *s;
 		struct tm_err unused;
@@ -192,9 +218,12 @@ const struct tm_cql_type *cql_natural_type(struct cql_scope *s, const struct cql
 		struct tm_str ks = s->table ? s->table->def.keyspace : cql_session_keyspace(s->session);
 		return cql_resolve_type(&quiet, e->type, ks, &t) == TM_OK ? t : NULL;
 	}
-	case CQL_E_PAREN: return cql_natural_type(s, e->args[0]);
-	case CQL_E_LIST: return (t = common_type(s, e, 0, 1)) ? tm_type_list(tm_type_frozen(t), true) : NULL;
-	case CQL_E_SET: return (t = common_type(s, e, 0, 1)) ? tm_type_set(tm_type_frozen(t), true) : NULL;
+	case CQL_E_PAREN:
+		return cql_natural_type(s, e->args[0]);
+	case CQL_E_LIST:
+		return (t = common_type(s, e, 0, 1)) ? tm_type_list(tm_type_frozen(t), true) : NULL;
+	case CQL_E_SET:
+		return (t = common_type(s, e, 0, 1)) ? tm_type_set(tm_type_frozen(t), true) : NULL;
 	case CQL_E_MAP:
 		t = common_type(s, e, 0, 2);
 		u = common_type(s, e, 1, 2);
@@ -206,12 +235,14 @@ const struct tm_cql_type *cql_natural_type(struct cql_scope *s, const struct cql
 				return NULL;
 		return tm_type_tuple(items, e->arg_count);
 	}
-	case CQL_E_UDT: return NULL;
+	case CQL_E_UDT:
+		return NULL;
 	case CQL_E_COLUMN: {
 		size_t c = s->table ? tm_table_column_index(&s->table->def, e->text) : SIZE_MAX;
 		return c == SIZE_MAX ? NULL : tm_type_reversed(s->table->def.columns[c].type, false);
 	}
-	default: return call_type(s, e);
+	default:
+		return call_type(s, e);
 	}
 }
 
@@ -225,7 +256,9 @@ int cql_assignable(struct cql_scope *s, const struct cql_expr *e, const struct t
 	if (e->kind == CQL_E_PAREN)
 		return cql_assignable(s, e->args[0], type);
 	if (e->kind == CQL_E_LIST || e->kind == CQL_E_SET || e->kind == CQL_E_MAP) {
-		bool fits = e->kind == CQL_E_LIST ? type->kind == TM_CQL_LIST || type->kind == TM_CQL_VECTOR : e->kind == CQL_E_SET ? type->kind == TM_CQL_SET || (type->kind == TM_CQL_MAP && !e->arg_count) : type->kind == TM_CQL_MAP;
+		bool fits = e->kind == CQL_E_LIST  ? type->kind == TM_CQL_LIST || type->kind == TM_CQL_VECTOR
+			    : e->kind == CQL_E_SET ? type->kind == TM_CQL_SET || (type->kind == TM_CQL_MAP && !e->arg_count)
+						   : type->kind == TM_CQL_MAP;
 		if (!fits || (type->kind == TM_CQL_VECTOR && type->dimension != e->arg_count))
 			return 0;
 		for (size_t i = 0; i < e->arg_count; i++)
@@ -265,31 +298,49 @@ int cql_assignable(struct cql_scope *s, const struct cql_expr *e, const struct t
 }
 
 /* ---- binding terms ---- */
-static const char *shape_name(enum cql_expr_kind k) { return k == CQL_E_LIST ? "list" : k == CQL_E_SET ? "set" : k == CQL_E_MAP ? "map" : "tuple"; }
+static const char *shape_name(enum cql_expr_kind k)
+{
+	return k == CQL_E_LIST ? "list" : k == CQL_E_SET ? "set" : k == CQL_E_MAP ? "map" : "tuple";
+}
 
 static tm_rc bind_items(struct cql_scope *s, const struct cql_expr *e, struct cql_receiver to, struct cql_node **ret)
 {
 	const struct tm_cql_type *t = to.type;
-	bool fits = e->kind == CQL_E_LIST ? t->kind == TM_CQL_LIST || t->kind == TM_CQL_VECTOR : e->kind == CQL_E_SET ? t->kind == TM_CQL_SET || (t->kind == TM_CQL_MAP && !e->arg_count) : t->kind == TM_CQL_MAP;
+	bool fits = e->kind == CQL_E_LIST  ? t->kind == TM_CQL_LIST || t->kind == TM_CQL_VECTOR
+		    : e->kind == CQL_E_SET ? t->kind == TM_CQL_SET || (t->kind == TM_CQL_MAP && !e->arg_count)
+					   : t->kind == TM_CQL_MAP;
 	if (!fits && e->kind == CQL_E_LIST)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Unexpected receiver type '%s'; only list and vector are expected", cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Unexpected receiver type '%s'; only list and vector are expected",
+				cql_type_cstr(s->arena, t));
 	if (!fits)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s of type %s", shape_name(e->kind), TM_STR_ARG(to.name), cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s of type %s", shape_name(e->kind),
+				TM_STR_ARG(to.name), cql_type_cstr(s->arena, t));
 	if (t->kind == TM_CQL_VECTOR && t->dimension != e->arg_count)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid vector literal for %.*s of type %s; expected %zu elements, but given %zu", TM_STR_ARG(to.name), cql_type_cstr(s->arena, t), t->dimension, e->arg_count);
-	struct cql_node *n = new_node(s, t->kind == TM_CQL_VECTOR ? CQL_N_VECTOR : t->kind == TM_CQL_LIST ? CQL_N_LIST : t->kind == TM_CQL_SET ? CQL_N_SET : CQL_N_MAP, t);
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Invalid vector literal for %.*s of type %s; expected %zu elements, but given %zu", TM_STR_ARG(to.name),
+				cql_type_cstr(s->arena, t), t->dimension, e->arg_count);
+	struct cql_node *n = new_node(s,
+				      t->kind == TM_CQL_VECTOR ? CQL_N_VECTOR
+				      : t->kind == TM_CQL_LIST ? CQL_N_LIST
+				      : t->kind == TM_CQL_SET  ? CQL_N_SET
+							       : CQL_N_MAP,
+				      t);
 	n->args = TM_NEW_N(s->arena, struct cql_node *, e->arg_count + 1);
 	n->arg_count = e->arg_count;
 	for (size_t i = 0; i < e->arg_count; i++) {
 		const struct tm_cql_type *it = t->args[t->kind == TM_CQL_MAP ? i % 2 : 0];
 		const char *part = t->kind == TM_CQL_MAP ? i % 2 ? "value" : "key" : "value";
 		if (e->args[i]->kind == CQL_E_NULL)
-			return cql_fail(s->err, CQL_CODE_INVALID, t->kind == TM_CQL_VECTOR ? "null is not supported inside vectors" : "null is not supported inside collections");
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					t->kind == TM_CQL_VECTOR ? "null is not supported inside vectors"
+								 : "null is not supported inside collections");
 		if (!cql_assignable(s, e->args[i], it)) {
 			const char *shape = t->kind == TM_CQL_VECTOR ? "vector" : shape_name(e->kind);
-			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s: %s %s is not of type %s", shape, TM_STR_ARG(to.name), part, cql_expr_cstr(s->arena, e->args[i]), cql_type_cstr(s->arena, it));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s literal for %.*s: %s %s is not of type %s", shape,
+					TM_STR_ARG(to.name), part, cql_expr_cstr(s->arena, e->args[i]), cql_type_cstr(s->arena, it));
 		}
-		struct cql_receiver inner = {tm_arena_printf(s->arena, "%s(%.*s)", t->kind == TM_CQL_MAP ? part : "value", TM_STR_ARG(to.name)), it};
+		struct cql_receiver inner = {
+		    tm_arena_printf(s->arena, "%s(%.*s)", t->kind == TM_CQL_MAP ? part : "value", TM_STR_ARG(to.name)), it};
 		TM_TRY(cql_bind_term(s, e->args[i], inner, &n->args[i]));
 	}
 	*ret = n;
@@ -300,17 +351,21 @@ static tm_rc bind_tuple(struct cql_scope *s, const struct cql_expr *e, struct cq
 {
 	const struct tm_cql_type *t = to.type;
 	if (t->kind != TM_CQL_TUPLE && t->kind != TM_CQL_UDT)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid tuple type literal for %.*s of type %s", TM_STR_ARG(to.name), cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid tuple type literal for %.*s of type %s", TM_STR_ARG(to.name),
+				cql_type_cstr(s->arena, t));
 	if (t->kind == TM_CQL_UDT && !t->frozen)
 		return cql_fail(s->err, CQL_CODE_SERVER, "java.lang.ClassCastException: a tuple cannot be cast to a user type's value");
 	if (e->arg_count > t->arg_count)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid tuple literal for %.*s: too many elements. Type %s expects %zu but got %zu", TM_STR_ARG(to.name), cql_type_cstr(s->arena, t), t->arg_count, e->arg_count);
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Invalid tuple literal for %.*s: too many elements. Type %s expects %zu but got %zu", TM_STR_ARG(to.name),
+				cql_type_cstr(s->arena, t), t->arg_count, e->arg_count);
 	struct cql_node *n = new_node(s, CQL_N_TUPLE, t);
 	n->args = TM_NEW_N(s->arena, struct cql_node *, t->arg_count + 1);
 	n->arg_count = e->arg_count;
 	for (size_t i = 0; i < e->arg_count; i++) {
 		if (!cql_assignable(s, e->args[i], t->args[i]))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid tuple literal for %.*s: component %zu is not of type %s", TM_STR_ARG(to.name), i, cql_type_cstr(s->arena, t->args[i]));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid tuple literal for %.*s: component %zu is not of type %s",
+					TM_STR_ARG(to.name), i, cql_type_cstr(s->arena, t->args[i]));
 		struct cql_receiver inner = {tm_arena_printf(s->arena, "%.*s[%zu]", TM_STR_ARG(to.name), i), t->args[i]};
 		TM_TRY(cql_bind_term(s, e->args[i], inner, &n->args[i]));
 	}
@@ -322,7 +377,8 @@ static tm_rc bind_udt(struct cql_scope *s, const struct cql_expr *e, struct cql_
 {
 	const struct tm_cql_type *t = to.type;
 	if (t->kind != TM_CQL_UDT)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid user type literal for %.*s of type %s", TM_STR_ARG(to.name), cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid user type literal for %.*s of type %s", TM_STR_ARG(to.name),
+				cql_type_cstr(s->arena, t));
 	struct cql_node *n = new_node(s, CQL_N_TUPLE, t);
 	n->args = TM_NEW_N(s->arena, struct cql_node *, t->arg_count + 1);
 	n->arg_count = t->arg_count;
@@ -331,10 +387,13 @@ static tm_rc bind_udt(struct cql_scope *s, const struct cql_expr *e, struct cql_
 		while (f < t->arg_count && !tm_str_eq(t->field_names[f], e->names[i]))
 			f++;
 		if (f == t->arg_count)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Unknown field '%.*s' in value of user defined type %.*s", TM_STR_ARG(e->names[i]), TM_STR_ARG(t->name));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Unknown field '%.*s' in value of user defined type %.*s",
+					TM_STR_ARG(e->names[i]), TM_STR_ARG(t->name));
 		if (!cql_assignable(s, e->args[i], t->args[f]))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid user type literal for %.*s: field %.*s is not of type %s", TM_STR_ARG(to.name), TM_STR_ARG(e->names[i]), cql_type_cstr(s->arena, t->args[f]));
-		struct cql_receiver inner = {tm_arena_printf(s->arena, "%.*s.%.*s", TM_STR_ARG(to.name), TM_STR_ARG(e->names[i])), t->args[f]};
+			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid user type literal for %.*s: field %.*s is not of type %s",
+					TM_STR_ARG(to.name), TM_STR_ARG(e->names[i]), cql_type_cstr(s->arena, t->args[f]));
+		struct cql_receiver inner = {tm_arena_printf(s->arena, "%.*s.%.*s", TM_STR_ARG(to.name), TM_STR_ARG(e->names[i])),
+					     t->args[f]};
 		TM_TRY(cql_bind_term(s, e->args[i], inner, &n->args[f]));
 	}
 	*ret = n;
@@ -347,10 +406,13 @@ static tm_rc bind_hint(struct cql_scope *s, const struct cql_expr *e, struct cql
 	struct tm_str ks = s->table ? s->table->def.keyspace : cql_session_keyspace(s->session);
 	TM_TRY(cql_resolve_type(s, e->type, ks, &t));
 	if (!cql_assignable(s, e->args[0], t))
-		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot cast value %s to type %s", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, t));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot cast value %s to type %s", cql_expr_cstr(s->arena, e->args[0]),
+				cql_type_cstr(s->arena, t));
 	if (to.type && !cql_value_compatible(to.type, t))
-		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot assign value %s to %.*s of type %s", cql_expr_cstr(s->arena, e), TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
-	TM_TRY(cql_bind_term(s, e->args[0], (struct cql_receiver){to.name, to.type && e->args[0]->kind <= CQL_E_MARKER ? to.type : t}, ret));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot assign value %s to %.*s of type %s", cql_expr_cstr(s->arena, e),
+				TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
+	TM_TRY(
+	    cql_bind_term(s, e->args[0], (struct cql_receiver){to.name, to.type && e->args[0]->kind <= CQL_E_MARKER ? to.type : t}, ret));
 	if ((*ret)->type != t && !to.type) {
 		struct cql_node *n = TM_NEW(s->arena, struct cql_node);
 		*n = **ret;
@@ -366,7 +428,8 @@ static tm_rc bind_call(struct cql_scope *s, const struct cql_expr *e, const stru
 	const struct cql_function *f = e->keyspace.at && !tm_str_is(e->keyspace, "system") ? NULL : cql_function_find(e->text);
 	if (!f) {
 		const char *dot = e->keyspace.at ? "." : "";
-		return cql_fail(s->err, CQL_CODE_INVALID, "Unknown function '%.*s%s%.*s'", TM_STR_ARG(e->keyspace), dot, TM_STR_ARG(e->text));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Unknown function '%.*s%s%.*s'", TM_STR_ARG(e->keyspace), dot,
+				TM_STR_ARG(e->text));
 	}
 	if (f->kind != CQL_SCALAR && s->in_aggregate)
 		return cql_fail(s->err, CQL_CODE_INVALID, "aggregate functions cannot be used as arguments of aggregate functions");
@@ -399,14 +462,21 @@ static tm_rc bind_call(struct cql_scope *s, const struct cql_expr *e, const stru
 		if (count_ok && err->what[0])
 			return err->rc;
 		if (!count_ok && f->min_args == f->max_args)
-			return cql_fail(err, CQL_CODE_INVALID, "Invalid number of arguments in call to function system.%s: %d required but %zu provided", f->name, f->min_args, e->arg_count);
-		return cql_fail(err, CQL_CODE_INVALID, "Invalid call to function %.*s, none of its type signatures match (known type signatures: system.%s)", TM_STR_ARG(e->text), f->name);
+			return cql_fail(err, CQL_CODE_INVALID,
+					"Invalid number of arguments in call to function system.%s: %d required but %zu provided", f->name,
+					f->min_args, e->arg_count);
+		return cql_fail(err, CQL_CODE_INVALID,
+				"Invalid call to function %.*s, none of its type signatures match (known type signatures: system.%s)",
+				TM_STR_ARG(e->text), f->name);
 	}
 	for (size_t i = 0; i < e->arg_count; i++) {
-		struct cql_receiver to = {s->selecting ? TM_STR("[selection]") : tm_arena_printf(s->arena, "arg%zu(system.%s)", i, f->name), c.types[i]};
+		struct cql_receiver to = {s->selecting ? TM_STR("[selection]") : tm_arena_printf(s->arena, "arg%zu(system.%s)", i, f->name),
+					  c.types[i]};
 		if (e->args[i]->kind <= CQL_E_UDT || e->args[i]->kind == CQL_E_HINT) {
 			if (!cql_assignable(s, e->args[i], c.types[i]))
-				return cql_fail(err, CQL_CODE_INVALID, "Type error: %s cannot be passed as argument %zu of function system.%s of type %s", cql_expr_cstr(s->arena, e->args[i]), i, f->name, cql_type_cstr(s->arena, c.types[i]));
+				return cql_fail(err, CQL_CODE_INVALID,
+						"Type error: %s cannot be passed as argument %zu of function system.%s of type %s",
+						cql_expr_cstr(s->arena, e->args[i]), i, f->name, cql_type_cstr(s->arena, c.types[i]));
 			TM_TRY(cql_bind_term(s, e->args[i], to, &n->args[i]));
 		} else {
 			TM_TRY(cql_bind_selection(s, e->args[i], &n->args[i]));
@@ -444,31 +514,48 @@ tm_rc cql_bind_term(struct cql_scope *s, const struct cql_expr *e, struct cql_re
 		cql_marker(s, e->marker, to.name, to.type);
 		*ret = n;
 		return TM_OK;
-	case CQL_E_LIST: case CQL_E_SET: case CQL_E_MAP: return bind_items(s, e, to, ret);
-	case CQL_E_TUPLE: return bind_tuple(s, e, to, ret);
+	case CQL_E_LIST:
+	case CQL_E_SET:
+	case CQL_E_MAP:
+		return bind_items(s, e, to, ret);
+	case CQL_E_TUPLE:
+		return bind_tuple(s, e, to, ret);
 	case CQL_E_PAREN:
 		if (to.type->kind == TM_CQL_TUPLE && to.type->arg_count >= 1 && cql_assignable(s, e->args[0], to.type) == 0)
 			return bind_tuple(s, e, to, ret);
 		return cql_bind_term(s, e->args[0], to, ret);
-	case CQL_E_UDT: return bind_udt(s, e, to, ret);
-	case CQL_E_HINT: return bind_hint(s, e, to, ret);
+	case CQL_E_UDT:
+		return bind_udt(s, e, to, ret);
+	case CQL_E_HINT:
+		return bind_hint(s, e, to, ret);
 	case CQL_E_CALL:
 		TM_TRY(bind_call(s, e, to.type, &n));
 		if (n->op == CQL_N_AGGREGATE)
 			return cql_fail(s->err, CQL_CODE_INVALID, "Aggregate function are not supported in the where clause");
 		if (!cql_value_compatible(to.type, n->type))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Type error: cannot assign result of function system.%s (type %s) to %.*s (type %s)", n->function->name, cql_type_cstr(s->arena, n->type), TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
+			return cql_fail(
+			    s->err, CQL_CODE_INVALID, "Type error: cannot assign result of function system.%s (type %s) to %.*s (type %s)",
+			    n->function->name, cql_type_cstr(s->arena, n->type), TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
 		*ret = n;
 		return TM_OK;
-	case CQL_E_BINARY: case CQL_E_NEGATE:
+	case CQL_E_BINARY:
+	case CQL_E_NEGATE:
 		TM_TRY(cql_bind_binary(s, e, to.type, &n));
 		if (!cql_value_compatible(to.type, n->type))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Type error: cannot assign result of function system._%s (type %s) to %.*s (type %s)", e->kind == CQL_E_NEGATE ? "negate" : e->op == '+' ? "add" : e->op == '-' ? "substract" : e->op == '*' ? "multiply" : e->op == '/' ? "divide" : "modulo",
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"Type error: cannot assign result of function system._%s (type %s) to %.*s (type %s)",
+					e->kind == CQL_E_NEGATE ? "negate"
+					: e->op == '+'          ? "add"
+					: e->op == '-'          ? "substract"
+					: e->op == '*'          ? "multiply"
+					: e->op == '/'          ? "divide"
+								: "modulo",
 					cql_type_cstr(s->arena, n->type), TM_STR_ARG(to.name), cql_type_cstr(s->arena, to.type));
 		*ret = n;
 		return TM_OK;
 	default:
-		return cql_fail(s->err, CQL_CODE_SYNTAX, "line %d:%d no viable alternative at input '%.*s'", e->token->line, e->token->column, TM_STR_ARG(e->token->raw));
+		return cql_fail(s->err, CQL_CODE_SYNTAX, "line %d:%d no viable alternative at input '%.*s'", e->token->line,
+				e->token->column, TM_STR_ARG(e->token->raw));
 	}
 }
 
@@ -477,7 +564,8 @@ static tm_rc bind_column(struct cql_scope *s, const struct cql_expr *e, struct c
 {
 	size_t c = s->table ? tm_table_column_index(&s->table->def, e->text) : SIZE_MAX;
 	if (c == SIZE_MAX)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(e->text), s->table ? (int)s->table->def.keyspace.len : 0, s->table ? s->table->def.keyspace.at : "",
+		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(e->text),
+				s->table ? (int)s->table->def.keyspace.len : 0, s->table ? s->table->def.keyspace.at : "",
 				s->table ? (int)s->table->def.name.len : 0, s->table ? s->table->def.name.at : "");
 	struct cql_node *n = new_node(s, CQL_N_COLUMN, tm_type_reversed(s->table->def.columns[c].type, false));
 	n->index = c;
@@ -491,12 +579,14 @@ static tm_rc bind_field(struct cql_scope *s, const struct cql_expr *e, struct cq
 	struct cql_node *base, *n;
 	TM_TRY(cql_bind_selection(s, e->args[0], &base));
 	if (base->type->kind != TM_CQL_UDT)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid field selection: %s of type %s is not a user type", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, base->type));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid field selection: %s of type %s is not a user type",
+				cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, base->type));
 	size_t f = 0;
 	while (f < base->type->arg_count && !tm_str_eq(base->type->field_names[f], e->text))
 		f++;
 	if (f == base->type->arg_count)
-		return cql_fail(s->err, CQL_CODE_INVALID, "%s of type %.*s has no field %.*s", cql_expr_cstr(s->arena, e->args[0]), TM_STR_ARG(base->type->name), TM_STR_ARG(e->text));
+		return cql_fail(s->err, CQL_CODE_INVALID, "%s of type %.*s has no field %.*s", cql_expr_cstr(s->arena, e->args[0]),
+				TM_STR_ARG(base->type->name), TM_STR_ARG(e->text));
 	n = new_node(s, CQL_N_FIELD, base->type->args[f]);
 	n->index = f;
 	n->args = TM_NEW_N(s->arena, struct cql_node *, 1);
@@ -512,16 +602,27 @@ static tm_rc bind_element(struct cql_scope *s, const struct cql_expr *e, struct 
 	TM_TRY(cql_bind_selection(s, e->args[0], &base));
 	const struct tm_cql_type *t = base->type;
 	if (t->kind == TM_CQL_LIST)
-		return cql_fail(s->err, CQL_CODE_INVALID, "%s selection is only allowed on sets and maps, but %s is a list", e->kind == CQL_E_RANGE ? "Slice" : "Element", cql_expr_cstr(s->arena, e->args[0]));
+		return cql_fail(s->err, CQL_CODE_INVALID, "%s selection is only allowed on sets and maps, but %s is a list",
+				e->kind == CQL_E_RANGE ? "Slice" : "Element", cql_expr_cstr(s->arena, e->args[0]));
 	if (t->kind != TM_CQL_MAP && t->kind != TM_CQL_SET)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s selection: %s is of type %s is not a collection", e->kind == CQL_E_RANGE ? "slice" : "element", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, t));
-	n = new_node(s, e->kind == CQL_E_RANGE ? CQL_N_RANGE : CQL_N_ELEMENT, e->kind == CQL_E_RANGE ? t : t->kind == TM_CQL_MAP ? t->args[1] : t->args[0]);
+		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid %s selection: %s is of type %s is not a collection",
+				e->kind == CQL_E_RANGE ? "slice" : "element", cql_expr_cstr(s->arena, e->args[0]),
+				cql_type_cstr(s->arena, t));
+	n = new_node(s, e->kind == CQL_E_RANGE ? CQL_N_RANGE : CQL_N_ELEMENT,
+		     e->kind == CQL_E_RANGE  ? t
+		     : t->kind == TM_CQL_MAP ? t->args[1]
+					     : t->args[0]);
 	n->args = TM_NEW_N(s->arena, struct cql_node *, 3);
 	n->args[0] = base;
 	n->arg_count = e->arg_count;
 	for (size_t i = 1; i < e->arg_count; i++)
 		if (e->args[i])
-			TM_TRY(cql_bind_term(s, e->args[i], (struct cql_receiver){tm_arena_printf(s->arena, "%s(%s)", t->kind == TM_CQL_MAP ? "key" : "value", cql_expr_cstr(s->arena, e->args[0])), t->args[0]}, &n->args[i]));
+			TM_TRY(
+			    cql_bind_term(s, e->args[i],
+					  (struct cql_receiver){tm_arena_printf(s->arena, "%s(%s)", t->kind == TM_CQL_MAP ? "key" : "value",
+										cql_expr_cstr(s->arena, e->args[0])),
+								t->args[0]},
+					  &n->args[i]));
 	*ret = n;
 	return TM_OK;
 }
@@ -536,10 +637,12 @@ static tm_rc bind_writetime(struct cql_scope *s, const struct cql_expr *e, struc
 	while (column->op == CQL_N_FIELD || column->op == CQL_N_ELEMENT || column->op == CQL_N_RANGE)
 		column = column->args[0];
 	if (column->op != CQL_N_COLUMN)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use selection function %s on %s", name, cql_expr_cstr(s->arena, e->args[0]));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use selection function %s on %s", name,
+				cql_expr_cstr(s->arena, e->args[0]));
 	const struct tm_table_column *c = &s->table->def.columns[column->index];
 	if (c->kind == TM_COLUMN_PARTITION_KEY || c->kind == TM_COLUMN_CLUSTERING)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use selection function %s on PRIMARY KEY part %.*s", name, TM_STR_ARG(c->name));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use selection function %s on PRIMARY KEY part %.*s", name,
+				TM_STR_ARG(c->name));
 	const struct tm_cql_type *t = tm_type_native(e->what == CQL_TTL ? TM_CQL_INT : TM_CQL_BIGINT);
 	bool many = tm_type_is_multicell(c->type) && e->what != CQL_MAXWRITETIME && (base->op == CQL_N_COLUMN || base->op == CQL_N_RANGE);
 	struct cql_node *n = new_node(s, CQL_N_WRITETIME, many ? tm_type_list(t, false) : t);
@@ -555,12 +658,20 @@ tm_rc cql_bind_selection(struct cql_scope *s, const struct cql_expr *e, struct c
 {
 	struct cql_node *n;
 	switch (e->kind) {
-	case CQL_E_COLUMN: return bind_column(s, e, ret);
-	case CQL_E_FIELD: return bind_field(s, e, ret);
-	case CQL_E_ELEMENT: case CQL_E_RANGE: return bind_element(s, e, ret);
-	case CQL_E_WRITETIME: return bind_writetime(s, e, ret);
-	case CQL_E_CALL: return bind_call(s, e, NULL, ret);
-	case CQL_E_BINARY: case CQL_E_NEGATE: return cql_bind_binary(s, e, NULL, ret);
+	case CQL_E_COLUMN:
+		return bind_column(s, e, ret);
+	case CQL_E_FIELD:
+		return bind_field(s, e, ret);
+	case CQL_E_ELEMENT:
+	case CQL_E_RANGE:
+		return bind_element(s, e, ret);
+	case CQL_E_WRITETIME:
+		return bind_writetime(s, e, ret);
+	case CQL_E_CALL:
+		return bind_call(s, e, NULL, ret);
+	case CQL_E_BINARY:
+	case CQL_E_NEGATE:
+		return cql_bind_binary(s, e, NULL, ret);
 	case CQL_E_COUNT_ROWS:
 		if (s->in_aggregate)
 			return cql_fail(s->err, CQL_CODE_INVALID, "aggregate functions cannot be used as arguments of aggregate functions");
@@ -583,7 +694,8 @@ tm_rc cql_bind_selection(struct cql_scope *s, const struct cql_expr *e, struct c
 		break;
 	case CQL_E_HINT:
 		return bind_hint(s, e, (struct cql_receiver){TM_STR("[selection]"), NULL}, ret);
-	default: break;
+	default:
+		break;
 	}
 	if (e->kind == CQL_E_LIST || e->kind == CQL_E_SET || e->kind == CQL_E_MAP || e->kind == CQL_E_TUPLE) {
 		/* columns may stand inside */
@@ -592,7 +704,12 @@ tm_rc cql_bind_selection(struct cql_scope *s, const struct cql_expr *e, struct c
 		for (size_t i = 0; i < e->arg_count; i++)
 			columns |= e->args[i]->kind >= CQL_E_CALL;
 		if (t && columns) {
-			n = new_node(s, e->kind == CQL_E_LIST ? CQL_N_LIST : e->kind == CQL_E_SET ? CQL_N_SET : e->kind == CQL_E_MAP ? CQL_N_MAP : CQL_N_TUPLE, t);
+			n = new_node(s,
+				     e->kind == CQL_E_LIST  ? CQL_N_LIST
+				     : e->kind == CQL_E_SET ? CQL_N_SET
+				     : e->kind == CQL_E_MAP ? CQL_N_MAP
+							    : CQL_N_TUPLE,
+				     t);
 			n->args = TM_NEW_N(s->arena, struct cql_node *, e->arg_count + 1);
 			n->arg_count = e->arg_count;
 			for (size_t i = 0; i < e->arg_count; i++) {
@@ -606,5 +723,6 @@ tm_rc cql_bind_selection(struct cql_scope *s, const struct cql_expr *e, struct c
 			return TM_OK;
 		}
 	}
-	return cql_fail(s->err, CQL_CODE_INVALID, "Cannot infer type for term %s in selection clause (try using a cast to force a type)", cql_expr_cstr(s->arena, e));
+	return cql_fail(s->err, CQL_CODE_INVALID, "Cannot infer type for term %s in selection clause (try using a cast to force a type)",
+			cql_expr_cstr(s->arena, e));
 }

@@ -6,7 +6,8 @@ struct tm_str cql_session_keyspace(const struct tm_cql_session *s) { return s->k
 
 bool cql_is_system_keyspace(struct tm_str name)
 {
-	static const char *const names[] = {"system", "system_schema", "system_auth", "system_distributed", "system_traces", "system_views", "system_virtual_schema"};
+	static const char *const names[] = {"system",        "system_schema", "system_auth",          "system_distributed",
+					    "system_traces", "system_views",  "system_virtual_schema"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (tm_str_is(name, names[i]))
 			return true;
@@ -18,7 +19,8 @@ static tm_rc no_keyspace(struct tm_err *err)
 	return cql_fail(err, CQL_CODE_INVALID, "No keyspace has been specified. USE a keyspace, or explicitly specify keyspace.tablename");
 }
 
-tm_rc cql_find_table(const struct tm_cql_session *s, const struct cql_name *name, const struct tm_table_def **ret, bool *ret_virtual, struct tm_err *err)
+tm_rc cql_find_table(const struct tm_cql_session *s, const struct cql_name *name, const struct tm_table_def **ret, bool *ret_virtual,
+		     struct tm_err *err)
 {
 	struct tm_str ks = name->has_keyspace ? name->keyspace : s->keyspace;
 	if (!ks.len)
@@ -32,7 +34,8 @@ tm_rc cql_find_table(const struct tm_cql_session *s, const struct cql_name *name
 	const struct tm_schema *schema = tm_store_schema(s->store);
 	bool unused, exists = tm_schema_keyspace(schema, ks) || cql_virtual_keyspace(s->store, ks, &unused);
 	tm_schema_unref(s->store, schema);
-	return exists ? cql_fail(err, CQL_CODE_INVALID, "table %.*s does not exist", TM_STR_ARG(name->name)) : cql_fail(err, CQL_CODE_INVALID, "keyspace %.*s does not exist", TM_STR_ARG(ks));
+	return exists ? cql_fail(err, CQL_CODE_INVALID, "table %.*s does not exist", TM_STR_ARG(name->name))
+		      : cql_fail(err, CQL_CODE_INVALID, "keyspace %.*s does not exist", TM_STR_ARG(ks));
 }
 
 /* ---- prepared statements ---- */
@@ -63,7 +66,8 @@ static void digest(uint8_t out[16], struct tm_str a, struct tm_str b)
 }
 
 /* Markers of which all of the partition key is made, in its order; none when a part has no marker. */
-static void find_pk_markers(struct tm_cql_prepared *p, const struct tm_table_def *def, const struct cql_relation *where, size_t where_count, const struct cql_modify *insert)
+static void find_pk_markers(struct tm_cql_prepared *p, const struct tm_table_def *def, const struct cql_relation *where, size_t where_count,
+			    const struct cql_modify *insert)
 {
 	uint16_t *index = TM_NEW_N(&p->arena, uint16_t, def->partition_key_count + 1);
 	for (size_t k = 0; k < def->partition_key_count; k++) {
@@ -92,7 +96,9 @@ static tm_rc modifiable(const struct tm_table_def *def, bool is_virtual, struct 
 {
 	if (!is_virtual)
 		return TM_OK;
-	return cql_is_system_keyspace(def->keyspace) ? cql_fail(err, CQL_CODE_UNAUTHORIZED, "%.*s keyspace is not user-modifiable.", TM_STR_ARG(def->keyspace)) : cql_fail(err, CQL_CODE_INVALID, "Virtual tables cannot be modified");
+	return cql_is_system_keyspace(def->keyspace)
+		   ? cql_fail(err, CQL_CODE_UNAUTHORIZED, "%.*s keyspace is not user-modifiable.", TM_STR_ARG(def->keyspace))
+		   : cql_fail(err, CQL_CODE_INVALID, "Virtual tables cannot be modified");
 }
 
 static tm_rc prepare_batch(struct cql_scope *s, struct tm_cql_prepared *p)
@@ -114,9 +120,11 @@ static tm_rc prepare_batch(struct cql_scope *s, struct tm_cql_prepared *p)
 		TM_TRY(cql_modify_prepare(s, p, &b->parts[i], tm_table_of(def), cql_modify_plan_at(p->modify, i)));
 		bool one_table = true;
 		for (size_t j = 1; j < b->part_count; j++)
-			one_table &= tm_str_eq(b->parts[j].table.name, b->parts[0].table.name) && tm_str_eq(b->parts[j].table.keyspace, b->parts[0].table.keyspace);
+			one_table &= tm_str_eq(b->parts[j].table.name, b->parts[0].table.name) &&
+				     tm_str_eq(b->parts[j].table.keyspace, b->parts[0].table.keyspace);
 		if (i == 0 && one_table)
-			find_pk_markers(p, def, b->parts[i].where, b->parts[i].where_count, b->parts[i].kind == CQL_INSERT ? &b->parts[i] : NULL);
+			find_pk_markers(p, def, b->parts[i].where, b->parts[i].where_count,
+					b->parts[i].kind == CQL_INSERT ? &b->parts[i] : NULL);
 	}
 	for (size_t i = 0; b->timestamp && i < b->part_count; i++)
 		if (b->parts[i].condition_count || b->parts[i].if_exists || b->parts[i].if_not_exists)
@@ -131,7 +139,13 @@ static tm_rc prepare_into(struct tm_cql_session *session, struct tm_cql_prepared
 	struct cql_statement *st = &p->statement;
 	TM_TRY(cql_parse(&p->arena, p->text, st, err));
 	p->markers = TM_NEW_N(&p->arena, struct tm_cql_column_spec, st->marker_count + 1);
-	struct cql_scope s = {.arena = &p->arena, .session = session, .schema = schema, .markers = p->markers, .marker_count = st->marker_count, .marker_names = st->marker_names, .err = err};
+	struct cql_scope s = {.arena = &p->arena,
+			      .session = session,
+			      .schema = schema,
+			      .markers = p->markers,
+			      .marker_count = st->marker_count,
+			      .marker_names = st->marker_names,
+			      .err = err};
 	switch (st->kind) {
 	case CQL_S_SELECT:
 		TM_TRY(cql_find_table(session, &st->select.table, &p->def, &p->def_is_virtual, err));
@@ -147,8 +161,11 @@ static tm_rc prepare_into(struct tm_cql_session *session, struct tm_cql_prepared
 		TM_TRY(cql_modify_prepare(&s, p, &st->modify, tm_table_of(p->def), p->modify));
 		find_pk_markers(p, p->def, st->modify.where, st->modify.where_count, st->modify.kind == CQL_INSERT ? &st->modify : NULL);
 		break;
-	case CQL_S_BATCH: TM_TRY(prepare_batch(&s, p)); break;
-	default: break;
+	case CQL_S_BATCH:
+		TM_TRY(prepare_batch(&s, p));
+		break;
+	default:
+		break;
 	}
 	for (size_t i = 0; i < st->marker_count; i++)
 		if (!p->markers[i].type)
@@ -204,7 +221,11 @@ static bool table_changed(const struct tm_cql_prepared *p, const struct tm_table
 
 void tm_cql_prepared_describe(const struct tm_cql_prepared *p, struct tm_cql_prepared_info *ret)
 {
-	*ret = (struct tm_cql_prepared_info){.markers = p->markers, .marker_count = p->statement.marker_count, .partition_key_index = p->pk_index, .partition_key_count = p->pk_count, .result_metadata_id = p->result_id};
+	*ret = (struct tm_cql_prepared_info){.markers = p->markers,
+					     .marker_count = p->statement.marker_count,
+					     .partition_key_index = p->pk_index,
+					     .partition_key_count = p->pk_count,
+					     .result_metadata_id = p->result_id};
 	cql_select_columns(p, &ret->columns, &ret->column_count);
 	if (p->schema_sequence != tm_store_schema_sequence(p->store)) {
 		if (p->def && !p->def_is_virtual)
@@ -216,7 +237,8 @@ void tm_cql_prepared_describe(const struct tm_cql_prepared *p, struct tm_cql_pre
 
 /* ---- consistency ---- One node: whatever needs a second replica is unavailable. */
 enum { CL_ANY, CL_ONE, CL_TWO, CL_THREE, CL_QUORUM, CL_ALL, CL_LOCAL_QUORUM, CL_EACH_QUORUM, CL_SERIAL, CL_LOCAL_SERIAL, CL_LOCAL_ONE };
-static const char *const level_names[] = {"ANY", "ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL", "LOCAL_ONE"};
+static const char *const level_names[] = {"ANY",          "ONE",         "TWO",    "THREE",        "QUORUM",   "ALL",
+					  "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL", "LOCAL_ONE"};
 
 static int replication_factor(struct tm_store *store, struct tm_str keyspace)
 {
@@ -281,7 +303,8 @@ struct tm_cql_value *cql_result_row(struct cql_run *run, size_t *cap)
 	size_t n = r->column_count ? r->column_count : 1;
 	if (r->row_count == *cap) {
 		size_t more = *cap ? *cap * 2 : 4;
-		r->values = tm_arena_grow(run->arena, r->values, tm_mul_size(*cap, n * sizeof *r->values), tm_mul_size(more, n * sizeof *r->values));
+		r->values = tm_arena_grow(run->arena, r->values, tm_mul_size(*cap, n * sizeof *r->values),
+					  tm_mul_size(more, n * sizeof *r->values));
 		*cap = more;
 	}
 	struct tm_cql_value *row = r->values + r->row_count++ * n;
@@ -306,7 +329,8 @@ static void own_columns(struct cql_run *run)
 }
 
 /* ---- executing ---- */
-static tm_rc values_in_order(const struct tm_cql_prepared *p, const struct tm_cql_query_options *o, struct tm_arena *arena, const struct tm_cql_value **ret, size_t *ret_count, struct tm_err *err)
+static tm_rc values_in_order(const struct tm_cql_prepared *p, const struct tm_cql_query_options *o, struct tm_arena *arena,
+			     const struct tm_cql_value **ret, size_t *ret_count, struct tm_err *err)
 {
 	size_t n = p->statement.marker_count;
 	*ret = o->values;
@@ -332,11 +356,15 @@ static tm_rc values_in_order(const struct tm_cql_prepared *p, const struct tm_cq
 	return TM_OK;
 }
 
-static struct cql_run begin_run(struct tm_cql_session *session, const struct tm_cql_prepared *p, const struct tm_cql_query_options *o, struct tm_table_batch *pending, struct tm_arena *arena, struct tm_cql_result *ret)
+static struct cql_run begin_run(struct tm_cql_session *session, const struct tm_cql_prepared *p, const struct tm_cql_query_options *o,
+				struct tm_table_batch *pending, struct tm_arena *arena, struct tm_cql_result *ret)
 {
 	struct cql_run run = {.session = session, .prepared = p, .options = o, .pending = pending, .arena = arena, .result = ret};
 	*ret = (struct tm_cql_result){.kind = TM_CQL_VOID};
-	run.ev = (struct cql_eval){.arena = arena, .session = session, .table = p && p->def ? tm_table_of(p->def) : NULL, .now_s = o->now_in_seconds != INT64_MIN ? o->now_in_seconds : tm_store_clock_s(session->store)};
+	run.ev = (struct cql_eval){.arena = arena,
+				   .session = session,
+				   .table = p && p->def ? tm_table_of(p->def) : NULL,
+				   .now_s = o->now_in_seconds != INT64_MIN ? o->now_in_seconds : tm_store_clock_s(session->store)};
 	return run;
 }
 
@@ -351,7 +379,8 @@ static tm_rc run_modify(struct cql_run *run, struct tm_err *err)
 		items[i] = (struct cql_modify_item){p, cql_modify_plan_at(p->modify, i), run->ev.values, run->ev.value_count};
 	if (batch && p->statement.batch.timestamp) {
 		const struct cql_expr *e = p->statement.batch.timestamp;
-		marker = (struct cql_node){.op = e->kind == CQL_E_MARKER ? CQL_N_MARKER : CQL_N_CONST, .type = tm_type_native(TM_CQL_BIGINT), .index = e->marker};
+		marker = (struct cql_node){
+		    .op = e->kind == CQL_E_MARKER ? CQL_N_MARKER : CQL_N_CONST, .type = tm_type_native(TM_CQL_BIGINT), .index = e->marker};
 		int64_t v;
 		if (e->kind != CQL_E_MARKER) {
 			if (!tm_str_to_i64(e->text, &v))
@@ -373,8 +402,8 @@ static bool conditional(const struct cql_statement *st)
 	return false;
 }
 
-tm_rc tm_cql_execute(struct tm_cql_session *session, const struct tm_cql_prepared *p, const struct tm_cql_query_options *o, struct tm_table_batch *pending, struct tm_arena *arena,
-		     struct tm_cql_result *ret, struct tm_err *err)
+tm_rc tm_cql_execute(struct tm_cql_session *session, const struct tm_cql_prepared *p, const struct tm_cql_query_options *o,
+		     struct tm_table_batch *pending, struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
 {
 	struct tm_err mine;
 	err = err ? err : &mine;
@@ -387,7 +416,8 @@ tm_rc tm_cql_execute(struct tm_cql_session *session, const struct tm_cql_prepare
 			TM_TRY(check_consistency(&run, p->def, false, false, err));
 		rc = cql_select_run(&run, err);
 		break;
-	case CQL_S_MODIFY: case CQL_S_BATCH: {
+	case CQL_S_MODIFY:
+	case CQL_S_BATCH: {
 		const struct tm_table_def *def = p->def ? p->def : p->def_count ? p->defs[0] : NULL;
 		if (def)
 			TM_TRY(check_consistency(&run, def, true, conditional(&p->statement), err));
@@ -399,15 +429,17 @@ tm_rc tm_cql_execute(struct tm_cql_session *session, const struct tm_cql_prepare
 			TM_TRY(tm_table_batch_commit(pending, true, err));
 		rc = cql_ddl_run(&run, &p->statement.ddl, err);
 		break;
-	case CQL_S_DESCRIBE: rc = cql_describe_run(&run, &p->statement.describe, err); break;
+	case CQL_S_DESCRIBE:
+		rc = cql_describe_run(&run, &p->statement.describe, err);
+		break;
 	}
 	if (rc == TM_OK && ret->kind == TM_CQL_ROWS)
 		own_columns(&run);
 	return rc;
 }
 
-tm_rc tm_cql_query(struct tm_cql_session *session, struct tm_str text, const struct tm_cql_query_options *o, struct tm_table_batch *pending, struct tm_arena *arena,
-		   struct tm_cql_result *ret, struct tm_err *err)
+tm_rc tm_cql_query(struct tm_cql_session *session, struct tm_str text, const struct tm_cql_query_options *o, struct tm_table_batch *pending,
+		   struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
 {
 	struct tm_cql_session own = *session;
 	struct tm_cql_prepared *p;
@@ -427,18 +459,23 @@ tm_rc tm_cql_query(struct tm_cql_session *session, struct tm_str text, const str
 	return rc;
 }
 
-tm_rc tm_cql_batch(struct tm_cql_session *session, int type, const struct tm_cql_batch_part *parts, size_t part_count, const struct tm_cql_query_options *o, struct tm_table_batch *pending,
-		   struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err)
+tm_rc tm_cql_batch(struct tm_cql_session *session, int type, const struct tm_cql_batch_part *parts, size_t part_count,
+		   const struct tm_cql_query_options *o, struct tm_table_batch *pending, struct tm_arena *arena, struct tm_cql_result *ret,
+		   struct tm_err *err)
 {
 	struct tm_err mine;
 	err = err ? err : &mine;
 	struct cql_run run = begin_run(session, part_count ? parts[0].prepared : NULL, o, pending, arena, ret);
-	struct { struct cql_modify_item *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_modify_item *items;
+		size_t count, cap;
+	} list = {0};
 	bool condition = false;
 	for (size_t i = 0; i < part_count; i++) {
 		const struct tm_cql_prepared *p = parts[i].prepared;
 		if (p->statement.kind != CQL_S_MODIFY)
-			return cql_fail(err, CQL_CODE_INVALID, "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.");
+			return cql_fail(err, CQL_CODE_INVALID,
+					"Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.");
 		struct cql_modify_item item = {.prepared = p, .plan = p->modify};
 		TM_TRY(values_in_order(p, &parts[i].options, arena, &item.values, &item.value_count, err));
 		TM_PUSH_IN(arena, &list, item);
@@ -481,7 +518,8 @@ bool tm_cql_split(struct tm_str *rest, struct tm_str *ret)
 				break;
 			} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
 				size_t from = i;
-				while (i < s.len && ((s.at[i] >= 'a' && s.at[i] <= 'z') || (s.at[i] >= 'A' && s.at[i] <= 'Z') || s.at[i] == '_' || (s.at[i] >= '0' && s.at[i] <= '9')))
+				while (i < s.len && ((s.at[i] >= 'a' && s.at[i] <= 'z') || (s.at[i] >= 'A' && s.at[i] <= 'Z') ||
+						     s.at[i] == '_' || (s.at[i] >= '0' && s.at[i] <= '9')))
 					i++;
 				struct tm_str w = tm_str_slice(s, from, i);
 				if (word++ == 0 && tm_str_iis(w, "begin"))

@@ -3,20 +3,23 @@
 #define TM_CQL_CQL_H
 #include "table/table.h"
 
-struct tm_cql_session {                     /* per connection; plain data */
+struct tm_cql_session { /* per connection; plain data */
 	struct tm_store *store;
-	struct tm_str keyspace;             /* of USE; empty = none. Owned by the caller */
-	int protocol_version;               /* 3, 4, 5 */
+	struct tm_str keyspace; /* of USE; empty = none. Owned by the caller */
+	int protocol_version;   /* 3, 4, 5 */
 };
-struct tm_cql_prepared;                     /* reference-counted, immutable: parsed and bound to the schema of its time */
+struct tm_cql_prepared; /* reference-counted, immutable: parsed and bound to the schema of its time */
 
-struct tm_cql_column_spec { struct tm_str keyspace, table, name; const struct tm_cql_type *type; };
+struct tm_cql_column_spec {
+	struct tm_str keyspace, table, name;
+	const struct tm_cql_type *type;
+};
 enum tm_cql_result_kind { TM_CQL_VOID = 1, TM_CQL_ROWS, TM_CQL_SET_KEYSPACE, TM_CQL_PREPARED, TM_CQL_SCHEMA_CHANGE };
-struct tm_cql_result {                      /* everything in the request's arena */
+struct tm_cql_result { /* everything in the request's arena */
 	enum tm_cql_result_kind kind;
 	struct tm_cql_column_spec *columns;
 	size_t column_count;
-	struct tm_cql_value *values;        /* row_count * column_count, row by row */
+	struct tm_cql_value *values; /* row_count * column_count, row by row */
 	size_t row_count;
 	struct tm_str paging_state;         /* empty = no more pages */
 	struct tm_str keyspace;             /* SET_KEYSPACE, SCHEMA_CHANGE */
@@ -25,15 +28,15 @@ struct tm_cql_result {                      /* everything in the request's arena
 	size_t warning_count;
 };
 struct tm_cql_query_options {
-	const struct tm_cql_value *values;  /* bind markers in order */
-	const struct tm_str *names;         /* of the values; NULL = by position */
+	const struct tm_cql_value *values; /* bind markers in order */
+	const struct tm_str *names;        /* of the values; NULL = by position */
 	size_t value_count;
-	int32_t page_size;                  /* <= 0: all */
+	int32_t page_size; /* <= 0: all */
 	struct tm_str paging_state;
-	int64_t timestamp_us;               /* INT64_MIN = the server's clock */
+	int64_t timestamp_us; /* INT64_MIN = the server's clock */
 	int consistency, serial_consistency;
-	struct tm_str keyspace;             /* v5: keyspace of this request */
-	int64_t now_in_seconds;             /* v5; INT64_MIN = the clock */
+	struct tm_str keyspace; /* v5: keyspace of this request */
+	int64_t now_in_seconds; /* v5; INT64_MIN = the clock */
 };
 /* Parses and prepares; errors carry CQL code, Cassandra's text, line:column. */
 tm_rc tm_cql_prepare(struct tm_cql_session *session, struct tm_str text, struct tm_cql_prepared **ret, struct tm_err *err) TM_CHECKED;
@@ -47,8 +50,8 @@ struct tm_cql_prepared_info {
 	size_t partition_key_count;
 	const struct tm_cql_column_spec *columns;
 	size_t column_count;
-	const uint8_t *result_metadata_id;  /* 16 bytes */
-	bool stale;                         /* the schema has changed since: answer UNPREPARED */
+	const uint8_t *result_metadata_id; /* 16 bytes */
+	bool stale;                        /* the schema has changed since: answer UNPREPARED */
 };
 void tm_cql_prepared_describe(const struct tm_cql_prepared *prepared, struct tm_cql_prepared_info *ret);
 /* Runs it. Writes go into pending where it is given (the caller commits it with sync before it answers: many requests, one
@@ -60,7 +63,10 @@ tm_rc tm_cql_execute(struct tm_cql_session *session, const struct tm_cql_prepare
 tm_rc tm_cql_query(struct tm_cql_session *session, struct tm_str text, const struct tm_cql_query_options *options,
 		   struct tm_table_batch *pending, struct tm_arena *arena, struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
 /* A BATCH message of the protocol: type 0 logged, 1 unlogged, 2 counter. */
-struct tm_cql_batch_part { const struct tm_cql_prepared *prepared; struct tm_cql_query_options options; };
+struct tm_cql_batch_part {
+	const struct tm_cql_prepared *prepared;
+	struct tm_cql_query_options options;
+};
 tm_rc tm_cql_batch(struct tm_cql_session *session, int type, const struct tm_cql_batch_part *parts, size_t part_count,
 		   const struct tm_cql_query_options *options, struct tm_table_batch *pending, struct tm_arena *arena,
 		   struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;

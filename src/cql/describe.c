@@ -44,8 +44,10 @@ static void put_params(const struct tm_table_params *p, struct tm_buf *out)
 	tm_buf_printf(out, "%smemtable = '%.*s'%scrc_check_chance = %s", and, TM_STR_ARG(p->memtable), and, tm_buf_cstr(&d));
 	tm_buf_printf(out, "%sdefault_time_to_live = %d%sextensions = ", and, p->default_time_to_live, and);
 	put_map(&p->extensions, out);
-	tm_buf_printf(out, "%sgc_grace_seconds = %d%sincremental_backups = %s", and, p->gc_grace_seconds, and, p->incremental_backups ? "true" : "false");
-	tm_buf_printf(out, "%smax_index_interval = %d%smemtable_flush_period_in_ms = %d", and, p->max_index_interval, and, p->memtable_flush_period_in_ms);
+	tm_buf_printf(out, "%sgc_grace_seconds = %d%sincremental_backups = %s", and, p->gc_grace_seconds, and,
+		      p->incremental_backups ? "true" : "false");
+	tm_buf_printf(out, "%smax_index_interval = %d%smemtable_flush_period_in_ms = %d", and, p->max_index_interval, and,
+		      p->memtable_flush_period_in_ms);
 	tm_buf_printf(out, "%smin_index_interval = %d%sread_repair = '%.*s'", and, p->min_index_interval, and, TM_STR_ARG(p->read_repair));
 	tm_buf_printf(out, "%sspeculative_retry = '%.*s'", and, TM_STR_ARG(p->speculative_retry));
 	tm_buf_done(&d);
@@ -88,7 +90,8 @@ void cql_describe_table(const struct tm_table *t, bool internals, struct tm_buf 
 	bool first = single;
 	for (int pass = 0; pass < 4; pass++)
 		for (size_t i = keys; i < def->column_count; i++)
-			if ((def->columns[i].kind == TM_COLUMN_STATIC) == (pass < 2) && tm_type_is_multicell(def->columns[i].type) == (pass % 2 == 1)) {
+			if ((def->columns[i].kind == TM_COLUMN_STATIC) == (pass < 2) &&
+			    tm_type_is_multicell(def->columns[i].type) == (pass % 2 == 1)) {
 				tm_buf_cstr_put(out, first ? ",\n" : "");
 				put_column(&def->columns[i], out);
 				tm_buf_cstr_put(out, single ? "" : ",\n");
@@ -180,7 +183,13 @@ void cql_describe_keyspace(const struct tm_keyspace *ks, struct tm_buf *out)
 }
 
 /* ---- rows ---- */
-struct out { struct cql_run *run; size_t cap; const struct cql_describe *d; const struct tm_schema *schema; struct tm_err *err; };
+struct out {
+	struct cql_run *run;
+	size_t cap;
+	const struct cql_describe *d;
+	const struct tm_schema *schema;
+	struct tm_err *err;
+};
 
 static void columns(struct out *o, const char *const *names, size_t count)
 {
@@ -189,7 +198,8 @@ static void columns(struct out *o, const char *const *names, size_t count)
 	r->column_count = count;
 	r->columns = TM_NEW_N(o->run->arena, struct tm_cql_column_spec, count);
 	for (size_t i = 0; i < count; i++)
-		r->columns[i] = (struct tm_cql_column_spec){TM_STR("system"), TM_STR("describe"), tm_str_of(names[i]), tm_type_native(TM_CQL_VARCHAR)};
+		r->columns[i] =
+		    (struct tm_cql_column_spec){TM_STR("system"), TM_STR("describe"), tm_str_of(names[i]), tm_type_native(TM_CQL_VARCHAR)};
 }
 
 static void name_columns(struct out *o, bool statement)
@@ -208,7 +218,8 @@ static void row(struct out *o, struct tm_str ks, const char *type, struct tm_str
 	v[1] = (struct tm_cql_value){.bytes = tm_str_of(type)};
 	v[2] = (struct tm_cql_value){.bytes = tm_arena_str(o->run->arena, tm_buf_str(&b))};
 	if (o->run->result->column_count == 4)
-		v[3] = (struct tm_cql_value){.bytes = statement ? tm_arena_str(o->run->arena, tm_buf_str(statement)) : (struct tm_str){"", 0}};
+		v[3] =
+		    (struct tm_cql_value){.bytes = statement ? tm_arena_str(o->run->arena, tm_buf_str(statement)) : (struct tm_str){"", 0}};
 	tm_buf_done(&a);
 	tm_buf_done(&b);
 	if (statement)
@@ -258,7 +269,11 @@ static void keyspace_rows(struct out *o, const struct tm_keyspace *ks)
 		table_rows(o, ks->tables[i]);
 }
 
-struct virtual_walk { struct out *o; struct tm_str keyspace, last; bool found; };
+struct virtual_walk {
+	struct out *o;
+	struct tm_str keyspace, last;
+	bool found;
+};
 
 static void virtual_table(void *ctx, const struct tm_table *t, bool stored_look)
 {
@@ -332,9 +347,13 @@ static bool describe_keyspace(struct out *o, struct tm_str name)
 	name_columns(o, true);
 	struct tm_buf b = {0};
 	if (stored)
-		tm_buf_printf(&b, "CREATE KEYSPACE %.*s WITH replication = {'class': 'LocalStrategy'}  AND durable_writes = true;", TM_STR_ARG(name));
+		tm_buf_printf(&b, "CREATE KEYSPACE %.*s WITH replication = {'class': 'LocalStrategy'}  AND durable_writes = true;",
+			      TM_STR_ARG(name));
 	else
-		tm_buf_printf(&b, "/*\nWarning: Keyspace %.*s is a virtual keyspace and cannot be recreated with CQL.\nStructure, for reference:\nVIRTUAL KEYSPACE %.*s;\n*/", TM_STR_ARG(name), TM_STR_ARG(name));
+		tm_buf_printf(&b,
+			      "/*\nWarning: Keyspace %.*s is a virtual keyspace and cannot be recreated with CQL.\nStructure, for "
+			      "reference:\nVIRTUAL KEYSPACE %.*s;\n*/",
+			      TM_STR_ARG(name), TM_STR_ARG(name));
 	row(o, name, "keyspace", name, &b);
 	struct virtual_walk w = {.o = o, .keyspace = name};
 	if (!o->d->only)
@@ -405,8 +424,14 @@ static tm_rc describe(struct out *o)
 	const struct cql_describe *d = o->d;
 	struct tm_str ks, name = d->name.name;
 	switch (d->what) {
-	case CQL_DESC_CLUSTER: return cluster(o);
-	case CQL_DESC_KEYSPACES: case CQL_DESC_TABLES: case CQL_DESC_TYPES: case CQL_DESC_FUNCTIONS: case CQL_DESC_AGGREGATES: return list(o);
+	case CQL_DESC_CLUSTER:
+		return cluster(o);
+	case CQL_DESC_KEYSPACES:
+	case CQL_DESC_TABLES:
+	case CQL_DESC_TYPES:
+	case CQL_DESC_FUNCTIONS:
+	case CQL_DESC_AGGREGATES:
+		return list(o);
 	case CQL_DESC_SCHEMA:
 		name_columns(o, true);
 		for (size_t i = 0; i < o->schema->keyspace_count; i++)
@@ -417,15 +442,19 @@ static tm_rc describe(struct out *o)
 			name = o->run->session->keyspace;
 		if (!name.len)
 			return cql_fail(o->err, CQL_CODE_INVALID, "No keyspace specified and no current keyspace");
-		return describe_keyspace(o, name) ? TM_OK : cql_fail(o->err, CQL_CODE_INVALID, "'%.*s' not found in keyspaces", TM_STR_ARG(name));
+		return describe_keyspace(o, name) ? TM_OK
+						  : cql_fail(o->err, CQL_CODE_INVALID, "'%.*s' not found in keyspaces", TM_STR_ARG(name));
 	case CQL_DESC_ANY:
 		if (!d->name.has_keyspace && describe_keyspace(o, name))
 			return TM_OK;
 		if (!d->name.has_keyspace && !o->run->session->keyspace.len)
 			return cql_fail(o->err, CQL_CODE_INVALID, "'%.*s' not found in keyspaces", TM_STR_ARG(name));
 		TM_TRY(need_keyspace(o, &ks));
-		return describe_in(o, ks, name, CQL_DESC_ANY) ? TM_OK : cql_fail(o->err, CQL_CODE_INVALID, "'%.*s' not found in keyspace '%.*s'", TM_STR_ARG(name), TM_STR_ARG(ks));
-	default: break;
+		return describe_in(o, ks, name, CQL_DESC_ANY)
+			   ? TM_OK
+			   : cql_fail(o->err, CQL_CODE_INVALID, "'%.*s' not found in keyspace '%.*s'", TM_STR_ARG(name), TM_STR_ARG(ks));
+	default:
+		break;
 	}
 	TM_TRY(need_keyspace(o, &ks));
 	if (describe_in(o, ks, name, d->what))
@@ -433,8 +462,13 @@ static tm_rc describe(struct out *o)
 	if (d->what == CQL_DESC_TABLE)
 		return cql_fail(o->err, CQL_CODE_INVALID, "Table '%.*s' not found in keyspace '%.*s'", TM_STR_ARG(name), TM_STR_ARG(ks));
 	if (d->what == CQL_DESC_INDEX)
-		return cql_fail(o->err, CQL_CODE_INVALID, "Table for existing index '%.*s' not found in '%.*s'", TM_STR_ARG(name), TM_STR_ARG(ks));
-	return cql_fail(o->err, CQL_CODE_INVALID, "%s '%.*s' not found in '%.*s'", d->what == CQL_DESC_TYPE ? "User defined type" : d->what == CQL_DESC_FUNCTION ? "User defined function" : d->what == CQL_DESC_AGGREGATE ? "User defined aggregate" : "Materialized view",
+		return cql_fail(o->err, CQL_CODE_INVALID, "Table for existing index '%.*s' not found in '%.*s'", TM_STR_ARG(name),
+				TM_STR_ARG(ks));
+	return cql_fail(o->err, CQL_CODE_INVALID, "%s '%.*s' not found in '%.*s'",
+			d->what == CQL_DESC_TYPE        ? "User defined type"
+			: d->what == CQL_DESC_FUNCTION  ? "User defined function"
+			: d->what == CQL_DESC_AGGREGATE ? "User defined aggregate"
+							: "Materialized view",
 			TM_STR_ARG(name), TM_STR_ARG(ks));
 }
 

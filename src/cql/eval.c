@@ -10,7 +10,8 @@ struct tm_cql_value cql_row_value(const struct cql_row *row, size_t column, stru
 	if (column < def->partition_key_count)
 		return (struct tm_cql_value){.bytes = row->read->partition_key[column]};
 	if (column < def->partition_key_count + def->clustering_count)
-		return row->read->clustering ? (struct tm_cql_value){.bytes = row->read->clustering[column - def->partition_key_count]} : (struct tm_cql_value){.null = true};
+		return row->read->clustering ? (struct tm_cql_value){.bytes = row->read->clustering[column - def->partition_key_count]}
+					     : (struct tm_cql_value){.null = true};
 	return tm_read_value(def->columns[column].type, &row->read->columns[column], arena);
 }
 
@@ -67,7 +68,10 @@ static tm_rc eval_marker(struct cql_eval *ev, const struct cql_node *n, struct t
 		struct tm_value_items it;
 		struct tm_str item;
 		if (ret->bytes.len >= 4 && tm_value_items_open(ret->bytes, &it)) {
-			struct { struct tm_str *items; size_t count, cap; } list = {0};
+			struct {
+				struct tm_str *items;
+				size_t count, cap;
+			} list = {0};
 			while (tm_value_items_next(&it, &item))
 				TM_PUSH_IN(ev->arena, &list, item);
 			ret->bytes = cql_pack_items(ev->arena, n->type, list.items, list.count);
@@ -87,7 +91,9 @@ static tm_rc eval_items(struct cql_eval *ev, const struct cql_node *n, struct tm
 		if (v.null)
 			return cql_fail(err, CQL_CODE_INVALID, "null is not supported inside collections");
 		if (v.bytes.len > UINT16_MAX && n->type->kind == TM_CQL_SET)
-			return cql_fail(err, CQL_CODE_INVALID, "Set value is too long. Set values are limited to 65535 bytes but %zu bytes value provided", v.bytes.len);
+			return cql_fail(err, CQL_CODE_INVALID,
+					"Set value is too long. Set values are limited to 65535 bytes but %zu bytes value provided",
+					v.bytes.len);
 		items[i] = v.bytes.at ? v.bytes : (struct tm_str){"", 0};
 	}
 	*ret = (struct tm_cql_value){0};
@@ -116,7 +122,8 @@ static tm_rc eval_tuple(struct cql_eval *ev, const struct cql_node *n, struct tm
 		if (n->args[i])
 			rc = cql_eval(ev, n->args[i], &v, err);
 		if (rc == TM_OK && v.unset && n->type->kind == TM_CQL_UDT)
-			rc = cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for field '%.*s' of user defined type %.*s", TM_STR_ARG(n->type->field_names[i]), TM_STR_ARG(n->type->name));
+			rc = cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for field '%.*s' of user defined type %.*s",
+				      TM_STR_ARG(n->type->field_names[i]), TM_STR_ARG(n->type->name));
 		else if (rc == TM_OK && v.unset)
 			rc = cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for tuple field number %zu", i);
 		tm_buf_be32(&b, v.null ? UINT32_MAX : (uint32_t)v.bytes.len);
@@ -153,9 +160,11 @@ static tm_rc eval_element(struct cql_eval *ev, const struct cql_node *n, struct 
 		if (n->args[i]) {
 			TM_TRY(cql_eval(ev, n->args[i], &bound[i - 1], err));
 			if (bound[i - 1].null && !bound[i - 1].unset)
-				return cql_fail(err, CQL_CODE_INVALID, "Invalid null value for element selection on %.*s", TM_STR_ARG(n->args[0]->text));
+				return cql_fail(err, CQL_CODE_INVALID, "Invalid null value for element selection on %.*s",
+						TM_STR_ARG(n->args[0]->text));
 			if (bound[i - 1].unset && n->op == CQL_N_ELEMENT)
-				return cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for element selection on %.*s", TM_STR_ARG(n->args[0]->text));
+				return cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for element selection on %.*s",
+						TM_STR_ARG(n->args[0]->text));
 			bound[i - 1].null |= bound[i - 1].unset;
 		}
 	*ret = (struct tm_cql_value){.null = true};
@@ -164,7 +173,10 @@ static tm_rc eval_element(struct cql_eval *ev, const struct cql_node *n, struct 
 	if (v.null || !tm_value_items_open(v.bytes, &it))
 		return TM_OK;
 	const struct tm_cql_type *t = n->args[0]->type;
-	struct { struct tm_str *items; size_t count, cap; } kept = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} kept = {0};
 	while (tm_value_items_next(&it, &key)) {
 		value = key;
 		if (t->kind == TM_CQL_MAP && !tm_value_items_next(&it, &value))
@@ -176,7 +188,8 @@ static tm_rc eval_element(struct cql_eval *ev, const struct cql_node *n, struct 
 			}
 			continue;
 		}
-		if ((!bound[0].null && tm_value_compare(t->args[0], key, bound[0].bytes) < 0) || (!bound[1].null && tm_value_compare(t->args[0], key, bound[1].bytes) > 0))
+		if ((!bound[0].null && tm_value_compare(t->args[0], key, bound[0].bytes) < 0) ||
+		    (!bound[1].null && tm_value_compare(t->args[0], key, bound[1].bytes) > 0))
 			continue;
 		TM_PUSH_IN(ev->arena, &kept, key);
 		if (t->kind == TM_CQL_MAP)
@@ -223,7 +236,10 @@ static tm_rc eval_writetime(struct cql_eval *ev, const struct cql_node *n, struc
 	for (size_t i = 1; i < base->arg_count && base->op != CQL_N_FIELD; i++)
 		if (base->args[i])
 			TM_TRY(cql_eval(ev, base->args[i], &bound[i - 1], err));
-	struct { struct tm_str *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} list = {0};
 	int64_t max = INT64_MIN;
 	size_t field = 0;
 	for (size_t i = 0; i < cells.count; i++) {
@@ -242,8 +258,10 @@ static tm_rc eval_writetime(struct cql_eval *ev, const struct cql_node *n, struc
 			field++;
 		} else if (base->op == CQL_N_ELEMENT || base->op == CQL_N_RANGE) {
 			struct tm_str key = tm_read_path(t, c->path, ev->arena);
-			bool hit = base->op == CQL_N_ELEMENT ? tm_value_compare(t->args[0], key, bound[0].bytes) == 0
-							     : (bound[0].null || tm_value_compare(t->args[0], key, bound[0].bytes) >= 0) && (bound[1].null || tm_value_compare(t->args[0], key, bound[1].bytes) <= 0);
+			bool hit = base->op == CQL_N_ELEMENT
+				       ? tm_value_compare(t->args[0], key, bound[0].bytes) == 0
+				       : (bound[0].null || tm_value_compare(t->args[0], key, bound[0].bytes) >= 0) &&
+					     (bound[1].null || tm_value_compare(t->args[0], key, bound[1].bytes) <= 0);
 			if (!hit)
 				continue;
 			if (base->op == CQL_N_ELEMENT)
@@ -270,9 +288,11 @@ static tm_rc eval_call(struct cql_eval *ev, const struct cql_node *n, struct tm_
 	for (size_t i = 0; i < n->arg_count; i++) {
 		TM_TRY(cql_eval(ev, n->args[i], &args[i], err));
 		if (args[i].unset)
-			return cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for argument in call to function %s", n->function->name);
+			return cql_fail(err, CQL_CODE_INVALID, "Invalid unset value for argument in call to function %s",
+					n->function->name);
 		/* A zero-length value of a type that has none is null to a function. */
-		if (!args[i].null && args[i].bytes.len == 0 && !tm_type_is_text(n->args[i]->type) && n->args[i]->type->kind != TM_CQL_BLOB && n->args[i]->type->arg_count == 0)
+		if (!args[i].null && args[i].bytes.len == 0 && !tm_type_is_text(n->args[i]->type) &&
+		    n->args[i]->type->kind != TM_CQL_BLOB && n->args[i]->type->arg_count == 0)
 			args[i].null = !n->function->takes_null || args[i].null;
 		null |= args[i].null;
 	}
@@ -283,19 +303,34 @@ static tm_rc eval_call(struct cql_eval *ev, const struct cql_node *n, struct tm_
 tm_rc cql_eval(struct cql_eval *ev, const struct cql_node *n, struct tm_cql_value *ret, struct tm_err *err)
 {
 	switch (n->op) {
-	case CQL_N_CONST: *ret = n->value; return TM_OK;
-	case CQL_N_MARKER: return eval_marker(ev, n, ret, err);
+	case CQL_N_CONST:
+		*ret = n->value;
+		return TM_OK;
+	case CQL_N_MARKER:
+		return eval_marker(ev, n, ret, err);
 	case CQL_N_COLUMN:
 		*ret = cql_row_value(ev->row, n->index, ev->arena);
 		ret->null |= !ret->bytes.at;
 		return TM_OK;
-	case CQL_N_CALL: return eval_call(ev, n, ret, err);
-	case CQL_N_LIST: case CQL_N_SET: case CQL_N_MAP: case CQL_N_VECTOR: return eval_items(ev, n, ret, err);
-	case CQL_N_TUPLE: return eval_tuple(ev, n, ret, err);
-	case CQL_N_FIELD: return eval_field(ev, n, ret, err);
-	case CQL_N_ELEMENT: case CQL_N_RANGE: return eval_element(ev, n, ret, err);
-	case CQL_N_WRITETIME: return eval_writetime(ev, n, ret, err);
-	case CQL_N_AGGREGATE: *ret = ev->aggregates[n->index]; return TM_OK;
+	case CQL_N_CALL:
+		return eval_call(ev, n, ret, err);
+	case CQL_N_LIST:
+	case CQL_N_SET:
+	case CQL_N_MAP:
+	case CQL_N_VECTOR:
+		return eval_items(ev, n, ret, err);
+	case CQL_N_TUPLE:
+		return eval_tuple(ev, n, ret, err);
+	case CQL_N_FIELD:
+		return eval_field(ev, n, ret, err);
+	case CQL_N_ELEMENT:
+	case CQL_N_RANGE:
+		return eval_element(ev, n, ret, err);
+	case CQL_N_WRITETIME:
+		return eval_writetime(ev, n, ret, err);
+	case CQL_N_AGGREGATE:
+		*ret = ev->aggregates[n->index];
+		return TM_OK;
 	}
 	return tm_fail(err, TM_INTERNAL, "an expression of no known kind");
 }

@@ -40,12 +40,27 @@ void cql_expr_text(const struct cql_expr *e, struct tm_buf *out)
 {
 	static const char *const writetimes[] = {"writetime", "maxwritetime", "ttl"};
 	switch (e->kind) {
-	case CQL_E_STRING: tm_buf_printf(out, "'%.*s'", TM_STR_ARG(e->text)); break;
-	case CQL_E_NULL: tm_buf_cstr_put(out, "NULL"); break;
-	case CQL_E_MARKER: tm_buf_cstr_put(out, "?"); break;
-	case CQL_E_LIST: put_args(e, "[", "]", out); break;
-	case CQL_E_SET: case CQL_E_MAP: case CQL_E_UDT: put_args(e, "{", "}", out); break;
-	case CQL_E_TUPLE: case CQL_E_PAREN: put_args(e, "(", ")", out); break;
+	case CQL_E_STRING:
+		tm_buf_printf(out, "'%.*s'", TM_STR_ARG(e->text));
+		break;
+	case CQL_E_NULL:
+		tm_buf_cstr_put(out, "NULL");
+		break;
+	case CQL_E_MARKER:
+		tm_buf_cstr_put(out, "?");
+		break;
+	case CQL_E_LIST:
+		put_args(e, "[", "]", out);
+		break;
+	case CQL_E_SET:
+	case CQL_E_MAP:
+	case CQL_E_UDT:
+		put_args(e, "{", "}", out);
+		break;
+	case CQL_E_TUPLE:
+	case CQL_E_PAREN:
+		put_args(e, "(", ")", out);
+		break;
 	case CQL_E_HINT:
 		tm_buf_char(out, '(');
 		cql_raw_type_text(e->type, out);
@@ -93,11 +108,14 @@ void cql_expr_text(const struct cql_expr *e, struct tm_buf *out)
 		cql_raw_type_text(e->type, out);
 		tm_buf_char(out, ')');
 		break;
-	case CQL_E_COUNT_ROWS: tm_buf_cstr_put(out, "count"); break;
+	case CQL_E_COUNT_ROWS:
+		tm_buf_cstr_put(out, "count");
+		break;
 	case CQL_E_WRITETIME:
 		tm_buf_cstr_put(out, writetimes[e->what]);
 		put_args(e, "(", ")", out);
 		break;
-	default: tm_buf_str_put(out, e->text);
+	default:
+		tm_buf_str_put(out, e->text);
 	}
 }

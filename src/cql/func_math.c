@@ -9,15 +9,25 @@ enum { RANK_NONE, RANK_TINYINT, RANK_SMALLINT, RANK_INT, RANK_BIGINT, RANK_VARIN
 static int rank(const struct tm_cql_type *t)
 {
 	switch (t ? t->kind : TM_CQL_CUSTOM) {
-	case TM_CQL_TINYINT: return RANK_TINYINT;
-	case TM_CQL_SMALLINT: return RANK_SMALLINT;
-	case TM_CQL_INT: return RANK_INT;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: return RANK_BIGINT;
-	case TM_CQL_VARINT: return RANK_VARINT;
-	case TM_CQL_FLOAT: return RANK_FLOAT;
-	case TM_CQL_DOUBLE: return RANK_DOUBLE;
-	case TM_CQL_DECIMAL: return RANK_DECIMAL;
-	default: return RANK_NONE;
+	case TM_CQL_TINYINT:
+		return RANK_TINYINT;
+	case TM_CQL_SMALLINT:
+		return RANK_SMALLINT;
+	case TM_CQL_INT:
+		return RANK_INT;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		return RANK_BIGINT;
+	case TM_CQL_VARINT:
+		return RANK_VARINT;
+	case TM_CQL_FLOAT:
+		return RANK_FLOAT;
+	case TM_CQL_DOUBLE:
+		return RANK_DOUBLE;
+	case TM_CQL_DECIMAL:
+		return RANK_DECIMAL;
+	default:
+		return RANK_NONE;
 	}
 }
 static bool is_whole(const struct tm_cql_type *t) { return rank(t) >= RANK_TINYINT && rank(t) <= RANK_BIGINT; }
@@ -123,12 +133,17 @@ static bool quotient(struct tm_arena *arena, struct tm_dec a, struct tm_dec b, i
 	return true;
 }
 
-static const char *op_name(char op) { return op == '+' ? "_add" : op == '-' ? "_substract" : op == '*' ? "_multiply" : op == '/' ? "_divide" : "_modulo"; }
+static const char *op_name(char op)
+{
+	return op == '+' ? "_add" : op == '-' ? "_substract" : op == '*' ? "_multiply" : op == '/' ? "_divide" : "_modulo";
+}
 
 static tm_rc op_failed(const struct cql_node *n, const char *why, struct tm_err *err)
 {
-	tm_rc rc = cql_fail(err, CQL_CODE_FUNCTION, "the operation '%s %c %s' failed: %s", tm_type_native_name(n->args[0]->type->kind), n->what, tm_type_native_name(n->args[1]->type->kind), why);
-	tm_err_detail(err, "system.%s(%s,%s)", op_name((char)n->what), tm_type_native_name(n->args[0]->type->kind), tm_type_native_name(n->args[1]->type->kind));
+	tm_rc rc = cql_fail(err, CQL_CODE_FUNCTION, "the operation '%s %c %s' failed: %s", tm_type_native_name(n->args[0]->type->kind),
+			    n->what, tm_type_native_name(n->args[1]->type->kind), why);
+	tm_err_detail(err, "system.%s(%s,%s)", op_name((char)n->what), tm_type_native_name(n->args[0]->type->kind),
+		      tm_type_native_name(n->args[1]->type->kind));
 	return rc;
 }
 
@@ -142,12 +157,18 @@ static tm_rc whole_op(struct cql_eval *ev, const struct cql_node *n, int64_t a, 
 	uint64_t x = (uint64_t)a, y = (uint64_t)b;
 	if ((n->what == '/' || n->what == '%') && b == 0)
 		return op_failed(n, "/ by zero", err);
-	int64_t v = n->what == '+' ? (int64_t)(x + y) : n->what == '-' ? (int64_t)(x - y) : n->what == '*' ? (int64_t)(x * y) : b == -1 ? (n->what == '/' ? (int64_t)(0 - x) : 0) : n->what == '/' ? a / b : a % b;
+	int64_t v = n->what == '+'   ? (int64_t)(x + y)
+		    : n->what == '-' ? (int64_t)(x - y)
+		    : n->what == '*' ? (int64_t)(x * y)
+		    : b == -1        ? (n->what == '/' ? (int64_t)(0 - x) : 0)
+		    : n->what == '/' ? a / b
+				     : a % b;
 	*ret = whole_value(ev->arena, n->type, wrap(n->type, v));
 	return TM_OK;
 }
 
-static tm_rc varint_op(struct cql_eval *ev, const struct cql_node *n, struct tm_big a, struct tm_big b, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc varint_op(struct cql_eval *ev, const struct cql_node *n, struct tm_big a, struct tm_big b, struct tm_cql_value *ret,
+		       struct tm_err *err)
 {
 	struct tm_big q, r;
 	struct tm_arena *m = ev->arena;
@@ -163,7 +184,8 @@ static tm_rc varint_op(struct cql_eval *ev, const struct cql_node *n, struct tm_
 	return TM_OK;
 }
 
-static tm_rc decimal_op(struct cql_eval *ev, const struct cql_node *n, struct tm_dec a, struct tm_dec b, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc decimal_op(struct cql_eval *ev, const struct cql_node *n, struct tm_dec a, struct tm_dec b, struct tm_cql_value *ret,
+			struct tm_err *err)
 {
 	struct tm_dec d = {0};
 	struct tm_arena *m = ev->arena;
@@ -175,7 +197,8 @@ static tm_rc decimal_op(struct cql_eval *ev, const struct cql_node *n, struct tm
 	} else if (n->what == '*') {
 		ok = tm_dec_mul(m, a, b, &d);
 	} else if (n->what == '/') {
-		int64_t digits = (int64_t)tm_dec_precision(m, b) - b.scale - ((int64_t)tm_dec_precision(m, a) - a.scale), scale = 32 + (digits > 0 ? digits : 0);
+		int64_t digits = (int64_t)tm_dec_precision(m, b) - b.scale - ((int64_t)tm_dec_precision(m, a) - a.scale),
+			scale = 32 + (digits > 0 ? digits : 0);
 		scale = scale < a.scale ? a.scale : scale;
 		scale = scale < b.scale ? b.scale : scale;
 		ok = quotient(m, a, b, (int32_t)(scale > 1000 ? 1000 : scale), false, &d);
@@ -208,7 +231,8 @@ static int64_t plus_months(int64_t days, int64_t months)
 	return first + (d > next - first ? next - first : d) - 1;
 }
 
-static tm_rc time_op(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc time_op(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		     struct tm_err *err)
 {
 	struct cql_duration d;
 	if (!cql_duration_of(a[1].bytes, &d))
@@ -217,7 +241,8 @@ static tm_rc time_op(struct cql_eval *ev, const struct cql_node *n, const struct
 	if (n->type->kind == TM_CQL_DATE) {
 		if (d.nanos)
 			return op_failed(n, "The duration must have a day precision. Was: nanoseconds", err);
-		int64_t days = plus_months((int64_t)(uint32_t)cql_int_of(a[0].bytes) - 2147483648LL, (int64_t)sign * d.months) + (int64_t)sign * d.days;
+		int64_t days = plus_months((int64_t)(uint32_t)cql_int_of(a[0].bytes) - 2147483648LL, (int64_t)sign * d.months) +
+			       (int64_t)sign * d.days;
 		*ret = (struct tm_cql_value){.bytes = cql_be32(ev->arena, (int32_t)(uint32_t)(days + 2147483648LL))};
 		return TM_OK;
 	}
@@ -227,7 +252,8 @@ static tm_rc time_op(struct cql_eval *ev, const struct cql_node *n, const struct
 	return TM_OK;
 }
 
-static tm_rc run_binary(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_binary(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+			struct tm_err *err)
 {
 	const struct tm_cql_type *x = n->args[0]->type, *y = n->args[1]->type, *t = n->type;
 	struct tm_arena *m = ev->arena;
@@ -246,7 +272,11 @@ static tm_rc run_binary(struct cql_eval *ev, const struct cql_node *n, const str
 	double p = double_of(m, x, a[0].bytes), q = double_of(m, y, a[1].bytes), v;
 	if (t->kind == TM_CQL_FLOAT) {
 		float f = (float)p, g = (float)q;
-		v = (double)(n->what == '+' ? f + g : n->what == '-' ? f - g : n->what == '*' ? f * g : n->what == '/' ? f / g : fmodf(f, g));
+		v = (double)(n->what == '+'   ? f + g
+			     : n->what == '-' ? f - g
+			     : n->what == '*' ? f * g
+			     : n->what == '/' ? f / g
+					      : fmodf(f, g));
 	} else {
 		v = n->what == '+' ? p + q : n->what == '-' ? p - q : n->what == '*' ? p * q : n->what == '/' ? p / q : fmod(p, q);
 	}
@@ -254,7 +284,8 @@ static tm_rc run_binary(struct cql_eval *ev, const struct cql_node *n, const str
 	return TM_OK;
 }
 
-static tm_rc run_negate(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_negate(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+			struct tm_err *err)
 {
 	(void)err;
 	const struct tm_cql_type *t = n->type;
@@ -268,7 +299,8 @@ static tm_rc run_negate(struct cql_eval *ev, const struct cql_node *n, const str
 	} else {
 		struct tm_dec v = decimal_of(ev->arena, t, a[0].bytes);
 		v.unscaled = tm_big_neg(v.unscaled);
-		*ret = (struct tm_cql_value){.bytes = t->kind == TM_CQL_VARINT ? tm_big_bytes(ev->arena, v.unscaled) : tm_dec_bytes(ev->arena, v)};
+		*ret = (struct tm_cql_value){.bytes = t->kind == TM_CQL_VARINT ? tm_big_bytes(ev->arena, v.unscaled)
+									       : tm_dec_bytes(ev->arena, v)};
 	}
 	return TM_OK;
 }
@@ -276,7 +308,8 @@ static tm_rc run_negate(struct cql_eval *ev, const struct cql_node *n, const str
 const struct cql_function cql_function_binary = {"operator", 2, 2, NULL, run_binary, false, CQL_SCALAR, 0};
 const struct cql_function cql_function_negate = {"_negate", 1, 1, NULL, run_negate, false, CQL_SCALAR, 0};
 
-static tm_rc bind_operand(struct cql_scope *s, const struct cql_expr *e, const struct tm_cql_type *t, const char *function, size_t i, struct cql_node **ret)
+static tm_rc bind_operand(struct cql_scope *s, const struct cql_expr *e, const struct tm_cql_type *t, const char *function, size_t i,
+			  struct cql_node **ret)
 {
 	if (e->kind <= CQL_E_DURATION || e->kind == CQL_E_MARKER || e->kind == CQL_E_HINT || e->kind == CQL_E_PAREN) {
 		if (e->kind == CQL_E_PAREN && e->args[0]->kind > CQL_E_MARKER)
@@ -314,7 +347,9 @@ static tm_rc bind_negate(struct cql_scope *s, const struct cql_expr *e, const st
 	if (!t)
 		return cql_fail(s->err, CQL_CODE_INVALID, "Ambiguous negation: use type hint to disambiguate, example '(int) ?'");
 	if (!rank(t))
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid call to function system._negate, none of its type signatures match (known type signatures: system._negate : (int) -> int)");
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Invalid call to function system._negate, none of its type signatures match (known type signatures: "
+				"system._negate : (int) -> int)");
 	struct cql_node *n = TM_NEW(s->arena, struct cql_node);
 	n->op = CQL_N_CALL;
 	n->function = &cql_function_negate;
@@ -334,9 +369,11 @@ tm_rc cql_bind_binary(struct cql_scope *s, const struct cql_expr *e, const struc
 	for (int i = 0; i < 2; i++) {
 		const struct cql_expr *a = e->args[i];
 		types[i] = cql_natural_type(s, a);
-		if (types[i] && only_literals(a) && only_literals(e->args[!i]) && rank(wanted) && !cql_value_compatible(wanted, types[i]) && cql_assignable(s, a, wanted))
+		if (types[i] && only_literals(a) && only_literals(e->args[!i]) && rank(wanted) && !cql_value_compatible(wanted, types[i]) &&
+		    cql_assignable(s, a, wanted))
 			types[i] = wanted;
-		if (!types[i] && a->kind != CQL_E_MARKER && a->kind != CQL_E_NULL && !(a->kind == CQL_E_PAREN && a->args[0]->kind == CQL_E_MARKER)) {
+		if (!types[i] && a->kind != CQL_E_MARKER && a->kind != CQL_E_NULL &&
+		    !(a->kind == CQL_E_PAREN && a->args[0]->kind == CQL_E_MARKER)) {
 			struct cql_node *unused;
 			TM_TRY(cql_bind_selection(s, a, &unused));
 		}
@@ -345,10 +382,13 @@ tm_rc cql_bind_binary(struct cql_scope *s, const struct cql_expr *e, const struc
 	if (time && !types[1])
 		types[1] = tm_type_native(TM_CQL_DURATION);
 	if (!types[0] || !types[1])
-		return cql_fail(s->err, CQL_CODE_INVALID, "Ambiguous '%c' operation with args %s and %s: use type hint to disambiguate, example '(int) ?'", e->op, cql_expr_cstr(s->arena, e->args[0]), cql_expr_cstr(s->arena, e->args[1]));
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Ambiguous '%c' operation with args %s and %s: use type hint to disambiguate, example '(int) ?'", e->op,
+				cql_expr_cstr(s->arena, e->args[0]), cql_expr_cstr(s->arena, e->args[1]));
 	const struct tm_cql_type *t = cql_binary_type(types[0], types[1], e->op);
 	if (!t)
-		return cql_fail(s->err, CQL_CODE_INVALID, "the '%c' operation is not supported between %s and %s", e->op, cql_expr_cstr(s->arena, e->args[0]), cql_expr_cstr(s->arena, e->args[1]));
+		return cql_fail(s->err, CQL_CODE_INVALID, "the '%c' operation is not supported between %s and %s", e->op,
+				cql_expr_cstr(s->arena, e->args[0]), cql_expr_cstr(s->arena, e->args[1]));
 	struct cql_node *n = TM_NEW(s->arena, struct cql_node);
 	n->op = CQL_N_CALL;
 	n->function = &cql_function_binary;
@@ -368,7 +408,8 @@ static bool castable(const struct tm_cql_type *from, const struct tm_cql_type *t
 {
 	enum tm_cql_kind a = from->kind, b = to->kind;
 	if (b == TM_CQL_VARCHAR || b == TM_CQL_ASCII)
-		return rank(from) || a == TM_CQL_BOOLEAN || a == TM_CQL_DATE || a == TM_CQL_TIME || a == TM_CQL_TIMESTAMP || a == TM_CQL_UUID || a == TM_CQL_TIMEUUID || a == TM_CQL_INET || (a == TM_CQL_ASCII && b == TM_CQL_VARCHAR);
+		return rank(from) || a == TM_CQL_BOOLEAN || a == TM_CQL_DATE || a == TM_CQL_TIME || a == TM_CQL_TIMESTAMP ||
+		       a == TM_CQL_UUID || a == TM_CQL_TIMEUUID || a == TM_CQL_INET || (a == TM_CQL_ASCII && b == TM_CQL_VARCHAR);
 	if (rank(to))
 		return rank(from) || (a == TM_CQL_TIMESTAMP && (b == TM_CQL_BIGINT || b == TM_CQL_VARINT));
 	if (b == TM_CQL_DATE)
@@ -376,9 +417,13 @@ static bool castable(const struct tm_cql_type *from, const struct tm_cql_type *t
 	return b == TM_CQL_TIMESTAMP && (a == TM_CQL_DATE || a == TM_CQL_TIMEUUID);
 }
 
-static int64_t java_long(double v, int64_t low, int64_t high) { return isnan(v) ? 0 : v >= (double)high ? high : v <= (double)low ? low : (int64_t)v; }
+static int64_t java_long(double v, int64_t low, int64_t high)
+{
+	return isnan(v) ? 0 : v >= (double)high ? high : v <= (double)low ? low : (int64_t)v;
+}
 
-static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		      struct tm_err *err)
 {
 	const struct tm_cql_type *from = n->args[0]->type, *to = n->type;
 	struct tm_arena *m = ev->arena;
@@ -397,10 +442,12 @@ static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struc
 		return TM_OK;
 	}
 	if (to->kind == TM_CQL_DATE || to->kind == TM_CQL_TIMESTAMP) {
-		int64_t ms = from->kind == TM_CQL_DATE ? ((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL) * 86400000
-			     : from->kind == TM_CQL_TIMEUUID ? (tm_value_timeuuid_100ns(b.at) - 0x01B21DD213814000LL) / 10000 : cql_int_of(b);
+		int64_t ms = from->kind == TM_CQL_DATE       ? ((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL) * 86400000
+			     : from->kind == TM_CQL_TIMEUUID ? (tm_value_timeuuid_100ns(b.at) - 0x01B21DD213814000LL) / 10000
+							     : cql_int_of(b);
 		int64_t day = ms >= 0 ? ms / 86400000 : -((86399999 - ms) / 86400000);
-		*ret = (struct tm_cql_value){.bytes = to->kind == TM_CQL_DATE ? cql_be32(m, (int32_t)(uint32_t)(day + 2147483648LL)) : cql_be64(m, ms)};
+		*ret = (struct tm_cql_value){.bytes = to->kind == TM_CQL_DATE ? cql_be32(m, (int32_t)(uint32_t)(day + 2147483648LL))
+									      : cql_be64(m, ms)};
 		return TM_OK;
 	}
 	if (is_floating(to)) {
@@ -409,7 +456,8 @@ static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struc
 		int64_t v;
 		if (is_floating(from)) {
 			double d = cql_double_of(b);
-			v = to->kind == TM_CQL_BIGINT || to->kind == TM_CQL_COUNTER ? java_long(d, INT64_MIN, INT64_MAX) : java_long(d, INT32_MIN, INT32_MAX);
+			v = to->kind == TM_CQL_BIGINT || to->kind == TM_CQL_COUNTER ? java_long(d, INT64_MIN, INT64_MAX)
+										    : java_long(d, INT32_MIN, INT32_MAX);
 		} else if (is_whole(from) || from->kind == TM_CQL_TIMESTAMP) {
 			v = cql_int_of(b);
 		} else {
@@ -423,7 +471,8 @@ static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struc
 		}
 		*ret = whole_value(m, to, wrap(to, v));
 	} else if (to->kind == TM_CQL_VARINT) {
-		struct tm_dec d = from->kind == TM_CQL_TIMESTAMP ? (struct tm_dec){tm_big_i64(m, cql_int_of(b)), 0} : decimal_of(m, from, b);
+		struct tm_dec d =
+		    from->kind == TM_CQL_TIMESTAMP ? (struct tm_dec){tm_big_i64(m, cql_int_of(b)), 0} : decimal_of(m, from, b);
 		if (is_floating(from))
 			d = (struct tm_dec){tm_big_i64(m, java_long(cql_double_of(b), INT64_MIN, INT64_MAX)), 0};
 		struct tm_big q = d.unscaled, r;
@@ -440,7 +489,8 @@ static tm_rc run_cast(struct cql_eval *ev, const struct cql_node *n, const struc
 
 const struct cql_function cql_function_cast = {"cast", 1, 1, NULL, run_cast, false, CQL_SCALAR, 0};
 
-tm_rc cql_bind_cast(struct cql_scope *s, struct cql_node *arg, const struct tm_cql_type *to, const struct cql_expr *e, struct cql_node **ret)
+tm_rc cql_bind_cast(struct cql_scope *s, struct cql_node *arg, const struct tm_cql_type *to, const struct cql_expr *e,
+		    struct cql_node **ret)
 {
 	if (arg->type == to) {
 		*ret = arg;
@@ -448,9 +498,13 @@ tm_rc cql_bind_cast(struct cql_scope *s, struct cql_node *arg, const struct tm_c
 	}
 	bool target = rank(to) || tm_type_is_text(to) || to->kind == TM_CQL_DATE || to->kind == TM_CQL_TIMESTAMP;
 	if (to->kind == TM_CQL_COUNTER || !target)
-		return cql_fail(s->err, CQL_CODE_INVALID, "%s cannot be cast to %s", cql_expr_cstr(s->arena, e->args[0]), cql_type_cstr(s->arena, to));
+		return cql_fail(s->err, CQL_CODE_INVALID, "%s cannot be cast to %s", cql_expr_cstr(s->arena, e->args[0]),
+				cql_type_cstr(s->arena, to));
 	if (!castable(arg->type, to))
-		return cql_fail(s->err, CQL_CODE_INVALID, "Invalid call to function system.cast_as_%s, none of its type signatures match (known type signatures: system.cast_as_%s)", cql_type_cstr(s->arena, to), cql_type_cstr(s->arena, to));
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Invalid call to function system.cast_as_%s, none of its type signatures match (known type signatures: "
+				"system.cast_as_%s)",
+				cql_type_cstr(s->arena, to), cql_type_cstr(s->arena, to));
 	struct cql_node *n = TM_NEW(s->arena, struct cql_node);
 	n->op = CQL_N_CALL;
 	n->function = &cql_function_cast;
@@ -516,7 +570,8 @@ static const struct tm_cql_type *resolve_math(struct cql_call *c, struct tm_err 
 	return !rank(t) ? NULL : t->kind == TM_CQL_COUNTER ? tm_type_native(TM_CQL_BIGINT) : t;
 }
 
-static tm_rc run_math(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_math(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		      struct tm_err *err)
 {
 	const struct tm_cql_type *t = n->type;
 	struct tm_arena *m = ev->arena;
@@ -542,12 +597,15 @@ static tm_rc run_math(struct cql_eval *ev, const struct cql_node *n, const struc
 	}
 	double v = double_of(m, t, a[0].bytes);
 	if (what != EXP && v <= 0 && !is_floating(t) && t->kind == TM_CQL_DECIMAL)
-		return cql_fail(err, CQL_CODE_SERVER, "java.lang.ArithmeticException: %s of number zero or less", what == LOG ? "Natural log" : "Log base 10");
+		return cql_fail(err, CQL_CODE_SERVER, "java.lang.ArithmeticException: %s of number zero or less",
+				what == LOG ? "Natural log" : "Log base 10");
 	double r = what == EXP ? exp(v) : what == LOG ? log(v) : log10(v);
 	if (is_floating(t)) {
 		*ret = floating_value(m, t, r);
 	} else if (is_whole(t)) {
-		*ret = whole_value(m, t, wrap(t, t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_COUNTER ? java_long(r, INT64_MIN, INT64_MAX) : java_long(r, INT32_MIN, INT32_MAX)));
+		*ret = whole_value(m, t,
+				   wrap(t, t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_COUNTER ? java_long(r, INT64_MIN, INT64_MAX)
+												 : java_long(r, INT32_MIN, INT32_MAX)));
 	} else {
 		struct tm_dec d = {0};
 		struct tm_buf text = {0};
@@ -563,6 +621,7 @@ static tm_rc run_math(struct cql_eval *ev, const struct cql_node *n, const struc
 }
 
 const struct cql_function cql_functions_math[] = {
-	{"abs", 1, 1, resolve_math, run_math, false, CQL_SCALAR, ABS}, {"exp", 1, 1, resolve_math, run_math, false, CQL_SCALAR, EXP}, {"log", 1, 1, resolve_math, run_math, false, CQL_SCALAR, LOG},
-	{"log10", 1, 1, resolve_math, run_math, false, CQL_SCALAR, LOG10}, {"round", 1, 1, resolve_math, run_math, false, CQL_SCALAR, ROUND}, {0},
+    {"abs", 1, 1, resolve_math, run_math, false, CQL_SCALAR, ABS},     {"exp", 1, 1, resolve_math, run_math, false, CQL_SCALAR, EXP},
+    {"log", 1, 1, resolve_math, run_math, false, CQL_SCALAR, LOG},     {"log10", 1, 1, resolve_math, run_math, false, CQL_SCALAR, LOG10},
+    {"round", 1, 1, resolve_math, run_math, false, CQL_SCALAR, ROUND}, {0},
 };

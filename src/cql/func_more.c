@@ -15,7 +15,9 @@ static const struct tm_cql_type *resolve_similarity(struct cql_call *c, struct t
 		const struct tm_cql_type *n = c->natural[i];
 		bool literal = c->args[i]->kind == CQL_E_LIST;
 		if (n && !literal && !float_vector(n)) {
-			cql_fail(err, CQL_CODE_INVALID, "Function system.%.*s requires a float vector argument, but found argument %s of type %s", TM_STR_ARG(c->expr->text), cql_expr_cstr(c->scope->arena, c->args[i]), cql_type_cstr(c->scope->arena, n));
+			cql_fail(err, CQL_CODE_INVALID,
+				 "Function system.%.*s requires a float vector argument, but found argument %s of type %s",
+				 TM_STR_ARG(c->expr->text), cql_expr_cstr(c->scope->arena, c->args[i]), cql_type_cstr(c->scope->arena, n));
 			return NULL;
 		}
 		if (t && ((literal && c->args[i]->arg_count != t->dimension) || (float_vector(n) && n->dimension != t->dimension))) {
@@ -27,13 +29,15 @@ static const struct tm_cql_type *resolve_similarity(struct cql_call *c, struct t
 	return t ? tm_type_native(TM_CQL_FLOAT) : NULL;
 }
 
-static tm_rc run_similarity(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_similarity(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+			    struct tm_err *err)
 {
 	size_t count = n->args[0]->type->dimension;
 	double dot = 0, x2 = 0, y2 = 0;
 	float square = 0;
 	for (size_t i = 0; i < count; i++) {
-		float x = (float)cql_double_of(tm_str_slice(a[0].bytes, i * 4, i * 4 + 4)), y = (float)cql_double_of(tm_str_slice(a[1].bytes, i * 4, i * 4 + 4));
+		float x = (float)cql_double_of(tm_str_slice(a[0].bytes, i * 4, i * 4 + 4)),
+		      y = (float)cql_double_of(tm_str_slice(a[1].bytes, i * 4, i * 4 + 4));
 		dot += (double)x * y;
 		square += (x - y) * (x - y);
 		x2 += (double)x * x;
@@ -74,25 +78,48 @@ static const struct tm_cql_type *resolve_mask(struct cql_call *c, struct tm_err 
 static struct tm_str default_mask(struct tm_arena *arena, const struct tm_cql_type *t)
 {
 	switch (t->kind) {
-	case TM_CQL_ASCII: case TM_CQL_VARCHAR: return TM_STR("****");
-	case TM_CQL_BLOB: case TM_CQL_TUPLE: case TM_CQL_UDT: case TM_CQL_VECTOR: return (struct tm_str){"", 0};
-	case TM_CQL_BOOLEAN: case TM_CQL_TINYINT: case TM_CQL_VARINT: return TM_STR("\0");
-	case TM_CQL_SMALLINT: return TM_STR("\0\0");
-	case TM_CQL_DURATION: return TM_STR("\0\0\0");
-	case TM_CQL_DATE: return TM_STR("\x80\0\0\0");
-	case TM_CQL_DECIMAL: return TM_STR("\0\0\0\0\0");
-	case TM_CQL_INET: return TM_STR("\0\0\0\0");
-	case TM_CQL_UUID: return TM_STR("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
-	case TM_CQL_TIMEUUID: return TM_STR("\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0");
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_INT: case TM_CQL_FLOAT: return cql_be32(arena, 0);
-	default: return cql_be64(arena, 0);
+	case TM_CQL_ASCII:
+	case TM_CQL_VARCHAR:
+		return TM_STR("****");
+	case TM_CQL_BLOB:
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+	case TM_CQL_VECTOR:
+		return (struct tm_str){"", 0};
+	case TM_CQL_BOOLEAN:
+	case TM_CQL_TINYINT:
+	case TM_CQL_VARINT:
+		return TM_STR("\0");
+	case TM_CQL_SMALLINT:
+		return TM_STR("\0\0");
+	case TM_CQL_DURATION:
+		return TM_STR("\0\0\0");
+	case TM_CQL_DATE:
+		return TM_STR("\x80\0\0\0");
+	case TM_CQL_DECIMAL:
+		return TM_STR("\0\0\0\0\0");
+	case TM_CQL_INET:
+		return TM_STR("\0\0\0\0");
+	case TM_CQL_UUID:
+		return TM_STR("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+	case TM_CQL_TIMEUUID:
+		return TM_STR("\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0");
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_INT:
+	case TM_CQL_FLOAT:
+		return cql_be32(arena, 0);
+	default:
+		return cql_be64(arena, 0);
 	}
 }
 
 static struct tm_str partial_mask(struct tm_arena *arena, const struct cql_node *n, const struct tm_cql_value *a, bool inner)
 {
 	struct tm_str s = a[0].bytes, pad = n->arg_count > 3 && !a[3].null && a[3].bytes.len ? a[3].bytes : TM_STR("*");
-	int64_t begin = a[1].null ? 0 : cql_int_of(a[1].bytes), end = a[2].null ? 0 : cql_int_of(a[2].bytes), count = (int64_t)tm_utf8_count(s), at = 0;
+	int64_t begin = a[1].null ? 0 : cql_int_of(a[1].bytes), end = a[2].null ? 0 : cql_int_of(a[2].bytes),
+		count = (int64_t)tm_utf8_count(s), at = 0;
 	struct tm_buf b = {0};
 	for (const char *p = s.at, *stop = s.at + s.len; p < stop; at++) {
 		const char *from = p;
@@ -108,14 +135,20 @@ static struct tm_str partial_mask(struct tm_arena *arena, const struct cql_node 
 	return r;
 }
 
-static tm_rc run_mask(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_mask(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		      struct tm_err *err)
 {
 	(void)err;
 	*ret = (struct tm_cql_value){.null = true};
 	switch (n->what) {
-	case MASK_NULL: break;
-	case MASK_DEFAULT: *ret = (struct tm_cql_value){.bytes = default_mask(ev->arena, n->type)}; break;
-	case MASK_REPLACE: *ret = a[1]; break;
+	case MASK_NULL:
+		break;
+	case MASK_DEFAULT:
+		*ret = (struct tm_cql_value){.bytes = default_mask(ev->arena, n->type)};
+		break;
+	case MASK_REPLACE:
+		*ret = a[1];
+		break;
 	default:
 		if (!a[0].null)
 			*ret = (struct tm_cql_value){.bytes = partial_mask(ev->arena, n, a, n->what == MASK_INNER)};
@@ -124,8 +157,13 @@ static tm_rc run_mask(struct cql_eval *ev, const struct cql_node *n, const struc
 }
 
 const struct cql_function cql_functions_more[] = {
-	{"similarity_cosine", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, COSINE}, {"similarity_euclidean", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, EUCLIDEAN},
-	{"similarity_dot_product", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, DOT}, {"mask_null", 1, 1, resolve_mask, run_mask, true, CQL_SCALAR, MASK_NULL},
-	{"mask_default", 1, 1, resolve_mask, run_mask, true, CQL_SCALAR, MASK_DEFAULT}, {"mask_replace", 2, 2, resolve_mask, run_mask, true, CQL_SCALAR, MASK_REPLACE},
-	{"mask_inner", 3, 4, resolve_mask, run_mask, true, CQL_SCALAR, MASK_INNER}, {"mask_outer", 3, 4, resolve_mask, run_mask, true, CQL_SCALAR, MASK_OUTER}, {0},
+    {"similarity_cosine", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, COSINE},
+    {"similarity_euclidean", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, EUCLIDEAN},
+    {"similarity_dot_product", 2, 2, resolve_similarity, run_similarity, false, CQL_SCALAR, DOT},
+    {"mask_null", 1, 1, resolve_mask, run_mask, true, CQL_SCALAR, MASK_NULL},
+    {"mask_default", 1, 1, resolve_mask, run_mask, true, CQL_SCALAR, MASK_DEFAULT},
+    {"mask_replace", 2, 2, resolve_mask, run_mask, true, CQL_SCALAR, MASK_REPLACE},
+    {"mask_inner", 3, 4, resolve_mask, run_mask, true, CQL_SCALAR, MASK_INNER},
+    {"mask_outer", 3, 4, resolve_mask, run_mask, true, CQL_SCALAR, MASK_OUTER},
+    {0},
 };

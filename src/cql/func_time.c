@@ -22,7 +22,8 @@ static struct tm_str timeuuid(struct tm_arena *arena, int64_t t100, const uint8_
 	return tm_str_n(out, 16);
 }
 
-static tm_rc run_now(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_now(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		     struct tm_err *err)
 {
 	(void)a, (void)err;
 	const struct tm_env *env = tm_store_env(ev->session->store);
@@ -35,9 +36,15 @@ static tm_rc run_now(struct cql_eval *ev, const struct cql_node *n, const struct
 		random[0] = (uint8_t)((random[0] & 0x3F) | 0x80);
 		ret->bytes = timeuuid(ev->arena, us * 10 + UUID_EPOCH_100NS, random);
 		break;
-	case NOW_TIMESTAMP: ret->bytes = cql_be64(ev->arena, us / 1000); break;
-	case NOW_DATE: ret->bytes = cql_be32(ev->arena, (int32_t)(uint32_t)(us / 86400000000LL + 2147483648LL)); break;
-	case NOW_TIME: ret->bytes = cql_be64(ev->arena, us % 86400000000LL * 1000); break;
+	case NOW_TIMESTAMP:
+		ret->bytes = cql_be64(ev->arena, us / 1000);
+		break;
+	case NOW_DATE:
+		ret->bytes = cql_be32(ev->arena, (int32_t)(uint32_t)(us / 86400000000LL + 2147483648LL));
+		break;
+	case NOW_TIME:
+		ret->bytes = cql_be64(ev->arena, us % 86400000000LL * 1000);
+		break;
 	default:
 		tm_random(env, random, 16);
 		random[6] = (uint8_t)((random[6] & 0x0F) | 0x40);
@@ -55,7 +62,8 @@ static const struct tm_cql_type *resolve_convert(struct cql_call *c, struct tm_e
 	const struct tm_cql_type *t = c->types[0] = c->natural[0];
 	if (t && t->kind == TM_CQL_BIGINT)
 		t = c->types[0] = tm_type_native(TM_CQL_TIMESTAMP);
-	bool ok = t && (t->kind == TM_CQL_TIMEUUID || (t->kind == TM_CQL_TIMESTAMP && what != TO_TIMESTAMP) || (t->kind == TM_CQL_DATE && what != TO_DATE));
+	bool ok = t && (t->kind == TM_CQL_TIMEUUID || (t->kind == TM_CQL_TIMESTAMP && what != TO_TIMESTAMP) ||
+			(t->kind == TM_CQL_DATE && what != TO_DATE));
 	return ok && c->args[0]->kind != CQL_E_STRING ? tm_type_native(kinds[what]) : NULL;
 }
 
@@ -70,11 +78,14 @@ static int64_t ms_of(const struct tm_cql_type *t, struct tm_str b)
 
 static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
-static tm_rc run_convert(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_convert(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+			 struct tm_err *err)
 {
 	(void)err;
 	int64_t ms = ms_of(n->args[0]->type, a[0].bytes);
-	*ret = (struct tm_cql_value){.bytes = n->what == TO_DATE ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL)) : cql_be64(ev->arena, ms)};
+	*ret = (struct tm_cql_value){.bytes = n->what == TO_DATE
+						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL))
+						  : cql_be64(ev->arena, ms)};
 	return TM_OK;
 }
 
@@ -85,10 +96,12 @@ static const struct tm_cql_type *resolve_minmax(struct cql_call *c, struct tm_er
 	return cql_assignable(c->scope, c->args[0], c->types[0]) ? tm_type_native(TM_CQL_TIMEUUID) : NULL;
 }
 
-static tm_rc run_minmax(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_minmax(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+			struct tm_err *err)
 {
 	(void)err;
-	static const uint8_t low[8] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80}, high[8] = {0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F};
+	static const uint8_t low[8] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80},
+			     high[8] = {0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F, 0x7F};
 	int64_t t = cql_int_of(a[0].bytes) * 10000 + UUID_EPOCH_100NS + (n->what ? 9999 : 0);
 	*ret = (struct tm_cql_value){.bytes = timeuuid(ev->arena, t, n->what ? high : low)};
 	return TM_OK;
@@ -101,7 +114,8 @@ static const struct tm_cql_type *resolve_floor(struct cql_call *c, struct tm_err
 	const struct tm_cql_type *t = c->natural[0] ? c->natural[0] : c->wanted;
 	if (t && (t->kind == TM_CQL_ASCII || t->kind == TM_CQL_VARCHAR) && c->wanted)
 		t = c->wanted;
-	bool ok = t && (t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_DATE || t->kind == TM_CQL_TIMEUUID || (t->kind == TM_CQL_TIME && c->arg_count == 2));
+	bool ok = t && (t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_DATE || t->kind == TM_CQL_TIMEUUID ||
+			(t->kind == TM_CQL_TIME && c->arg_count == 2));
 	if (!ok)
 		return NULL;
 	c->types[0] = t;
@@ -119,10 +133,12 @@ static const struct tm_cql_type *resolve_floor(struct cql_call *c, struct tm_err
 
 static tm_rc floor_failed(const struct cql_node *n, const char *why, struct tm_err *err)
 {
-	return cql_fail(err, CQL_CODE_FUNCTION, "execution of 'system.%s[%s, duration]' failed: %s", n->function->name, tm_type_native_name(n->args[0]->type->kind), why);
+	return cql_fail(err, CQL_CODE_FUNCTION, "execution of 'system.%s[%s, duration]' failed: %s", n->function->name,
+			tm_type_native_name(n->args[0]->type->kind), why);
 }
 
-static tm_rc run_floor(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret, struct tm_err *err)
+static tm_rc run_floor(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
+		       struct tm_err *err)
 {
 	struct cql_duration d;
 	const struct tm_cql_type *t = n->args[0]->type;
@@ -132,17 +148,22 @@ static tm_rc run_floor(struct cql_eval *ev, const struct cql_node *n, const stru
 		return cql_fail(err, CQL_CODE_INVALID, "Negative durations are not supported by the floor function");
 	if (t->kind == TM_CQL_TIME) {
 		if (d.months || d.days)
-			return cql_fail(err, CQL_CODE_INVALID, "For time values, the floor can only be computed for durations smaller that a day");
+			return cql_fail(err, CQL_CODE_INVALID,
+					"For time values, the floor can only be computed for durations smaller that a day");
 		int64_t v = cql_int_of(a[0].bytes);
 		if (d.nanos > 86400000000000)
-			return cql_fail(err, CQL_CODE_INVALID, "For time values, the floor can only be computed for durations smaller that a day");
+			return cql_fail(err, CQL_CODE_INVALID,
+					"For time values, the floor can only be computed for durations smaller that a day");
 		*ret = (struct tm_cql_value){.bytes = cql_be64(ev->arena, d.nanos ? v - v % d.nanos : v)};
 		return TM_OK;
 	}
 	if (d.nanos % 1000000)
-		return cql_fail(err, CQL_CODE_INVALID, "The floor cannot be computed for the %s duration as precision is below 1 millisecond", tm_arena_cstr(ev->arena, TM_STR("given")));
+		return cql_fail(err, CQL_CODE_INVALID,
+				"The floor cannot be computed for the %s duration as precision is below 1 millisecond",
+				tm_arena_cstr(ev->arena, TM_STR("given")));
 	if (t->kind == TM_CQL_DATE && d.nanos)
-		return cql_fail(err, CQL_CODE_INVALID, "The floor on date values cannot be computed for the given duration as precision is below 1 day");
+		return cql_fail(err, CQL_CODE_INVALID,
+				"The floor on date values cannot be computed for the given duration as precision is below 1 day");
 	int64_t ms = ms_of(t, a[0].bytes), start = n->arg_count == 3 ? ms_of(n->args[2]->type, a[2].bytes) : 0;
 	if (ms < start)
 		return cql_fail(err, CQL_CODE_INVALID, "The floor function starting time is greater than the provided time");
@@ -162,20 +183,37 @@ static tm_rc run_floor(struct cql_eval *ev, const struct cql_node *n, const stru
 		if (step)
 			ms = start + floor_div(ms - start, step) * step;
 	}
-	*ret = (struct tm_cql_value){.bytes = n->type->kind == TM_CQL_DATE ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL)) : cql_be64(ev->arena, ms)};
+	*ret = (struct tm_cql_value){.bytes = n->type->kind == TM_CQL_DATE
+						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL))
+						  : cql_be64(ev->arena, ms)};
 	return TM_OK;
 }
 
-#define F(name, min, max, resolve, run, what) {name, min, max, resolve, run, false, CQL_SCALAR, what}
+#define F(name, min, max, resolve, run, what)                                                                                              \
+	{                                                                                                                                  \
+		name, min, max, resolve, run, false, CQL_SCALAR, what                                                                      \
+	}
 const struct cql_function cql_functions_time[] = {
-	F("now", 0, 0, resolve_now, run_now, NOW_TIMEUUID), F("currenttimeuuid", 0, 0, resolve_now, run_now, NOW_TIMEUUID), F("current_timeuuid", 0, 0, resolve_now, run_now, NOW_TIMEUUID),
-	F("currenttimestamp", 0, 0, resolve_now, run_now, NOW_TIMESTAMP), F("current_timestamp", 0, 0, resolve_now, run_now, NOW_TIMESTAMP),
-	F("currentdate", 0, 0, resolve_now, run_now, NOW_DATE), F("current_date", 0, 0, resolve_now, run_now, NOW_DATE),
-	F("currenttime", 0, 0, resolve_now, run_now, NOW_TIME), F("current_time", 0, 0, resolve_now, run_now, NOW_TIME), F("uuid", 0, 0, resolve_now, run_now, NEW_UUID),
-	F("todate", 1, 1, resolve_convert, run_convert, TO_DATE), F("to_date", 1, 1, resolve_convert, run_convert, TO_DATE),
-	F("totimestamp", 1, 1, resolve_convert, run_convert, TO_TIMESTAMP), F("to_timestamp", 1, 1, resolve_convert, run_convert, TO_TIMESTAMP),
-	F("tounixtimestamp", 1, 1, resolve_convert, run_convert, TO_UNIX), F("to_unix_timestamp", 1, 1, resolve_convert, run_convert, TO_UNIX),
-	F("mintimeuuid", 1, 1, resolve_minmax, run_minmax, 0), F("min_timeuuid", 1, 1, resolve_minmax, run_minmax, 0),
-	F("maxtimeuuid", 1, 1, resolve_minmax, run_minmax, 1), F("max_timeuuid", 1, 1, resolve_minmax, run_minmax, 1),
-	F("floor", 2, 3, resolve_floor, run_floor, 0), {0},
+    F("now", 0, 0, resolve_now, run_now, NOW_TIMEUUID),
+    F("currenttimeuuid", 0, 0, resolve_now, run_now, NOW_TIMEUUID),
+    F("current_timeuuid", 0, 0, resolve_now, run_now, NOW_TIMEUUID),
+    F("currenttimestamp", 0, 0, resolve_now, run_now, NOW_TIMESTAMP),
+    F("current_timestamp", 0, 0, resolve_now, run_now, NOW_TIMESTAMP),
+    F("currentdate", 0, 0, resolve_now, run_now, NOW_DATE),
+    F("current_date", 0, 0, resolve_now, run_now, NOW_DATE),
+    F("currenttime", 0, 0, resolve_now, run_now, NOW_TIME),
+    F("current_time", 0, 0, resolve_now, run_now, NOW_TIME),
+    F("uuid", 0, 0, resolve_now, run_now, NEW_UUID),
+    F("todate", 1, 1, resolve_convert, run_convert, TO_DATE),
+    F("to_date", 1, 1, resolve_convert, run_convert, TO_DATE),
+    F("totimestamp", 1, 1, resolve_convert, run_convert, TO_TIMESTAMP),
+    F("to_timestamp", 1, 1, resolve_convert, run_convert, TO_TIMESTAMP),
+    F("tounixtimestamp", 1, 1, resolve_convert, run_convert, TO_UNIX),
+    F("to_unix_timestamp", 1, 1, resolve_convert, run_convert, TO_UNIX),
+    F("mintimeuuid", 1, 1, resolve_minmax, run_minmax, 0),
+    F("min_timeuuid", 1, 1, resolve_minmax, run_minmax, 0),
+    F("maxtimeuuid", 1, 1, resolve_minmax, run_minmax, 1),
+    F("max_timeuuid", 1, 1, resolve_minmax, run_minmax, 1),
+    F("floor", 2, 3, resolve_floor, run_floor, 0),
+    {0},
 };

@@ -25,7 +25,10 @@ static void put_items(const struct tm_cql_type *t, struct tm_str b, struct tm_bu
 	if (!tuple && !vector)
 		tm_value_items_open(b, &it);
 	tm_buf_char(out, '[');
-	for (size_t i = 0; tuple ? i < t->arg_count : vector ? tm_value_vector_next(t, &it.c, &item) : tm_value_items_next(&it, &item); i++) {
+	for (size_t i = 0; tuple    ? i < t->arg_count
+			   : vector ? tm_value_vector_next(t, &it.c, &item)
+				    : tm_value_items_next(&it, &item);
+	     i++) {
 		if (tuple && !tm_value_items_next(&it, &item))
 			item = (struct tm_str){0};
 		if (i)
@@ -96,9 +99,17 @@ static void put_value(const struct tm_cql_type *t, struct tm_str b, struct tm_bu
 	}
 	int64_t v = cql_int_of(b);
 	switch (t->kind) {
-	case TM_CQL_TINYINT: case TM_CQL_SMALLINT: case TM_CQL_INT: tm_buf_printf(out, "%lld", (long long)v); break;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: tm_buf_printf(out, v > 9007199254740992 || v < -9007199254740992 ? "\"%lld\"" : "%lld", (long long)v); break;
-	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: {
+	case TM_CQL_TINYINT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_INT:
+		tm_buf_printf(out, "%lld", (long long)v);
+		break;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		tm_buf_printf(out, v > 9007199254740992 || v < -9007199254740992 ? "\"%lld\"" : "%lld", (long long)v);
+		break;
+	case TM_CQL_FLOAT:
+	case TM_CQL_DOUBLE: {
 		struct tm_buf text = {0};
 		double d = cql_double_of(b);
 		shortest(d, t->kind == TM_CQL_FLOAT, &text);
@@ -109,7 +120,9 @@ static void put_value(const struct tm_cql_type *t, struct tm_str b, struct tm_bu
 		tm_buf_done(&text);
 		break;
 	}
-	case TM_CQL_BOOLEAN: tm_buf_cstr_put(out, b.at[0] ? "true" : "false"); break;
+	case TM_CQL_BOOLEAN:
+		tm_buf_cstr_put(out, b.at[0] ? "true" : "false");
+		break;
 	case TM_CQL_DATE: {
 		int64_t days = (int64_t)(uint32_t)v - 2147483648LL;
 		if (days < -719162 || days > 2932896)
@@ -127,10 +140,21 @@ static void put_value(const struct tm_cql_type *t, struct tm_str b, struct tm_bu
 			tm_buf_char(out, '"');
 		}
 		break;
-	case TM_CQL_DURATION: put_duration(b, out); break;
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: case TM_CQL_VECTOR: put_items(t, b, out); break;
-	case TM_CQL_UDT: put_udt(t, b, out); break;
-	default: put_quoted(t, b, out);
+	case TM_CQL_DURATION:
+		put_duration(b, out);
+		break;
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+	case TM_CQL_VECTOR:
+		put_items(t, b, out);
+		break;
+	case TM_CQL_UDT:
+		put_udt(t, b, out);
+		break;
+	default:
+		put_quoted(t, b, out);
 	}
 }
 
@@ -150,7 +174,9 @@ void tm_cql_type_wire_text(const struct tm_cql_type *t, struct tm_buf *out)
 	if (t->kind == TM_CQL_UDT)
 		tm_buf_printf(out, "udt %.*s.%.*s(", TM_STR_ARG(t->keyspace), TM_STR_ARG(t->name));
 	else
-		tm_buf_cstr_put(out, t->kind == TM_CQL_TUPLE ? "tuple<" : t->kind == TM_CQL_VECTOR ? "vector<" : names[t->kind - TM_CQL_LIST]);
+		tm_buf_cstr_put(out, t->kind == TM_CQL_TUPLE    ? "tuple<"
+				     : t->kind == TM_CQL_VECTOR ? "vector<"
+								: names[t->kind - TM_CQL_LIST]);
 	for (size_t i = 0; i < t->arg_count; i++) {
 		if (i)
 			tm_buf_cstr_put(out, ", ");

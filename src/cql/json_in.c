@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include "cql/cql_int.h"
 
-struct reader { struct tm_arena *arena; const char *at, *end; int depth; struct tm_err *err; };
+struct reader {
+	struct tm_arena *arena;
+	const char *at, *end;
+	int depth;
+	struct tm_err *err;
+};
 enum shape { J_NULL, J_TRUE, J_FALSE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT, J_BAD };
 
 static void skip_space(struct reader *r)
@@ -18,17 +23,27 @@ static enum shape peek(struct reader *r)
 	if (r->at == r->end)
 		return J_BAD;
 	switch (*r->at) {
-	case '{': return J_OBJECT;
-	case '[': return J_ARRAY;
-	case '"': return J_STRING;
-	case 't': return J_TRUE;
-	case 'f': return J_FALSE;
-	case 'n': return J_NULL;
-	default: return *r->at == '-' || isdigit((unsigned char)*r->at) ? J_NUMBER : J_BAD;
+	case '{':
+		return J_OBJECT;
+	case '[':
+		return J_ARRAY;
+	case '"':
+		return J_STRING;
+	case 't':
+		return J_TRUE;
+	case 'f':
+		return J_FALSE;
+	case 'n':
+		return J_NULL;
+	default:
+		return *r->at == '-' || isdigit((unsigned char)*r->at) ? J_NUMBER : J_BAD;
 	}
 }
 
-static tm_rc bad_json(struct reader *r, const char *why) { return cql_fail(r->err, CQL_CODE_INVALID, "Could not decode JSON string as a map: %s", why); }
+static tm_rc bad_json(struct reader *r, const char *why)
+{
+	return cql_fail(r->err, CQL_CODE_INVALID, "Could not decode JSON string as a map: %s", why);
+}
 
 static bool take(struct reader *r, const char *word)
 {
@@ -95,12 +110,23 @@ static bool skip_value(struct reader *r)
 		return false;
 	bool ok = true;
 	switch (peek(r)) {
-	case J_NULL: ok = take(r, "null"); break;
-	case J_TRUE: ok = take(r, "true"); break;
-	case J_FALSE: ok = take(r, "false"); break;
-	case J_NUMBER: (void)take_number(r); break;
-	case J_STRING: ok = take_string(r, &s); break;
-	case J_ARRAY: case J_OBJECT: {
+	case J_NULL:
+		ok = take(r, "null");
+		break;
+	case J_TRUE:
+		ok = take(r, "true");
+		break;
+	case J_FALSE:
+		ok = take(r, "false");
+		break;
+	case J_NUMBER:
+		(void)take_number(r);
+		break;
+	case J_STRING:
+		ok = take_string(r, &s);
+		break;
+	case J_ARRAY:
+	case J_OBJECT: {
 		bool object = *r->at == '{';
 		r->at++;
 		skip_space(r);
@@ -125,7 +151,8 @@ static bool skip_value(struct reader *r)
 		}
 		break;
 	}
-	default: ok = false;
+	default:
+		ok = false;
 	}
 	r->depth--;
 	return ok;
@@ -134,35 +161,64 @@ static bool skip_value(struct reader *r)
 static const char *java_shape(enum shape s, struct tm_str number)
 {
 	switch (s) {
-	case J_TRUE: case J_FALSE: return "Boolean";
-	case J_NUMBER: return tm_str_find(number, TM_STR("."), 0) != SIZE_MAX || tm_str_find(number, TM_STR("e"), 0) != SIZE_MAX || tm_str_find(number, TM_STR("E"), 0) != SIZE_MAX ? "Double" : number.len > 9 ? "Long" : "Integer";
-	case J_ARRAY: return "ArrayList";
-	case J_OBJECT: return "LinkedHashMap";
-	default: return "String";
+	case J_TRUE:
+	case J_FALSE:
+		return "Boolean";
+	case J_NUMBER:
+		return tm_str_find(number, TM_STR("."), 0) != SIZE_MAX || tm_str_find(number, TM_STR("e"), 0) != SIZE_MAX ||
+			       tm_str_find(number, TM_STR("E"), 0) != SIZE_MAX
+			   ? "Double"
+		       : number.len > 9 ? "Long"
+					: "Integer";
+	case J_ARRAY:
+		return "ArrayList";
+	case J_OBJECT:
+		return "LinkedHashMap";
+	default:
+		return "String";
 	}
 }
 
 static const char *expected(const struct tm_cql_type *t)
 {
 	switch (t->kind) {
-	case TM_CQL_INT: return "an int value";
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: return "a bigint value";
-	case TM_CQL_SMALLINT: return "a short value";
-	case TM_CQL_TINYINT: return "a byte value";
-	case TM_CQL_FLOAT: return "a float value";
-	case TM_CQL_DOUBLE: return "a double value";
-	case TM_CQL_BOOLEAN: return "a boolean value";
-	case TM_CQL_VARCHAR: return "a UTF-8 string";
-	case TM_CQL_ASCII: return "an ascii string";
-	case TM_CQL_BLOB: return "a valid blob representation";
-	case TM_CQL_DATE: return "a string representation of a date value";
-	case TM_CQL_TIME: return "a string representation of a time value";
-	case TM_CQL_TIMESTAMP: return "a long or a datestring representation of a timestamp value";
-	case TM_CQL_DURATION: return "a string representation of a duration";
-	case TM_CQL_INET: return "a string representation of an inet value";
-	case TM_CQL_UUID: return "a string representation of a uuid";
-	case TM_CQL_TIMEUUID: return "a string representation of a timeuuid";
-	default: return "a valid value";
+	case TM_CQL_INT:
+		return "an int value";
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		return "a bigint value";
+	case TM_CQL_SMALLINT:
+		return "a short value";
+	case TM_CQL_TINYINT:
+		return "a byte value";
+	case TM_CQL_FLOAT:
+		return "a float value";
+	case TM_CQL_DOUBLE:
+		return "a double value";
+	case TM_CQL_BOOLEAN:
+		return "a boolean value";
+	case TM_CQL_VARCHAR:
+		return "a UTF-8 string";
+	case TM_CQL_ASCII:
+		return "an ascii string";
+	case TM_CQL_BLOB:
+		return "a valid blob representation";
+	case TM_CQL_DATE:
+		return "a string representation of a date value";
+	case TM_CQL_TIME:
+		return "a string representation of a time value";
+	case TM_CQL_TIMESTAMP:
+		return "a long or a datestring representation of a timestamp value";
+	case TM_CQL_DURATION:
+		return "a string representation of a duration";
+	case TM_CQL_INET:
+		return "a string representation of an inet value";
+	case TM_CQL_UUID:
+		return "a string representation of a uuid";
+	case TM_CQL_TIMEUUID:
+		return "a string representation of a timeuuid";
+	default:
+		return "a valid value";
 	}
 }
 
@@ -175,8 +231,10 @@ static tm_rc wrong(struct reader *r, const struct tm_cql_type *t, enum shape s, 
 	r->at = from;
 	(void)skip_value(r);
 	if (t->kind == TM_CQL_DECIMAL || t->kind == TM_CQL_VARINT)
-		return cql_fail(r->err, CQL_CODE_INVALID, "Value '%.*s' is not a valid representation of a %s value", (int)(r->at - from), from, tm_type_native_name(t->kind));
-	return cql_fail(r->err, CQL_CODE_INVALID, "Expected %s, but got a %s: %.*s", expected(t), java_shape(s, number), (int)(r->at - from), from);
+		return cql_fail(r->err, CQL_CODE_INVALID, "Value '%.*s' is not a valid representation of a %s value", (int)(r->at - from),
+				from, tm_type_native_name(t->kind));
+	return cql_fail(r->err, CQL_CODE_INVALID, "Expected %s, but got a %s: %.*s", expected(t), java_shape(s, number),
+			(int)(r->at - from), from);
 }
 
 static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql_value *ret)
@@ -184,14 +242,18 @@ static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql
 	enum shape s = peek(r);
 	const char *from = r->at;
 	struct tm_str text = {0};
-	bool number = t->kind == TM_CQL_INT || t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_COUNTER || t->kind == TM_CQL_SMALLINT || t->kind == TM_CQL_TINYINT || t->kind == TM_CQL_VARINT || t->kind == TM_CQL_DECIMAL ||
-		      t->kind == TM_CQL_FLOAT || t->kind == TM_CQL_DOUBLE;
+	bool number = t->kind == TM_CQL_INT || t->kind == TM_CQL_BIGINT || t->kind == TM_CQL_COUNTER || t->kind == TM_CQL_SMALLINT ||
+		      t->kind == TM_CQL_TINYINT || t->kind == TM_CQL_VARINT || t->kind == TM_CQL_DECIMAL || t->kind == TM_CQL_FLOAT ||
+		      t->kind == TM_CQL_DOUBLE;
 	if (s == J_STRING) {
 		if (!take_string(r, &text))
 			return bad_json(r, "a string does not end");
 		if (t->kind == TM_CQL_BLOB) {
 			if (!tm_str_starts(text, TM_STR("0x")))
-				return cql_fail(r->err, CQL_CODE_INVALID, "Value '%.*s' is not a valid blob representation: String representation of blob is missing 0x prefix: %.*s", TM_STR_ARG(text), TM_STR_ARG(text));
+				return cql_fail(r->err, CQL_CODE_INVALID,
+						"Value '%.*s' is not a valid blob representation: String representation of blob is missing "
+						"0x prefix: %.*s",
+						TM_STR_ARG(text), TM_STR_ARG(text));
 			text = tm_str_slice(text, 2, text.len);
 		}
 		if (text.len == 0 && t->kind == TM_CQL_VARINT)
@@ -200,7 +262,8 @@ static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql
 			*ret = (struct tm_cql_value){.bytes = {"\0", 1}};
 			return TM_OK;
 		}
-		bool bare = number || t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_UUID || t->kind == TM_CQL_TIMEUUID || t->kind == TM_CQL_INET || t->kind == TM_CQL_DURATION;
+		bool bare = number || t->kind == TM_CQL_TIMESTAMP || t->kind == TM_CQL_UUID || t->kind == TM_CQL_TIMEUUID ||
+			    t->kind == TM_CQL_INET || t->kind == TM_CQL_DURATION;
 		if (text.len == 0 && bare) { /* an empty text is a value of no bytes */
 			*ret = (struct tm_cql_value){.bytes = {"", 0}};
 			return TM_OK;
@@ -226,12 +289,19 @@ static tm_rc native(struct reader *r, const struct tm_cql_type *t, struct tm_cql
 	return cql_from_string(r->arena, t, text, &ret->bytes, r->err);
 }
 
-struct items { struct tm_str *items; size_t count, cap; };
+struct items {
+	struct tm_str *items;
+	size_t count, cap;
+};
 
 static tm_rc array(struct reader *r, const struct tm_cql_type *t, struct items *out)
 {
 	if (peek(r) != J_ARRAY)
-		return cql_fail(r->err, CQL_CODE_INVALID, "Expected a %s, but got a %s", t->kind == TM_CQL_SET ? "list (representing a set)" : t->kind == TM_CQL_TUPLE ? "list representation of a tuple" : "list", java_shape(peek(r), (struct tm_str){"", 0}));
+		return cql_fail(r->err, CQL_CODE_INVALID, "Expected a %s, but got a %s",
+				t->kind == TM_CQL_SET     ? "list (representing a set)"
+				: t->kind == TM_CQL_TUPLE ? "list representation of a tuple"
+							  : "list",
+				java_shape(peek(r), (struct tm_str){"", 0}));
 	r->at++;
 	skip_space(r);
 	if (take(r, "]"))
@@ -258,7 +328,8 @@ static tm_rc key_value(struct reader *r, const struct tm_cql_type *t, struct tm_
 		struct tm_str s = text;
 		if (t->kind == TM_CQL_BLOB) {
 			if (!tm_str_starts(s, TM_STR("0x")))
-				return cql_fail(r->err, CQL_CODE_INVALID, "String representation of blob is missing 0x prefix: %.*s", TM_STR_ARG(s));
+				return cql_fail(r->err, CQL_CODE_INVALID, "String representation of blob is missing 0x prefix: %.*s",
+						TM_STR_ARG(s));
 			s = tm_str_slice(s, 2, s.len);
 		}
 		*ret = (struct tm_cql_value){0};
@@ -294,7 +365,8 @@ static tm_rc object(struct reader *r, const struct tm_cql_type *t, struct items 
 			while (f < t->arg_count && !(quoted ? tm_str_eq(t->field_names[f], name) : tm_str_ieq(t->field_names[f], name)))
 				f++;
 			if (f == t->arg_count)
-				return cql_fail(r->err, CQL_CODE_INVALID, "Unknown field in value of user defined type %.*s: %.*s", TM_STR_ARG(t->name), TM_STR_ARG(key));
+				return cql_fail(r->err, CQL_CODE_INVALID, "Unknown field in value of user defined type %.*s: %.*s",
+						TM_STR_ARG(t->name), TM_STR_ARG(key));
 			TM_TRY(value(r, t->args[f], &v));
 			out->items[f] = v.null ? (struct tm_str){0} : v.bytes;
 		} else {
@@ -351,14 +423,19 @@ static tm_rc value(struct reader *r, const struct tm_cql_type *t, struct tm_cql_
 	}
 	tm_rc rc = TM_OK;
 	switch (t->kind) {
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_VECTOR: case TM_CQL_TUPLE:
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_VECTOR:
+	case TM_CQL_TUPLE:
 		rc = array(r, t, &list);
 		if (rc == TM_OK && t->kind == TM_CQL_TUPLE && list.count < t->arg_count)
 			rc = cql_fail(r->err, CQL_CODE_INVALID, "Tuple is missing items (expected %zu, got %zu)", t->arg_count, list.count);
 		if (rc == TM_OK && t->kind == TM_CQL_VECTOR && list.count != t->dimension)
-			rc = cql_fail(r->err, CQL_CODE_INVALID, "Unable to parse a vector of %zu elements from %zu", t->dimension, list.count);
+			rc = cql_fail(r->err, CQL_CODE_INVALID, "Unable to parse a vector of %zu elements from %zu", t->dimension,
+				      list.count);
 		if (rc == TM_OK)
-			ret->bytes = t->kind == TM_CQL_LIST || t->kind == TM_CQL_SET ? cql_pack_items(r->arena, t, list.items, list.count) : joined(r->arena, t, &list);
+			ret->bytes = t->kind == TM_CQL_LIST || t->kind == TM_CQL_SET ? cql_pack_items(r->arena, t, list.items, list.count)
+										     : joined(r->arena, t, &list);
 		break;
 	case TM_CQL_MAP:
 		rc = object(r, t, &list);
@@ -372,13 +449,15 @@ static tm_rc value(struct reader *r, const struct tm_cql_type *t, struct tm_cql_
 		if (rc == TM_OK)
 			ret->bytes = joined(r->arena, t, &list);
 		break;
-	default: rc = native(r, t, ret);
+	default:
+		rc = native(r, t, ret);
 	}
 	r->depth--;
 	return rc;
 }
 
-tm_rc cql_json_value(struct tm_arena *arena, const struct tm_cql_type *type, struct tm_str text, struct tm_cql_value *ret, struct tm_err *err)
+tm_rc cql_json_value(struct tm_arena *arena, const struct tm_cql_type *type, struct tm_str text, struct tm_cql_value *ret,
+		     struct tm_err *err)
 {
 	struct reader r = {.arena = arena, .at = text.at, .end = text.at + text.len, .err = err};
 	TM_TRY(value(&r, tm_type_reversed(type, false), ret));
@@ -386,16 +465,19 @@ tm_rc cql_json_value(struct tm_arena *arena, const struct tm_cql_type *type, str
 	return r.at == r.end ? TM_OK : bad_json(&r, "text follows the value");
 }
 
-tm_rc cql_json_row(struct cql_eval *ev, const struct tm_table_def *def, struct tm_str text, struct tm_cql_value *values, bool *present, struct tm_err *err)
+tm_rc cql_json_row(struct cql_eval *ev, const struct tm_table_def *def, struct tm_str text, struct tm_cql_value *values, bool *present,
+		   struct tm_err *err)
 {
 	struct reader r = {.arena = ev->arena, .at = text.at, .end = text.at + text.len, .err = err};
 	if (peek(&r) == J_NULL)
 		return cql_fail(err, CQL_CODE_INVALID, "Got null for INSERT JSON values");
 	if (peek(&r) != J_OBJECT)
-		return cql_fail(err, CQL_CODE_INVALID, "Could not decode JSON string as a map: it does not begin with {. (String was: %.*s)", TM_STR_ARG(text));
+		return cql_fail(err, CQL_CODE_INVALID,
+				"Could not decode JSON string as a map: it does not begin with {. (String was: %.*s)", TM_STR_ARG(text));
 	struct reader whole = r;
 	if (!skip_value(&whole))
-		return cql_fail(err, CQL_CODE_INVALID, "Could not decode JSON string as a map: the text is no JSON. (String was: %.*s)", TM_STR_ARG(text));
+		return cql_fail(err, CQL_CODE_INVALID, "Could not decode JSON string as a map: the text is no JSON. (String was: %.*s)",
+				TM_STR_ARG(text));
 	skip_space(&whole);
 	r.at++;
 	skip_space(&r);

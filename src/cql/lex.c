@@ -5,7 +5,7 @@
 struct lexer {
 	struct tm_arena *arena;
 	const char *start, *at, *end, *line_start;
-	const char *counted_to;             /* of this line, so that a long line is counted once, not once per token */
+	const char *counted_to; /* of this line, so that a long line is counted once, not once per token */
 	int line, counted;
 	struct cql_tokens *out;
 	struct tm_err *err;
@@ -30,13 +30,15 @@ static bool hex(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A'
 
 static void push(struct lexer *x, enum cql_token_kind kind, const char *from, struct tm_str text)
 {
-	struct cql_token t = {.kind = kind, .raw = tm_str_n(from, (size_t)(x->at - from)), .text = text, .line = x->line, .column = column_of(x, from)};
+	struct cql_token t = {
+	    .kind = kind, .raw = tm_str_n(from, (size_t)(x->at - from)), .text = text, .line = x->line, .column = column_of(x, from)};
 	TM_PUSH_IN(x->arena, x->out, t);
 }
 
 static tm_rc bad_char(struct lexer *x, const char *at, const char *what, const char *expecting, struct tm_str shown)
 {
-	tm_rc rc = tm_fail(x->err, TM_SYNTAX, "line %d:%d %s character '%.*s'%s", x->line, column_of(x, at), what, TM_STR_ARG(shown), expecting);
+	tm_rc rc =
+	    tm_fail(x->err, TM_SYNTAX, "line %d:%d %s character '%.*s'%s", x->line, column_of(x, at), what, TM_STR_ARG(shown), expecting);
 	tm_err_at(x->err, NULL, x->line, column_of(x, at) + 1);
 	return rc;
 }
@@ -109,7 +111,9 @@ static size_t iso_duration_here(const struct lexer *x)
 	size_t n = peek(x, 0) == '-', digits = 0;
 	if (peek(x, n) != 'P' && peek(x, n) != 'p')
 		return 0;
-	for (n++; digit(peek(x, n)) || strchr("YMDTHSWymdthsw", peek(x, n) ? peek(x, n) : '!') || (digits && (peek(x, n) == '-' || peek(x, n) == ':') && digit(peek(x, n + 1))); n++)
+	for (n++; digit(peek(x, n)) || strchr("YMDTHSWymdthsw", peek(x, n) ? peek(x, n) : '!') ||
+		  (digits && (peek(x, n) == '-' || peek(x, n) == ':') && digit(peek(x, n + 1)));
+	     n++)
 		digits += digit(peek(x, n)) != 0;
 	return digits && !word(peek(x, n)) ? n : 0;
 }
@@ -148,7 +152,8 @@ static tm_rc lex_number(struct lexer *x)
 		for (n++; digit(peek(x, n)); n++)
 			;
 	}
-	if ((peek(x, n) == 'e' || peek(x, n) == 'E') && (digit(peek(x, n + 1)) || ((peek(x, n + 1) == '-' || peek(x, n + 1) == '+') && digit(peek(x, n + 2))))) {
+	if ((peek(x, n) == 'e' || peek(x, n) == 'E') &&
+	    (digit(peek(x, n + 1)) || ((peek(x, n + 1) == '-' || peek(x, n + 1) == '+') && digit(peek(x, n + 2))))) {
 		kind = CQL_T_FLOAT;
 		for (n += 2; digit(peek(x, n)); n++)
 			;
@@ -236,12 +241,14 @@ static void lex_word(struct lexer *x)
 static bool after_operand(const struct lexer *x)
 {
 	const struct cql_token *t = x->out->count ? &x->out->items[x->out->count - 1] : NULL;
-	return t && t->kind != CQL_T_SPACE && (t->kind != CQL_T_SYMBOL || t->raw.at[0] == ')' || t->raw.at[0] == ']' || t->raw.at[0] == '?');
+	return t && t->kind != CQL_T_SPACE &&
+	       (t->kind != CQL_T_SYMBOL || t->raw.at[0] == ')' || t->raw.at[0] == ']' || t->raw.at[0] == '?');
 }
 
 static tm_rc lex_symbol(struct lexer *x)
 {
-	static const char *const marks[] = {"+=", "-=", "<=", ">=", "!=", "..", "(", ")", "[", "]", "{", "}", ",", ";", ":", ".", "?", "=", "<", ">", "+", "-", "*", "/", "%"};
+	static const char *const marks[] = {"+=", "-=", "<=", ">=", "!=", "..", "(", ")", "[", "]", "{", "}", ",",
+					    ";",  ":",  ".",  "?",  "=",  "<",  ">", "+", "-", "*", "/", "%"};
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
 		size_t n = strlen(marks[i]);
 		if ((size_t)(x->end - x->at) >= n && memcmp(x->at, marks[i], n) == 0) {
@@ -297,7 +304,14 @@ static tm_rc lex_one(struct lexer *x)
 tm_rc cql_lex(struct tm_arena *arena, struct tm_str text, struct cql_tokens *ret, struct tm_err *err)
 {
 	*ret = (struct cql_tokens){0};
-	struct lexer x = {.arena = arena, .start = text.at, .at = text.at, .end = text.at + text.len, .line_start = text.at, .line = 1, .out = ret, .err = err};
+	struct lexer x = {.arena = arena,
+			  .start = text.at,
+			  .at = text.at,
+			  .end = text.at + text.len,
+			  .line_start = text.at,
+			  .line = 1,
+			  .out = ret,
+			  .err = err};
 	if (text.len > TM_LIMIT_CQL_STATEMENT_BYTES)
 		return tm_fail(err, TM_SYNTAX, "the statement is longer than %zu bytes", TM_LIMIT_CQL_STATEMENT_BYTES);
 	while (x.at < x.end) {

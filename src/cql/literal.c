@@ -72,7 +72,8 @@ void cql_civil_from_days(int64_t z, int64_t *year, int *month, int *day)
 {
 	z += 719468;
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100),
+		mp = (5 * doy + 2) / 153;
 	*day = (int)(doy - (153 * mp + 2) / 5 + 1);
 	*month = (int)(mp < 10 ? mp + 3 : mp - 9);
 	*year = yoe + era * 400 + (*month <= 2);
@@ -274,7 +275,8 @@ struct tm_str cql_duration_bytes(struct tm_arena *arena, struct cql_duration d)
 }
 
 enum unit { YEARS, MONTHS, WEEKS, DAYS, HOURS, MINUTES, SECONDS, MILLIS, MICROS, NANOS };
-static const char *const unit_names[] = {"years", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"};
+static const char *const unit_names[] = {"years",   "months",  "weeks",        "days",         "hours",
+					 "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"};
 static const int64_t unit_size[] = {12, 1, 7, 1, 3600000000000, 60000000000, 1000000000, 1000000, 1000, 1};
 
 static tm_rc add_unit(int64_t sums[3], int *last, enum unit unit, struct tm_str number, struct tm_err *err)
@@ -291,17 +293,26 @@ static tm_rc add_unit(int64_t sums[3], int *last, enum unit unit, struct tm_str 
 		tm_fail(err, TM_INTERNAL, "java.lang.NumberFormatException: For input string: \"%.*s\"", TM_STR_ARG(number));
 		return TM_INTERNAL;
 	}
-	if (__builtin_mul_overflow(n, unit_size[unit], &n) || __builtin_add_overflow(sums[which], n, &sums[which]) || (which < 2 && sums[which] > INT32_MAX))
-		return tm_fail(err, TM_INVALID, "Invalid duration. The total number of %s must be less or equal to 2147483647", kinds[which]);
+	if (__builtin_mul_overflow(n, unit_size[unit], &n) || __builtin_add_overflow(sums[which], n, &sums[which]) ||
+	    (which < 2 && sums[which] > INT32_MAX))
+		return tm_fail(err, TM_INVALID, "Invalid duration. The total number of %s must be less or equal to 2147483647",
+			       kinds[which]);
 	return TM_OK;
 }
 
-static tm_rc bad_duration(struct tm_str text, struct tm_err *err) { return tm_fail(err, TM_INVALID, "Unable to convert '%.*s' to a duration", TM_STR_ARG(text)); }
+static tm_rc bad_duration(struct tm_str text, struct tm_err *err)
+{
+	return tm_fail(err, TM_INVALID, "Unable to convert '%.*s' to a duration", TM_STR_ARG(text));
+}
 
 static bool unit_of(struct tm_str *s, bool iso, bool time, enum unit *ret)
 {
-	static const struct { const char *text; enum unit unit; } units[] = {
-		{"mo", MONTHS}, {"ms", MILLIS}, {"us", MICROS}, {"\xC2\xB5s", MICROS}, {"ns", NANOS}, {"y", YEARS}, {"w", WEEKS}, {"d", DAYS}, {"h", HOURS}, {"m", MINUTES}, {"s", SECONDS},
+	static const struct {
+		const char *text;
+		enum unit unit;
+	} units[] = {
+	    {"mo", MONTHS}, {"ms", MILLIS}, {"us", MICROS}, {"\xC2\xB5s", MICROS}, {"ns", NANOS},  {"y", YEARS},
+	    {"w", WEEKS},   {"d", DAYS},    {"h", HOURS},   {"m", MINUTES},        {"s", SECONDS},
 	};
 	if (iso) {
 		const char *letters = time ? "HMS" : "YMWD";
@@ -378,7 +389,10 @@ static tm_rc duration_from_string(struct tm_arena *arena, struct tm_str text, st
 /* ---- numbers, uuids, addresses, blobs ---- */
 static tm_rc integer_from_string(struct tm_arena *arena, enum tm_cql_kind kind, struct tm_str text, struct tm_str *ret, struct tm_err *err)
 {
-	int64_t v, limit = kind == TM_CQL_TINYINT ? INT8_MAX : kind == TM_CQL_SMALLINT ? INT16_MAX : kind == TM_CQL_INT ? INT32_MAX : INT64_MAX;
+	int64_t v, limit = kind == TM_CQL_TINYINT    ? INT8_MAX
+			   : kind == TM_CQL_SMALLINT ? INT16_MAX
+			   : kind == TM_CQL_INT      ? INT32_MAX
+						     : INT64_MAX;
 	const char *name = kind == TM_CQL_TINYINT ? "byte" : kind == TM_CQL_SMALLINT ? "short" : kind == TM_CQL_INT ? "int" : "long";
 	if (!tm_str_to_i64(text, &v) || v > limit || v < -limit - 1)
 		return tm_fail(err, TM_INVALID, "Unable to make %s from '%.*s'", name, TM_STR_ARG(text));
@@ -537,8 +551,14 @@ tm_rc cql_from_string(struct tm_arena *arena, const struct tm_cql_type *type, st
 				return tm_fail(err, TM_INVALID, "Invalid ASCII character in string literal");
 		*ret = tm_arena_str(arena, text);
 		return TM_OK;
-	case TM_CQL_VARCHAR: *ret = tm_arena_str(arena, text); return TM_OK;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT:
+	case TM_CQL_VARCHAR:
+		*ret = tm_arena_str(arena, text);
+		return TM_OK;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
 		return integer_from_string(arena, type->kind, text, ret, err);
 	case TM_CQL_VARINT:
 		if (!tm_big_parse(arena, text, &big))
@@ -567,27 +587,43 @@ tm_rc cql_from_string(struct tm_arena *arena, const struct tm_cql_type *type, st
 			return tm_fail(err, TM_INVALID, "Unable to make boolean from '%.*s'", TM_STR_ARG(text));
 		*ret = tolower((unsigned char)text.at[0]) == 't' ? TM_STR("\1") : TM_STR("\0");
 		return TM_OK;
-	case TM_CQL_DATE: return date_from_string(arena, text, ret, err);
-	case TM_CQL_TIME: return time_from_string(arena, text, ret, err);
-	case TM_CQL_TIMESTAMP: return timestamp_from_string(arena, text, ret, err);
-	case TM_CQL_DURATION: return duration_from_string(arena, text, ret, err);
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID: return uuid_from_string(arena, type->kind, text, ret, err);
-	case TM_CQL_INET: return inet_from_string(arena, text, ret, err);
-	case TM_CQL_BLOB: return blob_from_hex(arena, text, ret, err);
-	default: return tm_fail(err, TM_INVALID, "a %s cannot be made from a text", tm_type_native_name(type->kind));
+	case TM_CQL_DATE:
+		return date_from_string(arena, text, ret, err);
+	case TM_CQL_TIME:
+		return time_from_string(arena, text, ret, err);
+	case TM_CQL_TIMESTAMP:
+		return timestamp_from_string(arena, text, ret, err);
+	case TM_CQL_DURATION:
+		return duration_from_string(arena, text, ret, err);
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+		return uuid_from_string(arena, type->kind, text, ret, err);
+	case TM_CQL_INET:
+		return inet_from_string(arena, text, ret, err);
+	case TM_CQL_BLOB:
+		return blob_from_hex(arena, text, ret, err);
+	default:
+		return tm_fail(err, TM_INVALID, "a %s cannot be made from a text", tm_type_native_name(type->kind));
 	}
 }
 
 const char *cql_literal_kind_name(enum cql_expr_kind kind)
 {
 	switch (kind) {
-	case CQL_E_STRING: return "STRING";
-	case CQL_E_INTEGER: return "INTEGER";
-	case CQL_E_FLOAT: return "FLOAT";
-	case CQL_E_BOOLEAN: return "BOOLEAN";
-	case CQL_E_UUID: return "UUID";
-	case CQL_E_HEX: return "HEX";
-	default: return "DURATION";
+	case CQL_E_STRING:
+		return "STRING";
+	case CQL_E_INTEGER:
+		return "INTEGER";
+	case CQL_E_FLOAT:
+		return "FLOAT";
+	case CQL_E_BOOLEAN:
+		return "BOOLEAN";
+	case CQL_E_UUID:
+		return "UUID";
+	case CQL_E_HEX:
+		return "HEX";
+	default:
+		return "DURATION";
 	}
 }
 
@@ -595,25 +631,36 @@ bool cql_literal_fits(enum cql_expr_kind kind, enum tm_cql_kind type)
 {
 	switch (kind) {
 	case CQL_E_STRING:
-		return type == TM_CQL_ASCII || type == TM_CQL_VARCHAR || type == TM_CQL_INET || type == TM_CQL_DATE || type == TM_CQL_TIME || type == TM_CQL_TIMESTAMP;
+		return type == TM_CQL_ASCII || type == TM_CQL_VARCHAR || type == TM_CQL_INET || type == TM_CQL_DATE ||
+		       type == TM_CQL_TIME || type == TM_CQL_TIMESTAMP;
 	case CQL_E_INTEGER:
-		return type == TM_CQL_BIGINT || type == TM_CQL_COUNTER || type == TM_CQL_DATE || type == TM_CQL_DECIMAL || type == TM_CQL_DOUBLE || type == TM_CQL_DURATION || type == TM_CQL_FLOAT ||
-		       type == TM_CQL_INT || type == TM_CQL_SMALLINT || type == TM_CQL_TIME || type == TM_CQL_TIMESTAMP || type == TM_CQL_TINYINT || type == TM_CQL_VARINT;
-	case CQL_E_FLOAT: return type == TM_CQL_DECIMAL || type == TM_CQL_DOUBLE || type == TM_CQL_FLOAT;
-	case CQL_E_BOOLEAN: return type == TM_CQL_BOOLEAN;
-	case CQL_E_UUID: return type == TM_CQL_UUID || type == TM_CQL_TIMEUUID;
-	case CQL_E_HEX: return type == TM_CQL_BLOB || type == TM_CQL_TINYINT; /* Cassandra takes any bytes as a tinyint there */
-	case CQL_E_DURATION: return type == TM_CQL_DURATION;
-	default: return false;
+		return type == TM_CQL_BIGINT || type == TM_CQL_COUNTER || type == TM_CQL_DATE || type == TM_CQL_DECIMAL ||
+		       type == TM_CQL_DOUBLE || type == TM_CQL_DURATION || type == TM_CQL_FLOAT || type == TM_CQL_INT ||
+		       type == TM_CQL_SMALLINT || type == TM_CQL_TIME || type == TM_CQL_TIMESTAMP || type == TM_CQL_TINYINT ||
+		       type == TM_CQL_VARINT;
+	case CQL_E_FLOAT:
+		return type == TM_CQL_DECIMAL || type == TM_CQL_DOUBLE || type == TM_CQL_FLOAT;
+	case CQL_E_BOOLEAN:
+		return type == TM_CQL_BOOLEAN;
+	case CQL_E_UUID:
+		return type == TM_CQL_UUID || type == TM_CQL_TIMEUUID;
+	case CQL_E_HEX:
+		return type == TM_CQL_BLOB || type == TM_CQL_TINYINT; /* Cassandra takes any bytes as a tinyint there */
+	case CQL_E_DURATION:
+		return type == TM_CQL_DURATION;
+	default:
+		return false;
 	}
 }
 
-tm_rc cql_literal(struct tm_arena *arena, const struct cql_expr *e, const struct tm_cql_type *type, struct tm_str name, struct tm_str *ret, struct tm_err *err)
+tm_rc cql_literal(struct tm_arena *arena, const struct cql_expr *e, const struct tm_cql_type *type, struct tm_str name, struct tm_str *ret,
+		  struct tm_err *err)
 {
 	if (!cql_literal_fits(e->kind, type->kind)) {
 		struct tm_buf b = {0};
 		tm_table_type_text(type, &b);
-		tm_rc rc = tm_fail(err, TM_INVALID, "Invalid %s constant (%.*s) for \"%.*s\" of type %s", cql_literal_kind_name(e->kind), TM_STR_ARG(e->text), TM_STR_ARG(name), tm_buf_cstr(&b));
+		tm_rc rc = tm_fail(err, TM_INVALID, "Invalid %s constant (%.*s) for \"%.*s\" of type %s", cql_literal_kind_name(e->kind),
+				   TM_STR_ARG(e->text), TM_STR_ARG(name), tm_buf_cstr(&b));
 		tm_buf_done(&b);
 		return rc;
 	}

@@ -9,7 +9,8 @@ static tm_rc bind_condition(struct cql_scope *s, const struct cql_relation *r, s
 	*c = (struct cql_condition){.op = r->op};
 	c->column = tm_table_column_index(def, r->columns[0]);
 	if (c->column == SIZE_MAX)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(r->columns[0]), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(r->columns[0]),
+				TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
 	const struct tm_table_column *col = &def->columns[c->column];
 	struct tm_str name = col->name;
 	if (col->kind == TM_COLUMN_PARTITION_KEY || col->kind == TM_COLUMN_CLUSTERING)
@@ -19,9 +20,13 @@ static tm_rc bind_condition(struct cql_scope *s, const struct cql_relation *r, s
 		if (c->type->kind == TM_CQL_SET)
 			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid element access syntax for set column %.*s", TM_STR_ARG(name));
 		if (c->type->kind != TM_CQL_LIST && c->type->kind != TM_CQL_MAP)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid element access syntax for non-collection column %.*s", TM_STR_ARG(name));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Invalid element access syntax for non-collection column %.*s",
+					TM_STR_ARG(name));
 		bool list = c->type->kind == TM_CQL_LIST;
-		TM_TRY(cql_bind_term(s, r->element, (struct cql_receiver){tm_arena_printf(s->arena, list ? "idx(%.*s)" : "key(%.*s)", TM_STR_ARG(name)), list ? tm_type_native(TM_CQL_INT) : c->type->args[0]}, &c->element));
+		TM_TRY(cql_bind_term(s, r->element,
+				     (struct cql_receiver){tm_arena_printf(s->arena, list ? "idx(%.*s)" : "key(%.*s)", TM_STR_ARG(name)),
+							   list ? tm_type_native(TM_CQL_INT) : c->type->args[0]},
+				     &c->element));
 		c->type = c->type->args[c->type->kind == TM_CQL_MAP];
 		name = tm_arena_printf(s->arena, "value(%.*s)", TM_STR_ARG(name));
 	} else if (r->field.at) {
@@ -38,16 +43,24 @@ static tm_rc bind_condition(struct cql_scope *s, const struct cql_relation *r, s
 	const struct tm_cql_type *vt = c->type;
 	if (r->op == CQL_CONTAINS || r->op == CQL_CONTAINS_KEY) {
 		if (!tm_type_is_collection(vt))
-			return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use %s on non-collection column %.*s", r->op == CQL_CONTAINS ? "CONTAINS" : "CONTAINS KEY", TM_STR_ARG(name));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Cannot use %s on non-collection column %.*s",
+					r->op == CQL_CONTAINS ? "CONTAINS" : "CONTAINS KEY", TM_STR_ARG(name));
 		vt = vt->args[r->op == CQL_CONTAINS && vt->kind == TM_CQL_MAP];
 	} else if (r->op != CQL_EQ && r->op != CQL_NE && r->op != CQL_IN && tm_type_mentions(vt, TM_CQL_DURATION)) {
-		return cql_fail(s->err, CQL_CODE_INVALID, "Slice conditions ( %s ) are not supported on durations", r->op == CQL_LT ? "<" : r->op == CQL_LE ? "<=" : r->op == CQL_GT ? ">" : ">=");
+		return cql_fail(s->err, CQL_CODE_INVALID, "Slice conditions ( %s ) are not supported on durations",
+				r->op == CQL_LT   ? "<"
+				: r->op == CQL_LE ? "<="
+				: r->op == CQL_GT ? ">"
+						  : ">=");
 	}
 	if (r->op != CQL_IN)
 		return cql_bind_term(s, r->value, (struct cql_receiver){name, vt}, &c->value);
 	c->value_list = r->value_list;
 	if (!r->value_list)
-		return cql_bind_term(s, r->value, (struct cql_receiver){tm_arena_printf(s->arena, "in(%.*s)", TM_STR_ARG(name)), tm_type_list(tm_type_frozen(vt), false)}, &c->value);
+		return cql_bind_term(
+		    s, r->value,
+		    (struct cql_receiver){tm_arena_printf(s->arena, "in(%.*s)", TM_STR_ARG(name)), tm_type_list(tm_type_frozen(vt), false)},
+		    &c->value);
 	c->values = TM_NEW_N(s->arena, struct cql_node *, r->value_count + 1);
 	c->value_count = r->value_count;
 	for (size_t i = 0; i < r->value_count; i++)
@@ -66,20 +79,33 @@ tm_rc cql_bind_conditions(struct cql_scope *s, const struct cql_modify *m, struc
 		regular |= s->table->def.columns[p->conditions[i].column].kind == TM_COLUMN_REGULAR;
 	bool row = p->where.ck_prefix == s->table->def.clustering_count;
 	if (regular && !row)
-		return cql_fail(s->err, CQL_CODE_INVALID, p->kind == CQL_DELETE ? "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF condition on non static columns" : "UPDATE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF conditions on non static columns");
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				p->kind == CQL_DELETE ? "DELETE statements must restrict all PRIMARY KEY columns with equality relations "
+							"in order to use IF condition on non static columns"
+						      : "UPDATE statements must restrict all PRIMARY KEY columns with equality relations "
+							"in order to use IF conditions on non static columns");
 	if (p->kind == CQL_DELETE && !row && (p->condition_count || p->if_exists) && !p->writes_static && p->op_count == 0)
-		return cql_fail(s->err, CQL_CODE_INVALID, "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to delete non static columns");
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to delete non "
+				"static columns");
 	return TM_OK;
 }
 
 /* ---- testing ---- */
-struct looked { bool exists, row; struct tm_cql_value *values; }; /* the row a statement is about, as it is */
+struct looked {
+	bool exists, row;
+	struct tm_cql_value *values;
+}; /* the row a statement is about, as it is */
 
 static tm_rc look(struct cql_run *run, struct cql_write *w, struct looked *ret, struct tm_err *err)
 {
 	const struct tm_table_def *def = &w->plan->table->def;
 	bool whole = w->plan->is_json || w->plan->where.ck_prefix == def->clustering_count;
-	struct tm_read_options o = {.has_partition = true, .partition_key = w->keys.items[0], .slices = whole && def->clustering_count ? w->slices.items : NULL, .slice_count = whole && def->clustering_count ? 1 : 0, .now_s = w->now_s};
+	struct tm_read_options o = {.has_partition = true,
+				    .partition_key = w->keys.items[0],
+				    .slices = whole && def->clustering_count ? w->slices.items : NULL,
+				    .slice_count = whole && def->clustering_count ? 1 : 0,
+				    .now_s = w->now_s};
 	struct tm_read *read = tm_read_open(run->session->store, w->plan->table, &o);
 	const struct tm_read_row *row;
 	int got = tm_read_next(read, &row, err);
@@ -103,7 +129,8 @@ static tm_rc look(struct cql_run *run, struct cql_write *w, struct looked *ret, 
 	return got < 0 ? err->rc : TM_OK;
 }
 
-static struct tm_cql_value part_of(struct cql_run *run, const struct tm_cql_type *t, struct tm_cql_value whole, const struct cql_condition *c, struct tm_cql_value element)
+static struct tm_cql_value part_of(struct cql_run *run, const struct tm_cql_type *t, struct tm_cql_value whole,
+				   const struct cql_condition *c, struct tm_cql_value element)
 {
 	struct tm_value_items it;
 	struct tm_str key, value;
@@ -133,7 +160,11 @@ static struct tm_cql_value part_of(struct cql_run *run, const struct tm_cql_type
 	return none;
 }
 
-static bool null_value(const struct tm_cql_type *t, struct tm_cql_value v) { return v.null || !v.bytes.at || (tm_type_is_multicell(t) && tm_type_is_collection(t) && v.bytes.len == 4 && cql_int_of(v.bytes) == 0); }
+static bool null_value(const struct tm_cql_type *t, struct tm_cql_value v)
+{
+	return v.null || !v.bytes.at ||
+	       (tm_type_is_multicell(t) && tm_type_is_collection(t) && v.bytes.len == 4 && cql_int_of(v.bytes) == 0);
+}
 
 static bool holds(const struct tm_cql_type *t, enum cql_op op, struct tm_cql_value have, struct tm_cql_value want)
 {
@@ -143,14 +174,18 @@ static bool holds(const struct tm_cql_type *t, enum cql_op op, struct tm_cql_val
 	return cql_compare_op(op, tm_value_compare(t, have.bytes, want.bytes));
 }
 
-static tm_rc test(struct cql_run *run, const struct cql_write *w, const struct cql_condition *c, const struct looked *now, bool *ret, struct tm_err *err)
+static tm_rc test(struct cql_run *run, const struct cql_write *w, const struct cql_condition *c, const struct looked *now, bool *ret,
+		  struct tm_err *err)
 {
 	const struct tm_table_column *col = &w->plan->table->def.columns[c->column];
 	struct tm_cql_value have = now->values[c->column], want = {.null = true}, element = {0};
 	if (c->element) {
 		TM_TRY(cql_eval(&run->ev, c->element, &element, err));
 		if (element.null || element.unset)
-			return cql_fail(err, CQL_CODE_INVALID, element.unset ? "Invalid unset value for element access" : "Invalid null value for %s element access", col->type->kind == TM_CQL_LIST ? "list" : "map");
+			return cql_fail(err, CQL_CODE_INVALID,
+					element.unset ? "Invalid unset value for element access"
+						      : "Invalid null value for %s element access",
+					col->type->kind == TM_CQL_LIST ? "list" : "map");
 		if (col->type->kind == TM_CQL_LIST && cql_int_of(element.bytes) < 0)
 			return cql_fail(err, CQL_CODE_INVALID, "Invalid negative list index %lld", (long long)cql_int_of(element.bytes));
 	}
@@ -182,7 +217,8 @@ static tm_rc test(struct cql_run *run, const struct cql_write *w, const struct c
 		struct tm_value_items it;
 		struct tm_str item;
 		if (want.null)
-			return cql_fail(err, CQL_CODE_INVALID, "Invalid comparison with null for operator \"%s\"", c->op == CQL_CONTAINS ? "CONTAINS" : "CONTAINS KEY");
+			return cql_fail(err, CQL_CODE_INVALID, "Invalid comparison with null for operator \"%s\"",
+					c->op == CQL_CONTAINS ? "CONTAINS" : "CONTAINS KEY");
 		bool map = c->type->kind == TM_CQL_MAP;
 		if (!have.null && tm_value_items_open(have.bytes, &it))
 			for (size_t i = 0; tm_value_items_next(&it, &item); i++)
@@ -191,13 +227,18 @@ static tm_rc test(struct cql_run *run, const struct cql_write *w, const struct c
 		return TM_OK;
 	}
 	if (want.null && c->op != CQL_EQ && c->op != CQL_NE)
-		return cql_fail(err, CQL_CODE_INVALID, "Invalid comparison with null for operator \"%s\"", c->op == CQL_LT ? "<" : c->op == CQL_LE ? "<=" : c->op == CQL_GT ? ">" : ">=");
+		return cql_fail(err, CQL_CODE_INVALID, "Invalid comparison with null for operator \"%s\"",
+				c->op == CQL_LT   ? "<"
+				: c->op == CQL_LE ? "<="
+				: c->op == CQL_GT ? ">"
+						  : ">=");
 	*ret = holds(c->type, c->op, have, want);
 	return TM_OK;
 }
 
 /* ---- the answer ---- */
-static tm_rc answer(struct cql_run *run, const struct cql_write *writes, const struct looked *rows, size_t count, bool is_batch, bool applied)
+static tm_rc answer(struct cql_run *run, const struct cql_write *writes, const struct looked *rows, size_t count, bool is_batch,
+		    bool applied)
 {
 	struct tm_cql_result *r = run->result;
 	const struct tm_table *table = writes[0].plan->table;
@@ -221,7 +262,8 @@ static tm_rc answer(struct cql_run *run, const struct cql_write *writes, const s
 		bool only_exists = !is_batch && writes[0].plan->if_exists;
 		for (size_t c = 0; any_row && !only_exists && c < def->column_count; c++)
 			if (shown[c])
-				r->columns[r->column_count++] = (struct tm_cql_column_spec){def->keyspace, def->name, def->columns[c].name, tm_type_reversed(def->columns[c].type, false)};
+				r->columns[r->column_count++] = (struct tm_cql_column_spec){def->keyspace, def->name, def->columns[c].name,
+											    tm_type_reversed(def->columns[c].type, false)};
 	}
 	size_t cap = 0, given = 0;
 	for (size_t i = 0; i < count || given == 0; i++) {
@@ -250,7 +292,8 @@ static bool same_row(const struct cql_write *a, const struct cql_write *b)
 	return true;
 }
 
-static tm_rc decide(struct cql_run *run, struct cql_write *writes, const struct cql_modify_item *items, struct looked *rows, size_t count, bool *applied, struct tm_err *err)
+static tm_rc decide(struct cql_run *run, struct cql_write *writes, const struct cql_modify_item *items, struct looked *rows, size_t count,
+		    bool *applied, struct tm_err *err)
 {
 	*applied = true;
 	for (size_t i = 0; i < count; i++) {
@@ -288,8 +331,12 @@ tm_rc cql_lwt_run(struct cql_run *run, const struct cql_modify_item *items, size
 	}
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < count; j++)
-			if (items[i].plan->if_not_exists && (items[j].plan->condition_count || items[j].plan->if_exists) && same_row(&writes[i], &writes[j]))
-				return cql_fail(err, CQL_CODE_INVALID, items[j].plan->if_exists ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row" : "Cannot mix IF conditions and IF NOT EXISTS for the same row");
+			if (items[i].plan->if_not_exists && (items[j].plan->condition_count || items[j].plan->if_exists) &&
+			    same_row(&writes[i], &writes[j]))
+				return cql_fail(err, CQL_CODE_INVALID,
+						items[j].plan->if_exists
+						    ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row"
+						    : "Cannot mix IF conditions and IF NOT EXISTS for the same row");
 	if (run->pending)
 		TM_TRY(tm_table_batch_commit(run->pending, true, err));
 	struct tm_str pk = writes[0].keys.items[0];
@@ -302,7 +349,8 @@ tm_rc cql_lwt_run(struct cql_run *run, const struct cql_modify_item *items, size
 	for (size_t i = 0; i < count && rc == TM_OK && applied; i++) {
 		writes[i].batch = batch;
 		/* A range goes just below the time of the rows that the same statement writes. */
-		bool range = writes[i].plan->kind == CQL_DELETE && !writes[i].plan->op_count && writes[i].plan->where.ck_prefix < writes[i].plan->table->def.clustering_count;
+		bool range = writes[i].plan->kind == CQL_DELETE && !writes[i].plan->op_count &&
+			     writes[i].plan->where.ck_prefix < writes[i].plan->table->def.clustering_count;
 		writes[i].timestamp_us = us - range;
 		run->ev.table = writes[i].plan->table;
 		run->ev.values = items[i].values;

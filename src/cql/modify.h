@@ -3,8 +3,20 @@
 #define TM_CQL_MODIFY_H
 #include "cql/where.h"
 
-struct cql_modify_op { enum cql_assign kind; size_t column, field; struct cql_node *value, *element; };
-struct cql_condition { size_t column, field; bool has_field; enum cql_op op; struct cql_node *element, *value, **values; size_t value_count; bool value_list; const struct tm_cql_type *type; };
+struct cql_modify_op {
+	enum cql_assign kind;
+	size_t column, field;
+	struct cql_node *value, *element;
+};
+struct cql_condition {
+	size_t column, field;
+	bool has_field;
+	enum cql_op op;
+	struct cql_node *element, *value, **values;
+	size_t value_count;
+	bool value_list;
+	const struct tm_cql_type *type;
+};
 struct cql_modify_plan {
 	enum cql_modify_kind kind;
 	const struct tm_table *table;
@@ -28,7 +40,7 @@ struct cql_write {
 	int32_t ttl_s;
 	struct cql_keys keys;
 	struct cql_slices slices;
-	struct tm_cql_value *json;          /* values by column */
+	struct tm_cql_value *json; /* values by column */
 	bool *json_present;
 };
 tm_rc cql_write_prepare(struct cql_write *w, const struct cql_modify_item *item, int64_t timestamp_us, struct tm_err *err) TM_CHECKED;

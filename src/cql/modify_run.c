@@ -17,7 +17,9 @@ static tm_rc eval_timestamp(struct cql_eval *ev, const struct cql_node *n, int64
 	if (v.null)
 		return cql_fail(err, CQL_CODE_INVALID, "Invalid null value of timestamp");
 	*ret = cql_int_of(v.bytes);
-	return *ret == INT64_MIN ? cql_fail(err, CQL_CODE_INVALID, "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]") : TM_OK;
+	return *ret == INT64_MIN
+		   ? cql_fail(err, CQL_CODE_INVALID, "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]")
+		   : TM_OK;
 }
 
 static tm_rc eval_ttl(struct cql_write *w, struct tm_err *err)
@@ -36,7 +38,11 @@ static tm_rc eval_ttl(struct cql_write *w, struct tm_err *err)
 			return cql_fail(err, CQL_CODE_INVALID, "ttl is too large. requested (%d) maximum (%d)", ttl, TTL_MAX);
 	}
 	if (ttl > 0 && tm_store_clock_s(w->run->session->store) + ttl > INT32_MAX - 1)
-		return cql_fail(err, CQL_CODE_INVALID, "Request on table %.*s.%.*s with ttl of %d seconds exceeds maximum supported expiration date of 2038-01-19T03:14:06+00:00. In order to avoid this use a lower TTL or change the expiration date overflow policy.", TM_STR_ARG(w->plan->table->def.keyspace), TM_STR_ARG(w->plan->table->def.name), ttl);
+		return cql_fail(
+		    err, CQL_CODE_INVALID,
+		    "Request on table %.*s.%.*s with ttl of %d seconds exceeds maximum supported expiration date of "
+		    "2038-01-19T03:14:06+00:00. In order to avoid this use a lower TTL or change the expiration date overflow policy.",
+		    TM_STR_ARG(w->plan->table->def.keyspace), TM_STR_ARG(w->plan->table->def.name), ttl);
 	w->ttl_s = w->plan->table->counter ? 0 : ttl;
 	return TM_OK;
 }
@@ -55,7 +61,8 @@ static tm_rc json_keys(struct cql_write *w, struct tm_err *err)
 	struct tm_str *parts = TM_NEW_N(ev->arena, struct tm_str, def->partition_key_count);
 	for (size_t i = 0; i < def->partition_key_count + def->clustering_count; i++) {
 		if (!w->json_present[i] || w->json[i].null)
-			return cql_fail(err, CQL_CODE_INVALID, "Invalid null value in condition for column %.*s", TM_STR_ARG(def->columns[i].name));
+			return cql_fail(err, CQL_CODE_INVALID, "Invalid null value in condition for column %.*s",
+					TM_STR_ARG(def->columns[i].name));
 		if (i < def->partition_key_count)
 			parts[i] = w->json[i].bytes;
 	}
@@ -91,7 +98,9 @@ tm_rc cql_write_prepare(struct cql_write *w, const struct cql_modify_item *item,
 }
 
 /* ---- cells of one operation ---- */
-struct cells { struct tm_cells list; };
+struct cells {
+	struct tm_cells list;
+};
 
 static struct tm_cell live_cell(const struct cql_write *w, size_t column)
 {
@@ -106,7 +115,8 @@ static struct tm_cell live_cell(const struct cql_write *w, size_t column)
 
 static struct tm_cell dead_cell(const struct cql_write *w, size_t column)
 {
-	return (struct tm_cell){.column = w->plan->table->column_id[column], .flags = TM_CELL_DEAD, .timestamp_us = w->timestamp_us, .at_s = w->now_s};
+	return (struct tm_cell){
+	    .column = w->plan->table->column_id[column], .flags = TM_CELL_DEAD, .timestamp_us = w->timestamp_us, .at_s = w->now_s};
 }
 
 static struct tm_str path_of(struct cql_write *w, const struct tm_cql_type *t, struct tm_str item)
@@ -124,7 +134,9 @@ static void set_value(struct cql_write *w, size_t column, struct tm_cql_value v,
 	struct tm_arena *a = w->run->arena;
 	struct tm_cell c = live_cell(w, column);
 	if (tm_type_is_multicell(t)) {
-		TM_PUSH_IN(a, out, (struct tm_cell){.column = c.column, .flags = TM_CELL_CLEARED, .timestamp_us = w->timestamp_us - 1, .at_s = w->now_s});
+		TM_PUSH_IN(
+		    a, out,
+		    (struct tm_cell){.column = c.column, .flags = TM_CELL_CLEARED, .timestamp_us = w->timestamp_us - 1, .at_s = w->now_s});
 		if (!v.null)
 			tm_mutation_elements(w->run->session->store, t, c.column, v.bytes, &c, a, out);
 		return;
@@ -179,7 +191,8 @@ static void remove_items(struct cql_write *w, size_t column, struct tm_str bytes
 	}
 }
 
-static tm_rc set_element(struct cql_write *w, const struct cql_modify_op *op, const struct tm_read_row *row, struct tm_cells *out, struct tm_err *err)
+static tm_rc set_element(struct cql_write *w, const struct cql_modify_op *op, const struct tm_read_row *row, struct tm_cells *out,
+			 struct tm_err *err)
 {
 	const struct tm_table_column *col = &w->plan->table->def.columns[op->column];
 	const struct tm_cql_type *t = col->type;
@@ -189,9 +202,15 @@ static tm_rc set_element(struct cql_write *w, const struct cql_modify_op *op, co
 	if (op->value)
 		TM_TRY(cql_eval(&w->run->ev, op->value, &v, err));
 	if (key.null && !key.unset)
-		return cql_fail(err, CQL_CODE_INVALID, list ? "Invalid null value for list index" : t->kind == TM_CQL_MAP ? "Invalid null map key" : "Invalid null set element");
+		return cql_fail(err, CQL_CODE_INVALID,
+				list                    ? "Invalid null value for list index"
+				: t->kind == TM_CQL_MAP ? "Invalid null map key"
+							: "Invalid null set element");
 	if (key.unset)
-		return cql_fail(err, CQL_CODE_INVALID, list ? "Invalid unset value for list index" : t->kind == TM_CQL_MAP ? "Invalid unset map key" : "Invalid unset set element");
+		return cql_fail(err, CQL_CODE_INVALID,
+				list                    ? "Invalid unset value for list index"
+				: t->kind == TM_CQL_MAP ? "Invalid unset map key"
+							: "Invalid unset set element");
 	if (v.unset)
 		return TM_OK;
 	struct tm_cell c = v.null ? dead_cell(w, op->column) : live_cell(w, op->column);
@@ -200,7 +219,9 @@ static tm_rc set_element(struct cql_write *w, const struct cql_modify_op *op, co
 		int64_t index = cql_int_of(key.bytes);
 		size_t count = row ? row->columns[op->column].count : 0;
 		if (!count)
-			return cql_fail(err, CQL_CODE_INVALID, op->value ? "Attempted to set an element on a list which is null" : "Attempted to delete an element from a list which is null");
+			return cql_fail(err, CQL_CODE_INVALID,
+					op->value ? "Attempted to set an element on a list which is null"
+						  : "Attempted to delete an element from a list which is null");
 		if (index < 0 || (size_t)index >= count)
 			return cql_fail(err, CQL_CODE_INVALID, "List index %lld out of bound, list has size %zu", (long long)index, count);
 		c.path = tm_arena_str(w->run->arena, row->columns[op->column].cells[index].path);
@@ -213,7 +234,8 @@ static tm_rc set_element(struct cql_write *w, const struct cql_modify_op *op, co
 	return TM_OK;
 }
 
-static tm_rc apply_op(struct cql_write *w, const struct cql_modify_op *op, const struct tm_read_row *row, struct tm_cells *out, struct tm_err *err)
+static tm_rc apply_op(struct cql_write *w, const struct cql_modify_op *op, const struct tm_read_row *row, struct tm_cells *out,
+		      struct tm_err *err)
 {
 	const struct tm_table_column *col = &w->plan->table->def.columns[op->column];
 	struct tm_arena *a = w->run->arena;
@@ -229,7 +251,11 @@ static tm_rc apply_op(struct cql_write *w, const struct cql_modify_op *op, const
 	}
 	if (op->kind == CQL_SET || op->kind == CQL_DELETE_COLUMN) {
 		if (op->kind == CQL_DELETE_COLUMN && tm_type_is_multicell(col->type)) {
-			TM_PUSH_IN(a, out, (struct tm_cell){.column = w->plan->table->column_id[op->column], .flags = TM_CELL_CLEARED, .timestamp_us = w->timestamp_us, .at_s = w->now_s});
+			TM_PUSH_IN(a, out,
+				   (struct tm_cell){.column = w->plan->table->column_id[op->column],
+						    .flags = TM_CELL_CLEARED,
+						    .timestamp_us = w->timestamp_us,
+						    .at_s = w->now_s});
 			return TM_OK;
 		}
 		set_value(w, op->column, v, out);
@@ -249,8 +275,11 @@ static tm_rc apply_op(struct cql_write *w, const struct cql_modify_op *op, const
 			return cql_fail(err, CQL_CODE_INVALID, "Invalid null value for counter increment");
 		int64_t delta = cql_int_of(v.bytes);
 		if (op->kind == CQL_SET_SUBTRACT && delta == INT64_MIN)
-			return cql_fail(err, CQL_CODE_INVALID, "The negation of -9223372036854775808 overflows supported counter precision (signed 8 bytes integer)");
-		struct tm_cell c = {.column = w->plan->table->column_id[op->column], .flags = TM_CELL_COUNTER, .timestamp_us = w->timestamp_us};
+			return cql_fail(
+			    err, CQL_CODE_INVALID,
+			    "The negation of -9223372036854775808 overflows supported counter precision (signed 8 bytes integer)");
+		struct tm_cell c = {
+		    .column = w->plan->table->column_id[op->column], .flags = TM_CELL_COUNTER, .timestamp_us = w->timestamp_us};
 		c.value = cql_be64(a, op->kind == CQL_SET_SUBTRACT ? -delta : delta);
 		TM_PUSH_IN(a, out, c);
 		return TM_OK;
@@ -284,13 +313,15 @@ static bool clustering_of(struct cql_write *w, struct tm_str form, struct tm_str
 		struct tm_err unused;
 		if (w->plan->is_json)
 			ret[i] = w->json[column].bytes;
-		else if (t && !tm_value_order_is_exact(def->columns[column].type) && cql_eval(&w->run->ev, t->value, &v, &unused) == TM_OK && !v.null)
+		else if (t && !tm_value_order_is_exact(def->columns[column].type) &&
+			 cql_eval(&w->run->ev, t->value, &v, &unused) == TM_OK && !v.null)
 			ret[i] = v.bytes;
 	}
 	return true;
 }
 
-static tm_rc write_cells(struct cql_write *w, struct tm_str pk, const struct tm_str *clustering, bool statics, const struct tm_read_row *row, struct tm_err *err)
+static tm_rc write_cells(struct cql_write *w, struct tm_str pk, const struct tm_str *clustering, bool statics,
+			 const struct tm_read_row *row, struct tm_err *err)
 {
 	const struct cql_modify_plan *p = w->plan;
 	const struct tm_table_def *def = &p->table->def;
@@ -298,7 +329,8 @@ static tm_rc write_cells(struct cql_write *w, struct tm_str pk, const struct tm_
 	struct tm_mutation m = {.table = p->table, .partition_key = pk, .clustering = statics ? NULL : clustering};
 	if (p->is_json) {
 		for (size_t i = def->partition_key_count + def->clustering_count; i < def->column_count; i++)
-			if ((def->columns[i].kind == TM_COLUMN_STATIC) == statics && (w->json_present[i] || !p->json_default_unset) && !w->json[i].unset) {
+			if ((def->columns[i].kind == TM_COLUMN_STATIC) == statics && (w->json_present[i] || !p->json_default_unset) &&
+			    !w->json[i].unset) {
 				struct tm_cql_value v = w->json[i];
 				v.null |= !w->json_present[i];
 				set_value(w, i, v, &cells);
@@ -308,7 +340,8 @@ static tm_rc write_cells(struct cql_write *w, struct tm_str pk, const struct tm_
 		if ((def->columns[p->ops[i].column].kind == TM_COLUMN_STATIC) == statics)
 			TM_TRY(apply_op(w, &p->ops[i], row, &cells, err));
 	if (!statics && p->kind == CQL_INSERT)
-		m.info = (struct tm_row_info){.has_marker = true, .marker_us = w->timestamp_us, .marker_ttl_s = w->ttl_s, .marker_expiry_s = w->now_s + w->ttl_s};
+		m.info = (struct tm_row_info){
+		    .has_marker = true, .marker_us = w->timestamp_us, .marker_ttl_s = w->ttl_s, .marker_expiry_s = w->now_s + w->ttl_s};
 	if (!cells.count && !m.info.has_marker)
 		return TM_OK;
 	m.cells = cells.items;
@@ -318,9 +351,15 @@ static tm_rc write_cells(struct cql_write *w, struct tm_str pk, const struct tm_
 }
 
 /* The row as it is, for operations that need it. NULL when it is not there. */
-static tm_rc read_row(struct cql_write *w, struct tm_str pk, const struct tm_read_slice *slice, struct tm_read **ret_read, const struct tm_read_row **ret, struct tm_err *err)
+static tm_rc read_row(struct cql_write *w, struct tm_str pk, const struct tm_read_slice *slice, struct tm_read **ret_read,
+		      const struct tm_read_row **ret, struct tm_err *err)
 {
-	struct tm_read_options o = {.has_partition = true, .partition_key = pk, .slices = slice, .slice_count = slice ? 1 : 0, .no_static_row = false, .now_s = w->now_s};
+	struct tm_read_options o = {.has_partition = true,
+				    .partition_key = pk,
+				    .slices = slice,
+				    .slice_count = slice ? 1 : 0,
+				    .no_static_row = false,
+				    .now_s = w->now_s};
 	*ret = NULL;
 	*ret_read = tm_read_open(w->run->session->store, w->plan->table, &o);
 	int got = tm_read_next(*ret_read, ret, err);
@@ -395,7 +434,8 @@ tm_rc cql_write_apply(struct cql_write *w, struct tm_err *err)
 			if (p->needs_read)
 				rc = read_row(w, pk, def->clustering_count ? &w->slices.items[i] : NULL, &read, &row, err);
 			if (rc == TM_OK)
-				rc = write_cells(w, pk, clustering, false, row && (row->clustering || !def->clustering_count) ? row : NULL, err);
+				rc = write_cells(w, pk, clustering, false, row && (row->clustering || !def->clustering_count) ? row : NULL,
+						 err);
 			tm_read_close(read);
 			TM_TRY(rc);
 		}
@@ -425,7 +465,8 @@ static tm_rc check_batch(const struct cql_modify_item *items, size_t count, int 
 	return TM_OK;
 }
 
-tm_rc cql_modify_run(struct cql_run *run, const struct cql_modify_item *items, size_t count, int batch_type, bool is_batch, const struct cql_node *batch_timestamp, struct tm_err *err)
+tm_rc cql_modify_run(struct cql_run *run, const struct cql_modify_item *items, size_t count, int batch_type, bool is_batch,
+		     const struct cql_node *batch_timestamp, struct tm_err *err)
 {
 	run->result->kind = TM_CQL_VOID;
 	struct tm_err mine;

@@ -85,7 +85,10 @@ static tm_rc fail_at(struct parser *p, const struct cql_token *from, const struc
 	return rc;
 }
 
-tm_rc no_viable_at(struct parser *p, const struct cql_token *from) { return fail_at(p, from, cur(p), "no viable alternative at input", ""); }
+tm_rc no_viable_at(struct parser *p, const struct cql_token *from)
+{
+	return fail_at(p, from, cur(p), "no viable alternative at input", "");
+}
 tm_rc no_viable(struct parser *p) { return no_viable_at(p, cur(p)); }
 
 tm_rc need_mark(struct parser *p, const char *mark)
@@ -111,10 +114,12 @@ tm_rc need_word(struct parser *p, const char *word)
 static bool reserved(struct tm_str name)
 {
 	static const char *const words[] = {
-		"add", "allow", "alter", "and", "apply", "asc", "authorize", "batch", "begin", "by", "columnfamily", "create", "delete", "desc",
-		"describe", "drop", "entries", "execute", "from", "full", "grant", "if", "in", "index", "infinity", "insert", "into", "is", "keyspace",
-		"limit", "materialized", "mbean", "mbeans", "modify", "nan", "norecursive", "not", "null", "of", "on", "or", "order", "primary", "rename",
-		"revoke", "schema", "select", "set", "table", "to", "token", "truncate", "unlogged", "update", "use", "using", "view", "where", "with",
+	    "add",          "allow",    "alter",    "and",    "apply",    "asc",         "authorize", "batch",   "begin",    "by",
+	    "columnfamily", "create",   "delete",   "desc",   "describe", "drop",        "entries",   "execute", "from",     "full",
+	    "grant",        "if",       "in",       "index",  "infinity", "insert",      "into",      "is",      "keyspace", "limit",
+	    "materialized", "mbean",    "mbeans",   "modify", "nan",      "norecursive", "not",       "null",    "of",       "on",
+	    "or",           "order",    "primary",  "rename", "revoke",   "schema",      "select",    "set",     "table",    "to",
+	    "token",        "truncate", "unlogged", "update", "use",      "using",       "view",      "where",   "with",
 	};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (tm_str_is(name, words[i]))
@@ -161,14 +166,18 @@ struct cql_expr *new_expr(struct parser *p, enum cql_expr_kind kind, struct tm_s
 static tm_rc enter(struct parser *p)
 {
 	if (++p->depth > TM_LIMIT_CQL_NESTING)
-		return tm_fail(p->err, TM_SYNTAX, "line %d:%d nesting is deeper than %d", cur(p)->line, cur(p)->column, TM_LIMIT_CQL_NESTING);
+		return tm_fail(p->err, TM_SYNTAX, "line %d:%d nesting is deeper than %d", cur(p)->line, cur(p)->column,
+			       TM_LIMIT_CQL_NESTING);
 	return TM_OK;
 }
 
 /* ---- types ---- */
 static tm_rc parse_type_args(struct parser *p, struct cql_raw_type *t, bool with_dimension)
 {
-	struct { struct cql_raw_type **items; size_t count, cap; } args = {0};
+	struct {
+		struct cql_raw_type **items;
+		size_t count, cap;
+	} args = {0};
 	TM_TRY(need_mark(p, "<"));
 	for (;;) {
 		struct cql_raw_type *arg;
@@ -179,7 +188,8 @@ static tm_rc parse_type_args(struct parser *p, struct cql_raw_type *t, bool with
 			if (n <= 0)
 				return tm_fail(p->err, TM_INVALID, "vectors may only have positive dimensions; given %lld", (long long)n);
 			if (n > 65536)
-				return tm_fail(p->err, TM_INVALID, "vectors of more than 65536 dimensions are not supported; given %lld", (long long)n);
+				return tm_fail(p->err, TM_INVALID, "vectors of more than 65536 dimensions are not supported; given %lld",
+					       (long long)n);
 			t->dimension = (size_t)n;
 			advance(p);
 			break;
@@ -229,7 +239,9 @@ tm_rc parse_type(struct parser *p, struct cql_raw_type **ret)
 			if (!can) {
 				struct tm_buf b = {0};
 				cql_raw_type_text(t, &b);
-				tm_rc rc = tm_fail(p->err, TM_SYNTAX, "frozen<> is only allowed on collections, tuples, and user-defined types (got %s)", tm_buf_cstr(&b));
+				tm_rc rc = tm_fail(p->err, TM_SYNTAX,
+						   "frozen<> is only allowed on collections, tuples, and user-defined types (got %s)",
+						   tm_buf_cstr(&b));
 				tm_buf_done(&b);
 				return rc;
 			}
@@ -283,7 +295,10 @@ tm_rc parse_marker_or(struct parser *p, enum cql_expr_kind kind, struct cql_expr
 	return TM_OK;
 }
 
-struct exprs { struct cql_expr **items; size_t count, cap; };
+struct exprs {
+	struct cql_expr **items;
+	size_t count, cap;
+};
 
 static tm_rc parse_list_of(struct parser *p, const char *end, struct exprs *out)
 {
@@ -310,7 +325,10 @@ static tm_rc parse_braces(struct parser *p, struct cql_expr **ret)
 {
 	struct cql_expr *e = new_expr(p, CQL_E_SET, (struct tm_str){0});
 	struct exprs items = {0};
-	struct { struct tm_str *items; size_t count, cap; } names = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} names = {0};
 	advance(p);
 	if (is_name(p) && !is_word(p, "true") && !is_word(p, "false") && mark_is(ahead(p, 1), ":")) {
 		e->kind = CQL_E_UDT;
@@ -362,9 +380,13 @@ static tm_rc parse_parens(struct parser *p, struct cql_expr **ret)
 		if (is_type) {
 			advance(p);
 			const struct cql_token *t = cur(p);
-			bool term = t->kind == CQL_T_STRING || t->kind == CQL_T_INTEGER || t->kind == CQL_T_FLOAT || t->kind == CQL_T_UUID || t->kind == CQL_T_HEX || t->kind == CQL_T_DURATION ||
-				    mark_is(t, "?") || mark_is(t, ":") || mark_is(t, "(") || mark_is(t, "[") || mark_is(t, "{") ||
-				    (t->kind == CQL_T_NAME && (!reserved(t->text) || tm_str_is(t->text, "null") || tm_str_is(t->text, "nan") || tm_str_is(t->text, "infinity") || tm_str_is(t->text, "token"))) || t->kind == CQL_T_QUOTED;
+			bool term =
+			    t->kind == CQL_T_STRING || t->kind == CQL_T_INTEGER || t->kind == CQL_T_FLOAT || t->kind == CQL_T_UUID ||
+			    t->kind == CQL_T_HEX || t->kind == CQL_T_DURATION || mark_is(t, "?") || mark_is(t, ":") || mark_is(t, "(") ||
+			    mark_is(t, "[") || mark_is(t, "{") ||
+			    (t->kind == CQL_T_NAME && (!reserved(t->text) || tm_str_is(t->text, "null") || tm_str_is(t->text, "nan") ||
+						       tm_str_is(t->text, "infinity") || tm_str_is(t->text, "token"))) ||
+			    t->kind == CQL_T_QUOTED;
 			if (term) {
 				e->kind = CQL_E_HINT;
 				e->type = type;
@@ -405,14 +427,17 @@ static tm_rc parse_call(struct parser *p, struct cql_expr **ret)
 	}
 	TM_TRY(need_mark(p, "("));
 	struct exprs items = {0};
-	if (p->selecting && tm_str_is(e->text, "count") && !e->keyspace.at && (is_mark(p, "*") || (cur(p)->kind == CQL_T_INTEGER && mark_is(ahead(p, 1), ")")))) {
+	if (p->selecting && tm_str_is(e->text, "count") && !e->keyspace.at &&
+	    (is_mark(p, "*") || (cur(p)->kind == CQL_T_INTEGER && mark_is(ahead(p, 1), ")")))) {
 		if (cur(p)->kind == CQL_T_INTEGER && !tm_str_is(cur(p)->text, "1"))
 			return tm_fail(p->err, TM_SYNTAX, "Only COUNT(1) is supported, got COUNT(%.*s)", TM_STR_ARG(cur(p)->text));
 		e->kind = CQL_E_COUNT_ROWS;
 		e->what = cur(p)->kind == CQL_T_INTEGER;
 		advance(p);
 		TM_TRY(need_mark(p, ")"));
-	} else if (p->selecting && !e->keyspace.at && (tm_str_is(e->text, "writetime") || tm_str_is(e->text, "maxwritetime") || tm_str_is(e->text, "ttl")) && e->token->kind == CQL_T_NAME) {
+	} else if (p->selecting && !e->keyspace.at &&
+		   (tm_str_is(e->text, "writetime") || tm_str_is(e->text, "maxwritetime") || tm_str_is(e->text, "ttl")) &&
+		   e->token->kind == CQL_T_NAME) {
 		e->kind = CQL_E_WRITETIME;
 		e->what = tm_str_is(e->text, "ttl") ? CQL_TTL : tm_str_is(e->text, "writetime") ? CQL_WRITETIME : CQL_MAXWRITETIME;
 		if (!is_name(p))
@@ -439,12 +464,17 @@ static tm_rc parse_call(struct parser *p, struct cql_expr **ret)
 static tm_rc parse_literal(struct parser *p, struct cql_expr **ret)
 {
 	static const enum cql_expr_kind kinds[] = {
-		[CQL_T_STRING] = CQL_E_STRING, [CQL_T_INTEGER] = CQL_E_INTEGER, [CQL_T_FLOAT] = CQL_E_FLOAT, [CQL_T_UUID] = CQL_E_UUID, [CQL_T_HEX] = CQL_E_HEX, [CQL_T_DURATION] = CQL_E_DURATION,
+	    [CQL_T_STRING] = CQL_E_STRING, [CQL_T_INTEGER] = CQL_E_INTEGER, [CQL_T_FLOAT] = CQL_E_FLOAT,
+	    [CQL_T_UUID] = CQL_E_UUID,     [CQL_T_HEX] = CQL_E_HEX,         [CQL_T_DURATION] = CQL_E_DURATION,
 	};
 	const struct cql_token *t = cur(p);
 	*ret = new_expr(p, kinds[t->kind], t->text);
-	if (t->kind == CQL_T_FLOAT && !isfinite(strtod(tm_arena_cstr(p->arena, t->raw), NULL)) && t->raw.at[t->raw.len - 1] <= '9') /* Cassandra's parser makes a double of it first */
-		return tm_fail(p->err, TM_SYNTAX, "Failed parsing statement: [%.*s] reason: NumberFormatException Character I is neither a decimal digit number, decimal point, nor \"e\" notation exponential mark.", TM_STR_ARG(p->source));
+	if (t->kind == CQL_T_FLOAT && !isfinite(strtod(tm_arena_cstr(p->arena, t->raw), NULL)) &&
+	    t->raw.at[t->raw.len - 1] <= '9') /* Cassandra's parser makes a double of it first */
+		return tm_fail(p->err, TM_SYNTAX,
+			       "Failed parsing statement: [%.*s] reason: NumberFormatException Character I is neither a decimal digit "
+			       "number, decimal point, nor \"e\" notation exponential mark.",
+			       TM_STR_ARG(p->source));
 	advance(p);
 	return TM_OK;
 }
@@ -453,7 +483,12 @@ static tm_rc parse_primary(struct parser *p, struct cql_expr **ret)
 {
 	const struct cql_token *t = cur(p);
 	switch (t->kind) {
-	case CQL_T_STRING: case CQL_T_INTEGER: case CQL_T_FLOAT: case CQL_T_UUID: case CQL_T_HEX: case CQL_T_DURATION:
+	case CQL_T_STRING:
+	case CQL_T_INTEGER:
+	case CQL_T_FLOAT:
+	case CQL_T_UUID:
+	case CQL_T_HEX:
+	case CQL_T_DURATION:
 		return parse_literal(p, ret);
 	case CQL_T_SYMBOL:
 		if (is_mark(p, "?") || is_mark(p, ":"))
@@ -472,13 +507,17 @@ static tm_rc parse_primary(struct parser *p, struct cql_expr **ret)
 			return TM_OK;
 		}
 		return no_viable(p);
-	case CQL_T_NAME: case CQL_T_QUOTED: {
+	case CQL_T_NAME:
+	case CQL_T_QUOTED: {
 		const struct cql_token *next = ahead(p, 1);
 		bool call = mark_is(next, "(") || (mark_is(next, ".") && mark_is(ahead(p, 3), "("));
 		if (call && (is_name(p) || word_is(t, "token")))
 			return parse_call(p, ret);
 		if (t->kind == CQL_T_NAME) {
-			enum cql_expr_kind kind = word_is(t, "true") || word_is(t, "false") ? CQL_E_BOOLEAN : word_is(t, "null") ? CQL_E_NULL : word_is(t, "nan") || word_is(t, "infinity") ? CQL_E_FLOAT : CQL_E_COLUMN;
+			enum cql_expr_kind kind = word_is(t, "true") || word_is(t, "false")     ? CQL_E_BOOLEAN
+						  : word_is(t, "null")                          ? CQL_E_NULL
+						  : word_is(t, "nan") || word_is(t, "infinity") ? CQL_E_FLOAT
+												: CQL_E_COLUMN;
 			if (kind != CQL_E_COLUMN) {
 				*ret = new_expr(p, kind, t->raw);
 				advance(p);
@@ -486,12 +525,14 @@ static tm_rc parse_primary(struct parser *p, struct cql_expr **ret)
 			}
 		}
 		if (!p->selecting || !is_name(p))
-			return t->kind == CQL_T_NAME && !p->selecting && !reserved(t->text) ? (advance(p), no_viable_at(p, t)) : no_viable(p);
+			return t->kind == CQL_T_NAME && !p->selecting && !reserved(t->text) ? (advance(p), no_viable_at(p, t))
+											    : no_viable(p);
 		*ret = new_expr(p, CQL_E_COLUMN, t->text);
 		advance(p);
 		return TM_OK;
 	}
-	default: return no_viable(p);
+	default:
+		return no_viable(p);
 	}
 }
 
@@ -581,7 +622,10 @@ tm_rc parse_term(struct parser *p, struct cql_expr **ret)
 /* ---- relations ---- */
 static bool take_operator(struct parser *p, enum cql_op *ret)
 {
-	static const struct { const char *mark; enum cql_op op; } ops[] = {{"=", CQL_EQ}, {"<", CQL_LT}, {"<=", CQL_LE}, {">", CQL_GT}, {">=", CQL_GE}, {"!=", CQL_NE}};
+	static const struct {
+		const char *mark;
+		enum cql_op op;
+	} ops[] = {{"=", CQL_EQ}, {"<", CQL_LT}, {"<=", CQL_LE}, {">", CQL_GT}, {">=", CQL_GE}, {"!=", CQL_NE}};
 	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
 		if (take_mark(p, ops[i].mark)) {
 			*ret = ops[i].op;
@@ -609,7 +653,10 @@ static tm_rc parse_in_values(struct parser *p, struct cql_relation *r)
 
 static tm_rc parse_names(struct parser *p, struct cql_relation *r)
 {
-	struct { struct tm_str *items; size_t count, cap; } names = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} names = {0};
 	TM_TRY(need_mark(p, "("));
 	do {
 		struct tm_str name;
@@ -681,7 +728,10 @@ tm_rc parse_relation(struct parser *p, struct cql_relation *r, bool condition)
 
 tm_rc parse_where(struct parser *p, struct cql_relation **ret, size_t *ret_count)
 {
-	struct { struct cql_relation *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_relation *items;
+		size_t count, cap;
+	} list = {0};
 	do {
 		struct cql_relation r;
 		TM_TRY(parse_relation(p, &r, false));

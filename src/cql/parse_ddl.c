@@ -16,7 +16,10 @@ static tm_rc parse_if(struct parser *p, bool not_exists, bool *ret)
 /* ---- properties: name = value, joined by AND ---- */
 static tm_rc parse_property_map(struct parser *p, struct tm_map *ret)
 {
-	struct { struct tm_map_entry *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_map_entry *items;
+		size_t count, cap;
+	} list = {0};
 	TM_TRY(need_mark(p, "{"));
 	while (!is_mark(p, "}")) {
 		struct tm_map_entry e;
@@ -70,7 +73,10 @@ static tm_rc parse_properties(struct parser *p, struct cql_properties *ret)
 }
 
 /* ---- CREATE TABLE ---- */
-struct names { struct tm_str *items; size_t count, cap; };
+struct names {
+	struct tm_str *items;
+	size_t count, cap;
+};
 
 static tm_rc parse_name_list(struct parser *p, struct names *out)
 {
@@ -105,7 +111,10 @@ static tm_rc parse_primary_key(struct parser *p, struct cql_ddl *d)
 	return need_mark(p, ")");
 }
 
-struct column_defs { struct cql_column_def *items; size_t count, cap; };
+struct column_defs {
+	struct cql_column_def *items;
+	size_t count, cap;
+};
 
 static tm_rc parse_column(struct parser *p, struct cql_column_def *c)
 {
@@ -127,7 +136,10 @@ static tm_rc parse_column(struct parser *p, struct cql_column_def *c)
 static tm_rc parse_clustering_order(struct parser *p, struct cql_ddl *d)
 {
 	struct names columns = {0};
-	struct { bool *items; size_t count, cap; } desc = {0};
+	struct {
+		bool *items;
+		size_t count, cap;
+	} desc = {0};
 	TM_TRY(need_word(p, "order"));
 	TM_TRY(need_word(p, "by"));
 	TM_TRY(need_mark(p, "("));
@@ -239,7 +251,10 @@ static tm_rc parse_create_index(struct parser *p, struct cql_ddl *d)
 	TM_TRY(need_word(p, "on"));
 	TM_TRY(parse_table_name(p, &d->on));
 	TM_TRY(need_mark(p, "("));
-	struct { __typeof__(d->targets) items; size_t count, cap; } targets = {0};
+	struct {
+		__typeof__(d->targets) items;
+		size_t count, cap;
+	} targets = {0};
 	while (!is_mark(p, ")")) {
 		__typeof__(*d->targets) t;
 		TM_TRY(parse_index_target(p, &t.column, &t.kind, &t.plain));
@@ -289,7 +304,8 @@ static tm_rc refuse_role(struct parser *p, struct cql_ddl *d)
 
 static tm_rc refuse_function(struct parser *p, struct cql_ddl *d)
 {
-	return refuse(p, d, 0x2200, "User-defined functions are disabled in cassandra.yaml - set user_defined_functions_enabled=true to enable");
+	return refuse(p, d, 0x2200,
+		      "User-defined functions are disabled in cassandra.yaml - set user_defined_functions_enabled=true to enable");
 }
 
 static tm_rc parse_create(struct parser *p, struct cql_ddl *d, const struct cql_token *start)
@@ -454,8 +470,14 @@ static tm_rc parse_drop(struct parser *p, struct cql_ddl *d, const struct cql_to
 		TM_TRY(parse_if(p, false, &d->if_exists));
 		return parse_name(p, &d->name.name);
 	}
-	static const struct { const char *word; enum cql_ddl_kind kind; } kinds[] = {
-		{"table", CQL_DROP_TABLE}, {"columnfamily", CQL_DROP_TABLE}, {"type", CQL_DROP_TYPE}, {"index", CQL_DROP_INDEX},
+	static const struct {
+		const char *word;
+		enum cql_ddl_kind kind;
+	} kinds[] = {
+	    {"table", CQL_DROP_TABLE},
+	    {"columnfamily", CQL_DROP_TABLE},
+	    {"type", CQL_DROP_TYPE},
+	    {"index", CQL_DROP_INDEX},
 	};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (take_word(p, kinds[i].word)) {
@@ -469,7 +491,8 @@ static tm_rc parse_drop(struct parser *p, struct cql_ddl *d, const struct cql_to
 		TM_TRY(parse_table_name(p, &d->name));
 		d->kind = CQL_REFUSED;
 		d->refused_code = d->if_exists ? 0 : 0x2200;
-		d->refused = tm_arena_printf(p->arena, "Materialized view '%.*s%s%.*s' doesn't exist", TM_STR_ARG(d->name.keyspace), d->name.has_keyspace ? "." : "", TM_STR_ARG(d->name.name));
+		d->refused = tm_arena_printf(p->arena, "Materialized view '%.*s%s%.*s' doesn't exist", TM_STR_ARG(d->name.keyspace),
+					     d->name.has_keyspace ? "." : "", TM_STR_ARG(d->name.name));
 		return TM_OK;
 	}
 	if (is_word(p, "function") || is_word(p, "aggregate")) {
@@ -535,12 +558,20 @@ tm_rc parse_ddl(struct parser *p, struct cql_statement *s)
 
 tm_rc parse_describe(struct parser *p, struct cql_statement *s)
 {
-	static const struct { const char *word; enum cql_describe_what what; } lists[] = {
-		{"cluster", CQL_DESC_CLUSTER}, {"schema", CQL_DESC_SCHEMA}, {"keyspaces", CQL_DESC_KEYSPACES}, {"tables", CQL_DESC_TABLES},
-		{"types", CQL_DESC_TYPES}, {"functions", CQL_DESC_FUNCTIONS}, {"aggregates", CQL_DESC_AGGREGATES},
+	static const struct {
+		const char *word;
+		enum cql_describe_what what;
+	} lists[] = {
+	    {"cluster", CQL_DESC_CLUSTER},       {"schema", CQL_DESC_SCHEMA}, {"keyspaces", CQL_DESC_KEYSPACES},
+	    {"tables", CQL_DESC_TABLES},         {"types", CQL_DESC_TYPES},   {"functions", CQL_DESC_FUNCTIONS},
+	    {"aggregates", CQL_DESC_AGGREGATES},
 	};
-	static const struct { const char *word; enum cql_describe_what what; } things[] = {
-		{"table", CQL_DESC_TABLE}, {"columnfamily", CQL_DESC_TABLE}, {"index", CQL_DESC_INDEX}, {"type", CQL_DESC_TYPE}, {"function", CQL_DESC_FUNCTION}, {"aggregate", CQL_DESC_AGGREGATE},
+	static const struct {
+		const char *word;
+		enum cql_describe_what what;
+	} things[] = {
+	    {"table", CQL_DESC_TABLE}, {"columnfamily", CQL_DESC_TABLE}, {"index", CQL_DESC_INDEX},
+	    {"type", CQL_DESC_TYPE},   {"function", CQL_DESC_FUNCTION},  {"aggregate", CQL_DESC_AGGREGATE},
 	};
 	s->kind = CQL_S_DESCRIBE;
 	struct cql_describe *d = &s->describe;

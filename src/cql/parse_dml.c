@@ -16,7 +16,10 @@ static bool word_at(const struct parser *p, size_t n, const char *word)
 /* ---- SELECT ---- */
 static tm_rc parse_selectors(struct parser *p, struct cql_select *s)
 {
-	struct { struct cql_selector *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_selector *items;
+		size_t count, cap;
+	} list = {0};
 	if (take_mark(p, "*")) {
 		s->wildcard = true;
 		return TM_OK;
@@ -41,7 +44,10 @@ static tm_rc parse_selectors(struct parser *p, struct cql_select *s)
 
 static tm_rc parse_order(struct parser *p, struct cql_select *s)
 {
-	struct { struct cql_ordering *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_ordering *items;
+		size_t count, cap;
+	} list = {0};
 	TM_TRY(need_word(p, "by"));
 	do {
 		struct cql_ordering o = {0};
@@ -63,7 +69,10 @@ static tm_rc parse_order(struct parser *p, struct cql_select *s)
 
 static tm_rc parse_group(struct parser *p, struct cql_select *s)
 {
-	struct { struct cql_expr **items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_expr **items;
+		size_t count, cap;
+	} list = {0};
 	TM_TRY(need_word(p, "by"));
 	p->selecting = true;
 	do {
@@ -82,7 +91,8 @@ tm_rc parse_select(struct parser *p, struct cql_statement *st)
 	st->kind = CQL_S_SELECT;
 	struct cql_select *s = &st->select;
 	advance(p);
-	bool plain = word_at(p, 1, "from") || mark_at(p, 1, ",") || mark_at(p, 1, ".") || word_at(p, 1, "as") || mark_at(p, 1, "(") || mark_at(p, 1, "[");
+	bool plain = word_at(p, 1, "from") || mark_at(p, 1, ",") || mark_at(p, 1, ".") || word_at(p, 1, "as") || mark_at(p, 1, "(") ||
+		     mark_at(p, 1, "[");
 	if (is_word(p, "json") && !plain) {
 		s->json = true;
 		advance(p);
@@ -127,7 +137,8 @@ tm_rc parse_select(struct parser *p, struct cql_statement *st)
 	}
 	if (first && cur(p)->kind != CQL_T_END && !is_mark(p, ";"))
 		return no_viable_at(p, table);
-	if (s->where_count && !s->limit && !s->allow_filtering && !s->order_count && (is_word(p, "or") || is_word(p, "between") || is_word(p, "not")))
+	if (s->where_count && !s->limit && !s->allow_filtering && !s->order_count &&
+	    (is_word(p, "or") || is_word(p, "between") || is_word(p, "not")))
 		return no_viable(p);
 	return TM_OK;
 }
@@ -156,7 +167,10 @@ static tm_rc parse_conditions(struct parser *p, struct cql_modify *m)
 		m->if_exists = true;
 		return TM_OK;
 	}
-	struct { struct cql_relation *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_relation *items;
+		size_t count, cap;
+	} list = {0};
 	do {
 		struct cql_relation r;
 		TM_TRY(parse_relation(p, &r, true));
@@ -184,8 +198,14 @@ static tm_rc parse_insert(struct parser *p, struct cql_modify *m)
 				return no_viable(p);
 		}
 	} else if (is_mark(p, "(")) {
-		struct { struct tm_str *items; size_t count, cap; } names = {0};
-		struct { struct cql_expr **items; size_t count, cap; } values = {0};
+		struct {
+			struct tm_str *items;
+			size_t count, cap;
+		} names = {0};
+		struct {
+			struct cql_expr **items;
+			size_t count, cap;
+		} values = {0};
 		advance(p);
 		do {
 			struct tm_str name;
@@ -286,7 +306,10 @@ static tm_rc parse_update(struct parser *p, struct cql_modify *m)
 		return no_viable_at(p, table);
 	TM_TRY(parse_using(p, &m->timestamp, &m->ttl));
 	TM_TRY(need_word(p, "set"));
-	struct { struct cql_assignment *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_assignment *items;
+		size_t count, cap;
+	} list = {0};
 	do {
 		struct cql_assignment a;
 		TM_TRY(parse_assignment(p, &a));
@@ -304,7 +327,10 @@ static tm_rc parse_delete(struct parser *p, struct cql_modify *m)
 {
 	m->kind = CQL_DELETE;
 	advance(p);
-	struct { struct cql_assignment *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_assignment *items;
+		size_t count, cap;
+	} list = {0};
 	if (!is_word(p, "from")) {
 		if (!is_name(p))
 			TM_TRY(need_word(p, "from"));
@@ -344,7 +370,10 @@ tm_rc parse_batch(struct parser *p, struct cql_statement *st)
 {
 	st->kind = CQL_S_BATCH;
 	struct cql_batch *b = &st->batch;
-	struct { struct cql_modify *items; size_t count, cap; } list = {0};
+	struct {
+		struct cql_modify *items;
+		size_t count, cap;
+	} list = {0};
 	advance(p);
 	if (take_word(p, "unlogged"))
 		b->type = 1;

@@ -9,8 +9,11 @@ struct parser {
 	struct tm_str source;
 	size_t at;
 	int depth;
-	bool selecting;      /* columns may stand in expressions */
-	struct { struct tm_str *items; size_t count, cap; } markers;
+	bool selecting; /* columns may stand in expressions */
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} markers;
 	struct tm_err *err;
 };
 const struct cql_token *cur(const struct parser *p);

@@ -69,17 +69,22 @@ static tm_rc check_distinct(struct cql_scope *s, struct cql_select_plan *plan)
 		columns_used(plan->nodes[i], used);
 	for (size_t i = def->partition_key_count; i < def->column_count; i++)
 		if (used[i] && def->columns[i].kind != TM_COLUMN_STATIC)
-			return cql_fail(s->err, CQL_CODE_INVALID, "SELECT DISTINCT queries must only request partition key columns and/or static columns (not %.*s)", TM_STR_ARG(def->columns[i].name));
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"SELECT DISTINCT queries must only request partition key columns and/or static columns (not %.*s)",
+					TM_STR_ARG(def->columns[i].name));
 	for (size_t i = 0; i < def->partition_key_count; i++)
 		if (!used[i])
-			return cql_fail(s->err, CQL_CODE_INVALID, "SELECT DISTINCT queries must request all the partition key columns (missing %.*s)", TM_STR_ARG(def->columns[i].name));
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"SELECT DISTINCT queries must request all the partition key columns (missing %.*s)",
+					TM_STR_ARG(def->columns[i].name));
 	return TM_OK;
 }
 
 /* Functions that keep the order of time, and so may end a GROUP BY. */
 static bool monotonic(struct tm_str name)
 {
-	static const char *const names[] = {"floor", "todate", "to_date", "totimestamp", "to_timestamp", "tounixtimestamp", "to_unix_timestamp"};
+	static const char *const names[] = {"floor",        "todate",          "to_date",          "totimestamp",
+					    "to_timestamp", "tounixtimestamp", "to_unix_timestamp"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (tm_str_is(name, names[i]))
 			return true;
@@ -102,17 +107,24 @@ static tm_rc bind_group(struct cql_scope *s, const struct cql_select *sel, struc
 				if (column->args[a]->op == CQL_N_COLUMN)
 					found = column->args[a];
 			if (!found || !monotonic(tm_str_of(column->function->name)))
-				return cql_fail(s->err, CQL_CODE_INVALID, "Group by is currently only supported on the columns of the PRIMARY KEY, got %s", cql_expr_cstr(s->arena, sel->group[i]));
+				return cql_fail(s->err, CQL_CODE_INVALID,
+						"Group by is currently only supported on the columns of the PRIMARY KEY, got %s",
+						cql_expr_cstr(s->arena, sel->group[i]));
 			if (i + 1 < sel->group_count)
-				return cql_fail(s->err, CQL_CODE_INVALID, "Functions are only supported on the last element of the GROUP BY clause");
+				return cql_fail(s->err, CQL_CODE_INVALID,
+						"Functions are only supported on the last element of the GROUP BY clause");
 			column = found;
 		}
 		if (column->op != CQL_N_COLUMN || column->index >= keys)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Group by is currently only supported on the columns of the PRIMARY KEY, got %s", cql_expr_cstr(s->arena, sel->group[i]));
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"Group by is currently only supported on the columns of the PRIMARY KEY, got %s",
+					cql_expr_cstr(s->arena, sel->group[i]));
 		while (at < column->index && cql_where_equal(&plan->where, at))
 			at++;
 		if (column->index != at)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Group by currently only support groups of columns following their declared order in the PRIMARY KEY");
+			return cql_fail(
+			    s->err, CQL_CODE_INVALID,
+			    "Group by currently only support groups of columns following their declared order in the PRIMARY KEY");
 		at++;
 	}
 	if (at > 0 && at < def->partition_key_count)
@@ -128,9 +140,11 @@ static tm_rc bind_ann(struct cql_scope *s, const struct cql_select *sel, struct 
 	const struct tm_table_def *def = &s->table->def;
 	size_t c = tm_table_column_index(def, o->column);
 	if (c == SIZE_MAX)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(o->column), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(o->column),
+				TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
 	if (def->columns[c].type->kind != TM_CQL_VECTOR)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Unexpected receiver type '%s'; only list and vector are expected", cql_type_cstr(s->arena, def->columns[c].type));
+		return cql_fail(s->err, CQL_CODE_INVALID, "Unexpected receiver type '%s'; only list and vector are expected",
+				cql_type_cstr(s->arena, def->columns[c].type));
 	TM_TRY(cql_bind_term(s, o->ann, (struct cql_receiver){o->column, def->columns[c].type}, &plan->ann));
 	plan->ann_column = c;
 	const struct tm_index *index = NULL;
@@ -141,12 +155,15 @@ static tm_rc bind_ann(struct cql_scope *s, const struct cql_select *sel, struct 
 		return cql_fail(s->err, CQL_CODE_INVALID, "ANN ordering by vector requires the column to be indexed");
 	for (size_t i = 0; i < index->options.count; i++)
 		if (tm_str_is(index->options.entries[i].key, "similarity_function"))
-			plan->ann_function = tm_str_iis(index->options.entries[i].value, "euclidean") ? 1 : tm_str_iis(index->options.entries[i].value, "dot_product") ? 2 : 0;
+			plan->ann_function = tm_str_iis(index->options.entries[i].value, "euclidean")     ? 1
+					     : tm_str_iis(index->options.entries[i].value, "dot_product") ? 2
+													  : 0;
 	for (size_t i = 0; i < plan->where.test_count; i++)
 		if (!plan->where.tests[i].index && plan->where.tests[i].columns[0] >= def->partition_key_count)
 			return cql_fail(s->err, CQL_CODE_INVALID, "ANN ordering by vector requires all restricted column(s) to be indexed");
 	if (!sel->limit)
-		return cql_fail(s->err, CQL_CODE_INVALID, "Top-K queries must have a limit specified and the limit must be less than the query page size");
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"Top-K queries must have a limit specified and the limit must be less than the query page size");
 	return TM_OK;
 }
 
@@ -162,7 +179,8 @@ static tm_rc bind_order(struct cql_scope *s, const struct cql_select *sel, struc
 	if (index)
 		return cql_fail(s->err, CQL_CODE_INVALID, "ORDER BY with 2ndary indexes is not supported, except for ANN queries.");
 	if (!plan->where.pk_full)
-		return cql_fail(s->err, CQL_CODE_INVALID, "ORDER BY is only supported when the partition key is restricted by an EQ or an IN.");
+		return cql_fail(s->err, CQL_CODE_INVALID,
+				"ORDER BY is only supported when the partition key is restricted by an EQ or an IN.");
 	plan->sort = TM_NEW_N(s->arena, size_t, sel->order_count);
 	plan->sort_desc = TM_NEW_N(s->arena, bool, sel->order_count);
 	bool reversed[2] = {false, false};
@@ -170,13 +188,18 @@ static tm_rc bind_order(struct cql_scope *s, const struct cql_select *sel, struc
 	for (size_t i = 0; i < sel->order_count; i++) {
 		size_t c = tm_table_column_index(def, sel->order[i].column);
 		if (c == SIZE_MAX)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s", TM_STR_ARG(sel->order[i].column), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
+			return cql_fail(s->err, CQL_CODE_INVALID, "Undefined column name %.*s in table %.*s.%.*s",
+					TM_STR_ARG(sel->order[i].column), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name));
 		if (def->columns[c].kind != TM_COLUMN_CLUSTERING)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Order by is currently only supported on the clustered columns of the PRIMARY KEY, got %.*s", TM_STR_ARG(sel->order[i].column));
+			return cql_fail(s->err, CQL_CODE_INVALID,
+					"Order by is currently only supported on the clustered columns of the PRIMARY KEY, got %.*s",
+					TM_STR_ARG(sel->order[i].column));
 		while (pk + at < c && cql_where_equal(&plan->where, pk + at))
 			at++;
 		if (c != pk + at)
-			return cql_fail(s->err, CQL_CODE_INVALID, "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY");
+			return cql_fail(
+			    s->err, CQL_CODE_INVALID,
+			    "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY");
 		at++;
 		reversed[sel->order[i].descending != def->columns[c].type->reversed] = true;
 		plan->sort[i] = c;
@@ -194,7 +217,8 @@ static tm_rc bind_limits(struct cql_scope *s, const struct cql_select *sel, stru
 {
 	const struct tm_cql_type *t = tm_type_native(TM_CQL_INT);
 	if (sel->per_partition)
-		TM_TRY(cql_bind_term(s, sel->per_partition, (struct cql_receiver){TM_STR("[per_partition_limit]"), t}, &plan->per_partition));
+		TM_TRY(
+		    cql_bind_term(s, sel->per_partition, (struct cql_receiver){TM_STR("[per_partition_limit]"), t}, &plan->per_partition));
 	if (sel->limit)
 		TM_TRY(cql_bind_term(s, sel->limit, (struct cql_receiver){TM_STR("[limit]"), t}, &plan->limit));
 	if (sel->per_partition && sel->distinct)

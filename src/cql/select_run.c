@@ -5,7 +5,11 @@
 
 /* Where a page ended: format, limit left, rows left in the partition, index in the list of partitions, position of the row. */
 enum { PAGE_FORMAT = 1, NO_LIMIT = INT32_MAX };
-struct page { int64_t limit, per_partition; uint32_t partition; struct tm_str position; };
+struct page {
+	int64_t limit, per_partition;
+	uint32_t partition;
+	struct tm_str position;
+};
 
 struct source {
 	struct cql_run *run;
@@ -18,7 +22,7 @@ struct source {
 	bool empty, by_partition, is_virtual;
 	struct tm_read *read;
 	struct tm_str after;
-	struct tm_cql_rows rows;            /* of a virtual table */
+	struct tm_cql_rows rows; /* of a virtual table */
 	size_t row_at;
 	struct cql_test_values *tests;
 	struct cql_row row;
@@ -27,8 +31,15 @@ struct source {
 static void open_read(struct source *s)
 {
 	struct tm_read_options o = {
-		.token_from = s->token_from, .token_to = s->token_to, .slices = s->slices.items, .slice_count = s->slices.count, .reverse = s->plan->reverse,
-		.static_only = s->plan->distinct, .no_static_row = !s->plan->static_rows_alone, .after = s->after, .now_s = s->run->ev.now_s,
+	    .token_from = s->token_from,
+	    .token_to = s->token_to,
+	    .slices = s->slices.items,
+	    .slice_count = s->slices.count,
+	    .reverse = s->plan->reverse,
+	    .static_only = s->plan->distinct,
+	    .no_static_row = !s->plan->static_rows_alone,
+	    .after = s->after,
+	    .now_s = s->run->ev.now_s,
 	};
 	if (s->by_partition) {
 		o.has_partition = true;
@@ -115,7 +126,12 @@ static int next_row(struct source *s, struct tm_err *err)
 }
 
 /* ---- aggregates ---- */
-struct accumulator { struct tm_str *items; size_t count, cap; int64_t rows; struct tm_str best; };
+struct accumulator {
+	struct tm_str *items;
+	size_t count, cap;
+	int64_t rows;
+	struct tm_str best;
+};
 
 static tm_rc accumulate(struct cql_run *run, const struct cql_select_plan *plan, struct accumulator *acc, struct tm_err *err)
 {
@@ -133,16 +149,19 @@ static tm_rc accumulate(struct cql_run *run, const struct cql_select_plan *plan,
 		struct tm_str kept = v.bytes;
 		int c;
 		switch (n->function->kind) {
-		case CQL_AGG_MIN: case CQL_AGG_MAX:
+		case CQL_AGG_MIN:
+		case CQL_AGG_MAX:
 			c = acc[i].best.at ? tm_value_compare(n->args[0]->type, v.bytes, acc[i].best) : 0;
 			if (!acc[i].best.at || (n->function->kind == CQL_AGG_MIN ? c < 0 : c > 0))
 				acc[i].best = tm_arena_str(run->arena, kept);
 			break;
-		case CQL_AGG_SUM: case CQL_AGG_AVG:
+		case CQL_AGG_SUM:
+		case CQL_AGG_AVG:
 			kept = tm_arena_str(run->arena, kept);
 			TM_PUSH_IN(run->arena, &acc[i], kept);
 			break;
-		default: break;
+		default:
+			break;
 		}
 	}
 	return TM_OK;
@@ -151,9 +170,13 @@ static tm_rc accumulate(struct cql_run *run, const struct cql_select_plan *plan,
 static struct tm_cql_value finished(struct cql_run *run, const struct cql_node *n, struct accumulator *a)
 {
 	switch (n->function->kind) {
-	case CQL_AGG_COUNT: return (struct tm_cql_value){.bytes = cql_be64(run->arena, a->rows)};
-	case CQL_AGG_MIN: case CQL_AGG_MAX: return (struct tm_cql_value){.bytes = a->best, .null = !a->best.at};
-	default: return cql_accumulate(&run->ev, n->type, a->items, a->count, n->function->kind == CQL_AGG_AVG);
+	case CQL_AGG_COUNT:
+		return (struct tm_cql_value){.bytes = cql_be64(run->arena, a->rows)};
+	case CQL_AGG_MIN:
+	case CQL_AGG_MAX:
+		return (struct tm_cql_value){.bytes = a->best, .null = !a->best.at};
+	default:
+		return cql_accumulate(&run->ev, n->type, a->items, a->count, n->function->kind == CQL_AGG_AVG);
 	}
 }
 
@@ -206,7 +229,8 @@ static tm_rc give_row(struct collector *c, struct tm_err *err)
 {
 	struct cql_run *run = c->run;
 	const struct cql_select_plan *plan = c->plan;
-	struct tm_cql_value small[32], *values = plan->node_count <= 32 ? small : TM_NEW_N(run->arena, struct tm_cql_value, plan->node_count);
+	struct tm_cql_value small[32],
+	    *values = plan->node_count <= 32 ? small : TM_NEW_N(run->arena, struct tm_cql_value, plan->node_count);
 	for (size_t i = 0; i < plan->node_count; i++) {
 		TM_TRY(cql_eval(&run->ev, plan->nodes[i], &values[i], err));
 		if (values[i].unset)
@@ -294,7 +318,8 @@ static bool new_partition(const struct source *s, struct tm_buf *last)
 
 static tm_rc run_plain(struct source *s, struct collector *c, struct page *page, int64_t limit, int64_t per_partition, struct tm_err *err)
 {
-	int64_t page_size = s->run->options->page_size > 0 ? s->run->options->page_size : INT64_MAX, given = 0, here = page->position.len ? page->per_partition : 0;
+	int64_t page_size = s->run->options->page_size > 0 ? s->run->options->page_size : INT64_MAX, given = 0,
+		here = page->position.len ? page->per_partition : 0;
 	bool track = per_partition != NO_LIMIT;
 	struct tm_buf partition = {0};
 	bool first = page->position.len > 0;
@@ -327,7 +352,8 @@ static tm_rc run_plain(struct source *s, struct collector *c, struct page *page,
 	return rc;
 }
 
-static tm_rc finish_group(struct collector *c, struct accumulator *acc, struct tm_cql_value *first, const struct tm_table *table, struct tm_err *err)
+static tm_rc finish_group(struct collector *c, struct accumulator *acc, struct tm_cql_value *first, const struct tm_table *table,
+			  struct tm_err *err)
 {
 	struct cql_run *run = c->run;
 	struct tm_cql_value *done = TM_NEW_N(run->arena, struct tm_cql_value, c->plan->aggregate_count + 1);
@@ -419,7 +445,13 @@ out:
 }
 
 /* Rows that are sorted after reading: ORDER BY over several partitions, and by similarity. */
-struct held { struct tm_cql_value *row; double score; size_t order; const struct cql_select_plan *plan; const struct tm_table_def *def; };
+struct held {
+	struct tm_cql_value *row;
+	double score;
+	size_t order;
+	const struct cql_select_plan *plan;
+	const struct tm_table_def *def;
+};
 
 static int held_cmp(const void *a, const void *b)
 {
@@ -451,7 +483,10 @@ static double similarity(const struct cql_select_plan *plan, struct tm_str a, st
 static tm_rc run_sorted(struct source *s, struct collector *c, int64_t limit, int64_t per_partition, struct tm_err *err)
 {
 	struct cql_run *run = s->run;
-	struct { struct held *items; size_t count, cap; } list = {0};
+	struct {
+		struct held *items;
+		size_t count, cap;
+	} list = {0};
 	struct tm_cql_value target = {0};
 	struct tm_buf partition = {0};
 	int64_t here = 0;
@@ -460,9 +495,13 @@ static tm_rc run_sorted(struct source *s, struct collector *c, int64_t limit, in
 	if (s->plan->ann) {
 		TM_TRY(cql_eval(&run->ev, s->plan->ann, &target, err));
 		if (target.null || target.unset)
-			return cql_fail(err, CQL_CODE_INVALID, "Unsupported null value for column %.*s", TM_STR_ARG(s->table->def.columns[s->plan->ann_column].name));
+			return cql_fail(err, CQL_CODE_INVALID, "Unsupported null value for column %.*s",
+					TM_STR_ARG(s->table->def.columns[s->plan->ann_column].name));
 		if (limit > 1000)
-			return cql_fail(err, CQL_CODE_INVALID, "Use of ANN OF in an ORDER BY clause requires a LIMIT that is not greater than 1000. LIMIT was %lld", (long long)limit);
+			return cql_fail(
+			    err, CQL_CODE_INVALID,
+			    "Use of ANN OF in an ORDER BY clause requires a LIMIT that is not greater than 1000. LIMIT was %lld",
+			    (long long)limit);
 	}
 	while ((got = next_row(s, err)) != 0) {
 		if (got < 0) {
@@ -512,7 +551,9 @@ tm_rc cql_select_run(struct cql_run *run, struct tm_err *err)
 			limit = page.limit;
 	}
 	if (plan->sort_count && run->options->page_size > 0)
-		return cql_fail(err, CQL_CODE_INVALID, "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the ORDER BY or the IN and sort client side, or disable paging for this query");
+		return cql_fail(err, CQL_CODE_INVALID,
+				"Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove "
+				"the ORDER BY or the IN and sort client side, or disable paging for this query");
 	struct source s = {.run = run, .plan = plan};
 	struct collector c = {.run = run, .plan = plan};
 	tm_rc rc = open_source(&s, &page, err);

@@ -12,36 +12,81 @@
 #define COLUMNS(name, ...) static const struct tm_cql_virtual_column name[] = {__VA_ARGS__}
 
 COLUMNS(keyspaces_columns, {"keyspace_name", "text", PK}, {"durable_writes", "boolean", RE}, {"replication", TEXT_MAP, RE});
-enum { T_KS, T_NAME, T_AWP, T_SNAPSHOT, T_BLOOM, T_CACHING, T_CDC, T_COMMENT, T_COMPACTION, T_COMPRESSION, T_CRC, T_DC, T_TTL, T_EXT, T_FLAGS, T_GRACE, T_ID, T_BACKUPS, T_MAXIDX, T_MEMTABLE, T_FLUSH,
-       T_MINIDX, T_REPAIR, T_REPAIRC, T_RETRY };
-#define TABLE_OPTIONS(flags) \
-	{"additional_write_policy", "text", RE}, {"allow_auto_snapshot", "boolean", RE}, {"bloom_filter_fp_chance", "double", RE}, {"caching", TEXT_MAP, RE}, {"cdc", "boolean", RE}, {"comment", "text", RE}, \
-	{"compaction", TEXT_MAP, RE}, {"compression", TEXT_MAP, RE}, {"crc_check_chance", "double", RE}, {"dclocal_read_repair_chance", "double", RE}, {"default_time_to_live", "int", RE}, \
-	{"extensions", "frozen<map<text, blob>>", RE}, flags {"gc_grace_seconds", "int", RE}, {"id", "uuid", RE}, {"incremental_backups", "boolean", RE}, {"max_index_interval", "int", RE}, {"memtable", "text", RE}, \
-	{"memtable_flush_period_in_ms", "int", RE}, {"min_index_interval", "int", RE}, {"read_repair", "text", RE}, {"read_repair_chance", "double", RE}, {"speculative_retry", "text", RE}
+enum {
+	T_KS,
+	T_NAME,
+	T_AWP,
+	T_SNAPSHOT,
+	T_BLOOM,
+	T_CACHING,
+	T_CDC,
+	T_COMMENT,
+	T_COMPACTION,
+	T_COMPRESSION,
+	T_CRC,
+	T_DC,
+	T_TTL,
+	T_EXT,
+	T_FLAGS,
+	T_GRACE,
+	T_ID,
+	T_BACKUPS,
+	T_MAXIDX,
+	T_MEMTABLE,
+	T_FLUSH,
+	T_MINIDX,
+	T_REPAIR,
+	T_REPAIRC,
+	T_RETRY
+};
+#define TABLE_OPTIONS(flags)                                                                                                               \
+	{"additional_write_policy", "text", RE}, {"allow_auto_snapshot", "boolean", RE}, {"bloom_filter_fp_chance", "double", RE},         \
+	    {"caching", TEXT_MAP, RE}, {"cdc", "boolean", RE}, {"comment", "text", RE}, {"compaction", TEXT_MAP, RE},                      \
+	    {"compression", TEXT_MAP, RE}, {"crc_check_chance", "double", RE}, {"dclocal_read_repair_chance", "double", RE},               \
+	    {"default_time_to_live", "int", RE}, {"extensions", "frozen<map<text, blob>>", RE}, flags{"gc_grace_seconds", "int", RE},      \
+	    {"id", "uuid", RE}, {"incremental_backups", "boolean", RE}, {"max_index_interval", "int", RE}, {"memtable", "text", RE},       \
+	    {"memtable_flush_period_in_ms", "int", RE}, {"min_index_interval", "int", RE}, {"read_repair", "text", RE},                    \
+	    {"read_repair_chance", "double", RE},                                                                                          \
+	{                                                                                                                                  \
+		"speculative_retry", "text", RE                                                                                            \
+	}
 #define FLAGS {"flags", "frozen<set<text>>", RE},
 COLUMNS(tables_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, TABLE_OPTIONS(FLAGS));
-COLUMNS(views_columns, {"keyspace_name", "text", PK}, {"view_name", "text", CK}, TABLE_OPTIONS(), {"base_table_id", "uuid", RE}, {"base_table_name", "text", RE}, {"include_all_columns", "boolean", RE}, {"where_clause", "text", RE});
-COLUMNS(columns_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK}, {"clustering_order", "text", RE}, {"column_name_bytes", "blob", RE}, {"kind", "text", RE},
-	{"position", "int", RE}, {"type", "text", RE});
-COLUMNS(masks_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK}, {"function_argument_nulls", "frozen<list<boolean>>", RE}, {"function_argument_types", TEXT_LIST, RE},
+COLUMNS(views_columns, {"keyspace_name", "text", PK}, {"view_name", "text", CK}, TABLE_OPTIONS(), {"base_table_id", "uuid", RE},
+	{"base_table_name", "text", RE}, {"include_all_columns", "boolean", RE}, {"where_clause", "text", RE});
+COLUMNS(columns_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK},
+	{"clustering_order", "text", RE}, {"column_name_bytes", "blob", RE}, {"kind", "text", RE}, {"position", "int", RE},
+	{"type", "text", RE});
+COLUMNS(masks_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK},
+	{"function_argument_nulls", "frozen<list<boolean>>", RE}, {"function_argument_types", TEXT_LIST, RE},
 	{"function_argument_values", TEXT_LIST, RE}, {"function_keyspace", "text", RE}, {"function_name", "text", RE});
-COLUMNS(dropped_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK}, {"dropped_time", "timestamp", RE}, {"kind", "text", RE}, {"type", "text", RE});
-COLUMNS(triggers_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"trigger_name", "text", CK}, {"options", TEXT_MAP, RE});
-COLUMNS(types_columns, {"keyspace_name", "text", PK}, {"type_name", "text", CK}, {"field_names", TEXT_LIST, RE}, {"field_types", TEXT_LIST, RE});
-COLUMNS(functions_columns, {"keyspace_name", "text", PK}, {"function_name", "text", CK}, {"argument_types", TEXT_LIST, CK}, {"argument_names", TEXT_LIST, RE}, {"body", "text", RE}, {"called_on_null_input", "boolean", RE},
-	{"language", "text", RE}, {"return_type", "text", RE});
-COLUMNS(aggregates_columns, {"keyspace_name", "text", PK}, {"aggregate_name", "text", CK}, {"argument_types", TEXT_LIST, CK}, {"final_func", "text", RE}, {"initcond", "text", RE}, {"return_type", "text", RE},
-	{"state_func", "text", RE}, {"state_type", "text", RE});
-COLUMNS(indexes_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"index_name", "text", CK}, {"kind", "text", RE}, {"options", TEXT_MAP, RE});
+COLUMNS(dropped_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK},
+	{"dropped_time", "timestamp", RE}, {"kind", "text", RE}, {"type", "text", RE});
+COLUMNS(triggers_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"trigger_name", "text", CK},
+	{"options", TEXT_MAP, RE});
+COLUMNS(types_columns, {"keyspace_name", "text", PK}, {"type_name", "text", CK}, {"field_names", TEXT_LIST, RE},
+	{"field_types", TEXT_LIST, RE});
+COLUMNS(functions_columns, {"keyspace_name", "text", PK}, {"function_name", "text", CK}, {"argument_types", TEXT_LIST, CK},
+	{"argument_names", TEXT_LIST, RE}, {"body", "text", RE}, {"called_on_null_input", "boolean", RE}, {"language", "text", RE},
+	{"return_type", "text", RE});
+COLUMNS(aggregates_columns, {"keyspace_name", "text", PK}, {"aggregate_name", "text", CK}, {"argument_types", TEXT_LIST, CK},
+	{"final_func", "text", RE}, {"initcond", "text", RE}, {"return_type", "text", RE}, {"state_func", "text", RE},
+	{"state_type", "text", RE});
+COLUMNS(indexes_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"index_name", "text", CK}, {"kind", "text", RE},
+	{"options", TEXT_MAP, RE});
 COLUMNS(virtual_keyspaces_columns, {"keyspace_name", "text", PK});
 COLUMNS(virtual_tables_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"comment", "text", RE});
-COLUMNS(virtual_columns_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK}, {"clustering_order", "text", RE}, {"column_name_bytes", "blob", RE}, {"kind", "text", RE},
-	{"position", "int", RE}, {"type", "text", RE});
+COLUMNS(virtual_columns_columns, {"keyspace_name", "text", PK}, {"table_name", "text", CK}, {"column_name", "text", CK},
+	{"clustering_order", "text", RE}, {"column_name_bytes", "blob", RE}, {"kind", "text", RE}, {"position", "int", RE},
+	{"type", "text", RE});
 
 /* A walk over all tables that a system_schema table speaks of: stored ones, then virtual ones of a stored look. */
 typedef void (*table_row)(struct tm_cql_rows *rows, const struct tm_table *t);
-struct walk { struct tm_cql_rows *rows; table_row row; bool stored_look; };
+struct walk {
+	struct tm_cql_rows *rows;
+	table_row row;
+	bool stored_look;
+};
 
 static void walk_virtual(void *ctx, const struct tm_table *t, bool stored_look)
 {
@@ -85,7 +130,12 @@ static void two(struct tm_cql_rows *rows, struct tm_str a, struct tm_str b)
 	tm_cql_rows_bytes(rows, 1, b);
 }
 
-struct names { struct tm_cql_rows *rows; bool stored_look; struct tm_str seen[32]; size_t count; };
+struct names {
+	struct tm_cql_rows *rows;
+	bool stored_look;
+	struct tm_str seen[32];
+	size_t count;
+};
 
 static void virtual_name(void *ctx, const struct tm_table *t, bool stored_look)
 {
@@ -100,8 +150,10 @@ static void virtual_name(void *ctx, const struct tm_table *t, bool stored_look)
 	tm_cql_rows_bytes(n->rows, 0, t->def.keyspace);
 	if (stored_look) {
 		struct tm_str local[] = {TM_STR("class"), TM_STR("org.apache.cassandra.locator.LocalStrategy")};
-		struct tm_str simple[] = {TM_STR("class"), TM_STR("org.apache.cassandra.locator.SimpleStrategy"), TM_STR("replication_factor"), TM_STR("1")};
-		bool replicated = tm_str_is(t->def.keyspace, "system_auth") || tm_str_is(t->def.keyspace, "system_traces") || tm_str_is(t->def.keyspace, "system_distributed");
+		struct tm_str simple[] = {TM_STR("class"), TM_STR("org.apache.cassandra.locator.SimpleStrategy"),
+					  TM_STR("replication_factor"), TM_STR("1")};
+		bool replicated = tm_str_is(t->def.keyspace, "system_auth") || tm_str_is(t->def.keyspace, "system_traces") ||
+				  tm_str_is(t->def.keyspace, "system_distributed");
 		tm_cql_rows_bool(n->rows, 1, true);
 		tm_cql_rows_text_map(n->rows, 2, replicated ? simple : local, replicated ? 2 : 1);
 	}
@@ -286,17 +338,27 @@ static tm_rc virtual_columns_rows(void *ctx, const struct tm_cql_session *sessio
 
 tm_rc tm_cql_system_register(struct tm_store *store, struct tm_err *err)
 {
-#define T(ks, name, cols, rows_of, comment_text, look) {.keyspace = ks, .table = name, .comment = comment_text, .columns = cols, .column_count = sizeof cols / sizeof *cols, .rows = rows_of, .stored_look = look}
+#define T(ks, name, cols, rows_of, comment_text, look)                                                                                     \
+	{                                                                                                                                  \
+		.keyspace = ks, .table = name, .comment = comment_text, .columns = cols, .column_count = sizeof cols / sizeof *cols,       \
+		.rows = rows_of, .stored_look = look                                                                                       \
+	}
 	static const struct tm_cql_virtual list[] = {
-		T("system_schema", "keyspaces", keyspaces_columns, keyspaces_rows, "keyspace definitions", true), T("system_schema", "tables", tables_columns, tables_rows, "table definitions", true),
-		T("system_schema", "columns", columns_columns, columns_rows, "column definitions", true), T("system_schema", "column_masks", masks_columns, no_rows, "column dynamic data masks", true),
-		T("system_schema", "dropped_columns", dropped_columns, dropped_rows, "dropped column registry", true), T("system_schema", "triggers", triggers_columns, no_rows, "trigger definitions", true),
-		T("system_schema", "views", views_columns, no_rows, "view definitions", true), T("system_schema", "types", types_columns, types_rows, "user defined type definitions", true),
-		T("system_schema", "functions", functions_columns, no_rows, "user defined function definitions", true), T("system_schema", "aggregates", aggregates_columns, no_rows, "user defined aggregate definitions", true),
-		T("system_schema", "indexes", indexes_columns, indexes_rows, "secondary index definitions", true),
-		T("system_virtual_schema", "keyspaces", virtual_keyspaces_columns, virtual_keyspaces_rows, "virtual keyspace definitions", false),
-		T("system_virtual_schema", "tables", virtual_tables_columns, virtual_tables_rows, "virtual table definitions", false),
-		T("system_virtual_schema", "columns", virtual_columns_columns, virtual_columns_rows, "virtual column definitions", false),
+	    T("system_schema", "keyspaces", keyspaces_columns, keyspaces_rows, "keyspace definitions", true),
+	    T("system_schema", "tables", tables_columns, tables_rows, "table definitions", true),
+	    T("system_schema", "columns", columns_columns, columns_rows, "column definitions", true),
+	    T("system_schema", "column_masks", masks_columns, no_rows, "column dynamic data masks", true),
+	    T("system_schema", "dropped_columns", dropped_columns, dropped_rows, "dropped column registry", true),
+	    T("system_schema", "triggers", triggers_columns, no_rows, "trigger definitions", true),
+	    T("system_schema", "views", views_columns, no_rows, "view definitions", true),
+	    T("system_schema", "types", types_columns, types_rows, "user defined type definitions", true),
+	    T("system_schema", "functions", functions_columns, no_rows, "user defined function definitions", true),
+	    T("system_schema", "aggregates", aggregates_columns, no_rows, "user defined aggregate definitions", true),
+	    T("system_schema", "indexes", indexes_columns, indexes_rows, "secondary index definitions", true),
+	    T("system_virtual_schema", "keyspaces", virtual_keyspaces_columns, virtual_keyspaces_rows, "virtual keyspace definitions",
+	      false),
+	    T("system_virtual_schema", "tables", virtual_tables_columns, virtual_tables_rows, "virtual table definitions", false),
+	    T("system_virtual_schema", "columns", virtual_columns_columns, virtual_columns_rows, "virtual column definitions", false),
 	};
 #undef T
 	if (cql_virtual_table(store, TM_STR("system_schema"), TM_STR("keyspaces")))

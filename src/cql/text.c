@@ -78,7 +78,11 @@ static void date_text(int64_t days, bool of_era, struct tm_buf *out)
 	cql_civil_from_days(days, &y, &m, &d);
 	if (of_era && y <= 0) /* Java's "yyyy" leaves the era out */
 		y = 1 - y;
-	tm_buf_printf(out, y > 9999 ? "+%lld-%02d-%02d" : y < 0 ? "-%04lld-%02d-%02d" : "%04lld-%02d-%02d", (long long)(y < 0 ? -y : y), m, d);
+	tm_buf_printf(out,
+		      y > 9999 ? "+%lld-%02d-%02d"
+		      : y < 0  ? "-%04lld-%02d-%02d"
+			       : "%04lld-%02d-%02d",
+		      (long long)(y < 0 ? -y : y), m, d);
 }
 
 void cql_timestamp_text(int64_t ms, enum cql_time_style style, struct tm_buf *out)
@@ -89,15 +93,20 @@ void cql_timestamp_text(int64_t ms, enum cql_time_style style, struct tm_buf *ou
 		days--;
 	}
 	date_text(days, true, out);
-	tm_buf_printf(out, "%c%02d:%02d:%02d.%03dZ", style == CQL_TIME_ISO ? 'T' : ' ', (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60), (int)(in_day % 1000));
+	tm_buf_printf(out, "%c%02d:%02d:%02d.%03dZ", style == CQL_TIME_ISO ? 'T' : ' ', (int)(in_day / 3600000), (int)(in_day / 60000 % 60),
+		      (int)(in_day / 1000 % 60), (int)(in_day % 1000));
 }
 
 static void duration_text(struct cql_duration d, struct tm_buf *out)
 {
 	if (d.months < 0 || d.days < 0 || d.nanos < 0)
 		tm_buf_char(out, '-');
-	uint64_t months = (uint64_t)llabs((long long)d.months), days = (uint64_t)llabs((long long)d.days), nanos = d.nanos < 0 ? 0 - (uint64_t)d.nanos : (uint64_t)d.nanos;
-	static const struct { const char *unit; uint64_t size; } small[] = {{"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000}, {"ms", 1000000}, {"us", 1000}, {"ns", 1}};
+	uint64_t months = (uint64_t)llabs((long long)d.months), days = (uint64_t)llabs((long long)d.days),
+		 nanos = d.nanos < 0 ? 0 - (uint64_t)d.nanos : (uint64_t)d.nanos;
+	static const struct {
+		const char *unit;
+		uint64_t size;
+	} small[] = {{"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000}, {"ms", 1000000}, {"us", 1000}, {"ns", 1}};
 	if (months / 12)
 		tm_buf_printf(out, "%lluy", (unsigned long long)(months / 12));
 	if (months % 12)
@@ -137,30 +146,52 @@ void cql_native_text(const struct tm_cql_type *type, struct tm_str b, struct tm_
 	struct tm_arena arena;
 	struct cql_duration d;
 	switch (type->kind) {
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT: tm_buf_printf(out, "%lld", (long long)cql_int_of(b)); break;
-	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: cql_double_text(cql_double_of(b), type->kind == TM_CQL_FLOAT, out); break;
-	case TM_CQL_BOOLEAN: tm_buf_cstr_put(out, b.at[0] ? "true" : "false"); break;
-	case TM_CQL_BLOB: hex_text(b, out); break;
-	case TM_CQL_TIMESTAMP: cql_timestamp_text(cql_int_of(b), CQL_TIME_JSON, out); break;
-	case TM_CQL_DATE: date_text((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL, false, out); break;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
+		tm_buf_printf(out, "%lld", (long long)cql_int_of(b));
+		break;
+	case TM_CQL_FLOAT:
+	case TM_CQL_DOUBLE:
+		cql_double_text(cql_double_of(b), type->kind == TM_CQL_FLOAT, out);
+		break;
+	case TM_CQL_BOOLEAN:
+		tm_buf_cstr_put(out, b.at[0] ? "true" : "false");
+		break;
+	case TM_CQL_BLOB:
+		hex_text(b, out);
+		break;
+	case TM_CQL_TIMESTAMP:
+		cql_timestamp_text(cql_int_of(b), CQL_TIME_JSON, out);
+		break;
+	case TM_CQL_DATE:
+		date_text((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL, false, out);
+		break;
 	case TM_CQL_TIME: {
 		uint64_t n = (uint64_t)cql_int_of(b), s = n / 1000000000;
-		tm_buf_printf(out, "%02llu:%02d:%02d.%09llu", (unsigned long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60), (unsigned long long)(n % 1000000000));
+		tm_buf_printf(out, "%02llu:%02d:%02d.%09llu", (unsigned long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+			      (unsigned long long)(n % 1000000000));
 		break;
 	}
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID:
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
 		for (size_t i = 0; i < b.len; i++) {
 			if (i == 4 || i == 6 || i == 8 || i == 10)
 				tm_buf_char(out, '-');
 			hex_text(tm_str_slice(b, i, i + 1), out);
 		}
 		break;
-	case TM_CQL_INET: inet_text(b, out); break;
+	case TM_CQL_INET:
+		inet_text(b, out);
+		break;
 	case TM_CQL_DURATION:
 		if (cql_duration_of(b, &d))
 			duration_text(d, out);
 		break;
-	case TM_CQL_VARINT: case TM_CQL_DECIMAL: {
+	case TM_CQL_VARINT:
+	case TM_CQL_DECIMAL: {
 		tm_arena_init(&arena);
 		struct tm_dec dec;
 		if (type->kind == TM_CQL_VARINT)
@@ -170,7 +201,8 @@ void cql_native_text(const struct tm_cql_type *type, struct tm_str b, struct tm_
 		tm_arena_done(&arena);
 		break;
 	}
-	default: tm_buf_str_put(out, b);
+	default:
+		tm_buf_str_put(out, b);
 	}
 }
 
@@ -183,13 +215,27 @@ static void json_string(struct tm_str s, struct tm_buf *out)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
 		switch (c) {
-		case '"': tm_buf_cstr_put(out, "\\\""); break;
-		case '\\': tm_buf_cstr_put(out, "\\\\"); break;
-		case '\b': tm_buf_cstr_put(out, "\\b"); break;
-		case '\f': tm_buf_cstr_put(out, "\\f"); break;
-		case '\n': tm_buf_cstr_put(out, "\\n"); break;
-		case '\r': tm_buf_cstr_put(out, "\\r"); break;
-		case '\t': tm_buf_cstr_put(out, "\\t"); break;
+		case '"':
+			tm_buf_cstr_put(out, "\\\"");
+			break;
+		case '\\':
+			tm_buf_cstr_put(out, "\\\\");
+			break;
+		case '\b':
+			tm_buf_cstr_put(out, "\\b");
+			break;
+		case '\f':
+			tm_buf_cstr_put(out, "\\f");
+			break;
+		case '\n':
+			tm_buf_cstr_put(out, "\\n");
+			break;
+		case '\r':
+			tm_buf_cstr_put(out, "\\r");
+			break;
+		case '\t':
+			tm_buf_cstr_put(out, "\\t");
+			break;
 		default:
 			if (c < 0x20) {
 				tm_buf_cstr_put(out, "\\u00");
@@ -246,7 +292,12 @@ void tm_cql_value_json(const struct tm_cql_type *type, struct tm_str b, struct t
 		return;
 	}
 	switch (type->kind) {
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: json_items(type, b, out); return;
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+		json_items(type, b, out);
+		return;
 	case TM_CQL_VECTOR: {
 		struct tm_cursor c = tm_cursor_of(b);
 		tm_buf_char(out, '[');
@@ -278,12 +329,14 @@ void tm_cql_value_json(const struct tm_cql_type *type, struct tm_str b, struct t
 		tm_buf_char(out, '}');
 		return;
 	}
-	default: break;
+	default:
+		break;
 	}
 	struct tm_buf text = {0};
 	cql_native_text(type, b, &text);
 	switch (type->kind) {
-	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: {
+	case TM_CQL_FLOAT:
+	case TM_CQL_DOUBLE: {
 		double v = cql_double_of(b);
 		if (b.len == 0)
 			tm_buf_cstr_put(out, "\"\"");
@@ -293,14 +346,24 @@ void tm_cql_value_json(const struct tm_cql_type *type, struct tm_str b, struct t
 			tm_buf_cstr_put(out, "null");
 		break;
 	}
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT: case TM_CQL_VARINT: case TM_CQL_DECIMAL: case TM_CQL_BOOLEAN:
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
+	case TM_CQL_VARINT:
+	case TM_CQL_DECIMAL:
+	case TM_CQL_BOOLEAN:
 		if (b.len == 0)
 			tm_buf_cstr_put(out, "\"\"");
 		else
 			tm_buf_str_put(out, tm_buf_str(&text));
 		break;
-	case TM_CQL_BLOB: tm_buf_printf(out, "\"0x%.*s\"", (int)text.len, text.at ? text.at : ""); break;
-	default: json_string(tm_buf_str(&text), out);
+	case TM_CQL_BLOB:
+		tm_buf_printf(out, "\"0x%.*s\"", (int)text.len, text.at ? text.at : "");
+		break;
+	default:
+		json_string(tm_buf_str(&text), out);
 	}
 	tm_buf_done(&text);
 }
@@ -310,7 +373,8 @@ void tm_cql_type_text(const struct tm_cql_type *type, struct tm_buf *out) { tm_t
 /* ---- as cqlsh shows it ---- */
 static void shell_quoted(const struct tm_cql_type *type, struct tm_str b, struct tm_buf *out)
 {
-	bool quote = tm_type_is_text(type) || type->kind == TM_CQL_TIMESTAMP || type->kind == TM_CQL_DATE || type->kind == TM_CQL_TIME || type->kind == TM_CQL_INET;
+	bool quote = tm_type_is_text(type) || type->kind == TM_CQL_TIMESTAMP || type->kind == TM_CQL_DATE || type->kind == TM_CQL_TIME ||
+		     type->kind == TM_CQL_INET;
 	if (!b.at) {
 		tm_buf_cstr_put(out, "null");
 		return;
@@ -344,11 +408,15 @@ void tm_cql_value_text(const struct tm_cql_type *type, struct tm_str b, struct t
 		return;
 	}
 	struct tm_value_items it = {.c = tm_cursor_of(b)};
-	bool map = type->kind == TM_CQL_MAP, fields = type->kind == TM_CQL_TUPLE || type->kind == TM_CQL_UDT, vector = type->kind == TM_CQL_VECTOR;
+	bool map = type->kind == TM_CQL_MAP, fields = type->kind == TM_CQL_TUPLE || type->kind == TM_CQL_UDT,
+	     vector = type->kind == TM_CQL_VECTOR;
 	if (!fields && !vector)
 		tm_value_items_open(b, &it);
 	tm_buf_char(out, type->kind == TM_CQL_LIST || vector ? '[' : type->kind == TM_CQL_TUPLE ? '(' : '{');
-	for (size_t i = 0; vector ? tm_value_vector_next(type, &it.c, &item) : fields ? i < type->arg_count : tm_value_items_next(&it, &item); i++) {
+	for (size_t i = 0; vector   ? tm_value_vector_next(type, &it.c, &item)
+			   : fields ? i < type->arg_count
+				    : tm_value_items_next(&it, &item);
+	     i++) {
 		if (fields && !tm_value_items_next(&it, &item))
 			item = (struct tm_str){0};
 		if (i)

@@ -7,7 +7,7 @@
 #include "cql/cql_int.h"
 
 struct registered {
-	struct tm_table table;              /* number 0: made, not stored */
+	struct tm_table table; /* number 0: made, not stored */
 	struct tm_cql_virtual spec;
 	struct tm_store *store;
 	struct tm_arena arena;
@@ -57,8 +57,11 @@ static int by_name(const void *a, const void *b)
 /* What Cassandra's own keyspaces have apart from the defaults: shown by DESCRIBE. */
 static void stored_params(struct tm_str keyspace, struct tm_table_params *params)
 {
-	static const struct { const char *keyspace; int32_t gc_grace_seconds; } own[] = {
-		{"system", 0}, {"system_schema", 604800}, {"system_auth", 7776000}, {"system_distributed", 864000}, {"system_traces", 0}};
+	static const struct {
+		const char *keyspace;
+		int32_t gc_grace_seconds;
+	} own[] = {
+	    {"system", 0}, {"system_schema", 604800}, {"system_auth", 7776000}, {"system_distributed", 864000}, {"system_traces", 0}};
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (tm_str_is(keyspace, own[i].keyspace)) {
 			params->gc_grace_seconds = own[i].gc_grace_seconds;
@@ -80,7 +83,9 @@ tm_rc tm_cql_virtual_register(struct tm_store *store, const struct tm_cql_virtua
 	tm_rc rc = TM_OK;
 	for (size_t i = 0; i < v->column_count && rc == TM_OK; i++) {
 		columns[i] = (struct tm_table_column){.name = tm_str_of(v->columns[i].name), .kind = v->columns[i].kind};
-		columns[i].position = columns[i].kind == TM_COLUMN_CLUSTERING ? def->clustering_count++ : columns[i].kind == TM_COLUMN_PARTITION_KEY ? def->partition_key_count++ : 0;
+		columns[i].position = columns[i].kind == TM_COLUMN_CLUSTERING      ? def->clustering_count++
+				      : columns[i].kind == TM_COLUMN_PARTITION_KEY ? def->partition_key_count++
+										   : 0;
 		rc = parse_column_type(a, v->columns[i].type, &columns[i].type, err);
 	}
 	if (rc != TM_OK) {
@@ -99,7 +104,8 @@ tm_rc tm_cql_virtual_register(struct tm_store *store, const struct tm_cql_virtua
 	r->table.params.comment = def->comment;
 	if (v->stored_look)
 		stored_params(def->keyspace, &r->table.params);
-	uint64_t h[2] = {tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 3)), tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 4))};
+	uint64_t h[2] = {tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 3)),
+			 tm_xxh64(v->table, strlen(v->table), tm_xxh64(v->keyspace, strlen(v->keyspace), 4))};
 	memcpy(def->id, h, 16);
 	def->id[6] = (uint8_t)((def->id[6] & 0x0F) | 0x30);
 	def->id[8] = (uint8_t)((def->id[8] & 0x3F) | 0x80);
@@ -148,7 +154,12 @@ void cql_virtual_each(struct tm_store *store, void (*each)(void *ctx, const stru
 			each(ctx, &r->table, r->spec.stored_look);
 }
 
-struct keyed { int64_t token; struct tm_cql_value *values; size_t order; const struct tm_table_def *def; };
+struct keyed {
+	int64_t token;
+	struct tm_cql_value *values;
+	size_t order;
+	const struct tm_table_def *def;
+};
 static int keyed_cmp(const void *a, const void *b)
 {
 	const struct keyed *x = a, *y = b;
@@ -195,7 +206,8 @@ void tm_cql_rows_begin(struct tm_cql_rows *rows)
 	size_t n = rows->table->def.column_count;
 	if (rows->count == rows->cap) {
 		size_t more = rows->cap ? rows->cap * 2 : 8;
-		rows->values = tm_arena_grow(rows->arena, rows->values, rows->cap * n * sizeof *rows->values, more * n * sizeof *rows->values);
+		rows->values =
+		    tm_arena_grow(rows->arena, rows->values, rows->cap * n * sizeof *rows->values, more * n * sizeof *rows->values);
 		rows->cap = more;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -218,9 +230,15 @@ void tm_cql_rows_text(struct tm_cql_rows *rows, size_t column, const char *text)
 }
 void tm_cql_rows_int(struct tm_cql_rows *rows, size_t column, int32_t v) { tm_cql_rows_bytes(rows, column, cql_be32(rows->arena, v)); }
 void tm_cql_rows_bigint(struct tm_cql_rows *rows, size_t column, int64_t v) { tm_cql_rows_bytes(rows, column, cql_be64(rows->arena, v)); }
-void tm_cql_rows_double(struct tm_cql_rows *rows, size_t column, double v) { tm_cql_rows_bytes(rows, column, cql_double_bytes(rows->arena, v)); }
+void tm_cql_rows_double(struct tm_cql_rows *rows, size_t column, double v)
+{
+	tm_cql_rows_bytes(rows, column, cql_double_bytes(rows->arena, v));
+}
 void tm_cql_rows_bool(struct tm_cql_rows *rows, size_t column, bool v) { tm_cql_rows_bytes(rows, column, v ? TM_STR("\1") : TM_STR("\0")); }
-void tm_cql_rows_uuid(struct tm_cql_rows *rows, size_t column, const uint8_t uuid[16]) { tm_cql_rows_bytes(rows, column, tm_str_n((const char *)uuid, 16)); }
+void tm_cql_rows_uuid(struct tm_cql_rows *rows, size_t column, const uint8_t uuid[16])
+{
+	tm_cql_rows_bytes(rows, column, tm_str_n((const char *)uuid, 16));
+}
 
 void tm_cql_rows_inet(struct tm_cql_rows *rows, size_t column, const char *text)
 {
@@ -233,10 +251,14 @@ void tm_cql_rows_inet(struct tm_cql_rows *rows, size_t column, const char *text)
 
 void tm_cql_rows_texts(struct tm_cql_rows *rows, size_t column, const struct tm_str *items, size_t count)
 {
-	size_t at = tm_table_column_index(&rows->table->def, tm_str_of(((const struct registered *)rows->table)->spec.columns[column].name));
+	size_t at =
+	    tm_table_column_index(&rows->table->def, tm_str_of(((const struct registered *)rows->table)->spec.columns[column].name));
 	struct tm_str *copy = TM_NEW_N(rows->arena, struct tm_str, count + 1);
 	tm_copy(copy, items, count * sizeof *copy);
 	tm_cql_rows_bytes(rows, column, cql_pack_items(rows->arena, rows->table->def.columns[at].type, copy, count));
 }
 
-void tm_cql_rows_text_map(struct tm_cql_rows *rows, size_t column, const struct tm_str *pairs, size_t pair_count) { tm_cql_rows_texts(rows, column, pairs, pair_count * 2); }
+void tm_cql_rows_text_map(struct tm_cql_rows *rows, size_t column, const struct tm_str *pairs, size_t pair_count)
+{
+	tm_cql_rows_texts(rows, column, pairs, pair_count * 2);
+}

@@ -15,14 +15,17 @@
 
 struct tm_cql_rows;
 /* A column: kind as in tables; type as CQL text ("text", "map<text, text>", "frozen<map<text, text>>"). */
-struct tm_cql_virtual_column { const char *name, *type; enum tm_column_kind kind; };
+struct tm_cql_virtual_column {
+	const char *name, *type;
+	enum tm_column_kind kind;
+};
 struct tm_cql_virtual {
 	const char *keyspace, *table, *comment;
 	const struct tm_cql_virtual_column *columns; /* partition key first, then clustering, then the others; all strings static */
 	size_t column_count;
 	tm_rc (*rows)(void *ctx, const struct tm_cql_session *session, struct tm_cql_rows *rows, struct tm_err *err);
 	void *ctx;
-	bool stored_look;      /* a table of a real system keyspace (system, system_schema): not listed in system_virtual_schema */
+	bool stored_look; /* a table of a real system keyspace (system, system_schema): not listed in system_virtual_schema */
 };
 /* Once per store and table, before the doors open. Belongs to the store until tm_store_close. */
 tm_rc tm_cql_virtual_register(struct tm_store *store, const struct tm_cql_virtual *table, struct tm_err *err) TM_CHECKED;
@@ -35,7 +38,7 @@ void tm_cql_rows_begin(struct tm_cql_rows *rows);
 void tm_cql_rows_bytes(struct tm_cql_rows *rows, size_t column, struct tm_str bytes);
 void tm_cql_rows_text(struct tm_cql_rows *rows, size_t column, const char *text);
 void tm_cql_rows_int(struct tm_cql_rows *rows, size_t column, int32_t v);
-void tm_cql_rows_bigint(struct tm_cql_rows *rows, size_t column, int64_t v);     /* bigint, timestamp */
+void tm_cql_rows_bigint(struct tm_cql_rows *rows, size_t column, int64_t v); /* bigint, timestamp */
 void tm_cql_rows_double(struct tm_cql_rows *rows, size_t column, double v);
 void tm_cql_rows_bool(struct tm_cql_rows *rows, size_t column, bool v);
 void tm_cql_rows_uuid(struct tm_cql_rows *rows, size_t column, const uint8_t uuid[16]);

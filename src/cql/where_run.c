@@ -10,8 +10,11 @@ static tm_rc null_in(const struct cql_eval *ev, const struct cql_test *t, const 
 		return cql_fail(err, CQL_CODE_INVALID, v->unset ? "Invalid unset token value" : "Invalid null token value");
 	bool key = t->columns[0] < def->partition_key_count + def->clustering_count;
 	if (v->unset)
-		return cql_fail(err, CQL_CODE_INVALID, key ? "Invalid unset value for column %.*s" : "Unsupported unset value for column %.*s", TM_STR_ARG(name));
-	return cql_fail(err, CQL_CODE_INVALID, key ? "Invalid null value in condition for column %.*s" : "Unsupported null value for column %.*s", TM_STR_ARG(name));
+		return cql_fail(err, CQL_CODE_INVALID,
+				key ? "Invalid unset value for column %.*s" : "Unsupported unset value for column %.*s", TM_STR_ARG(name));
+	return cql_fail(err, CQL_CODE_INVALID,
+			key ? "Invalid null value in condition for column %.*s" : "Unsupported null value for column %.*s",
+			TM_STR_ARG(name));
 }
 
 /* All values of a test as serialised strings. */
@@ -22,10 +25,15 @@ static tm_rc test_values(struct cql_eval *ev, const struct cql_test *t, struct c
 	if (t->op == CQL_IN && !t->value_list) {
 		TM_TRY(cql_eval(ev, t->value, &v, err));
 		if (v.unset || v.null)
-			return cql_fail(err, CQL_CODE_INVALID, v.unset ? "Invalid unset value for column %.*s" : "Invalid null value for column %.*s", TM_STR_ARG(ev->table->def.columns[t->columns[0]].name));
+			return cql_fail(err, CQL_CODE_INVALID,
+					v.unset ? "Invalid unset value for column %.*s" : "Invalid null value for column %.*s",
+					TM_STR_ARG(ev->table->def.columns[t->columns[0]].name));
 		struct tm_value_items it;
 		struct tm_str item;
-		struct { struct tm_str *items; size_t count, cap; } list = {0};
+		struct {
+			struct tm_str *items;
+			size_t count, cap;
+		} list = {0};
 		if (v.bytes.len && tm_value_items_open(v.bytes, &it))
 			while (tm_value_items_next(&it, &item)) {
 				if (!item.at)
@@ -42,7 +50,8 @@ static tm_rc test_values(struct cql_eval *ev, const struct cql_test *t, struct c
 		TM_TRY(cql_eval(ev, t->op == CQL_IN ? t->values[i] : t->value, &v, err));
 		if (v.null || v.unset) {
 			const struct tm_table_def *def = &ev->table->def;
-			bool ck = !t->token && !t->tuple && t->columns[0] >= def->partition_key_count && t->columns[0] < def->partition_key_count + def->clustering_count;
+			bool ck = !t->token && !t->tuple && t->columns[0] >= def->partition_key_count &&
+				  t->columns[0] < def->partition_key_count + def->clustering_count;
 			if (v.null && ck && t->op >= CQL_LT && t->op <= CQL_GE) {
 				ret->null = true; /* Cassandra takes "c > null" for no bound at all, "c < null" for nothing */
 				ret->items[i] = (struct tm_str){"", 0};
@@ -58,7 +67,8 @@ static tm_rc test_values(struct cql_eval *ev, const struct cql_test *t, struct c
 			struct tm_str part;
 			for (size_t c = 0; c < t->column_count; c++)
 				if (!tm_value_items_next(&it, &part) || !part.at)
-					return cql_fail(err, CQL_CODE_INVALID, "Invalid null value in condition for column %.*s", TM_STR_ARG(ev->table->def.columns[t->columns[c]].name));
+					return cql_fail(err, CQL_CODE_INVALID, "Invalid null value in condition for column %.*s",
+							TM_STR_ARG(ev->table->def.columns[t->columns[c]].name));
 		}
 	return TM_OK;
 }
@@ -74,7 +84,9 @@ tm_rc cql_where_values(struct cql_eval *ev, const struct cql_where *w, bool all,
 }
 
 /* ---- partitions ---- */
-struct key_order { const struct tm_table_def *def; };
+struct key_order {
+	const struct tm_table_def *def;
+};
 static int parts_cmp(const void *a, const void *b, void *ctx)
 {
 	const struct tm_table_def *def = ctx;
@@ -129,7 +141,8 @@ tm_rc cql_where_partitions(struct cql_eval *ev, const struct cql_where *w, struc
 		if (ret->items[ret->count].len == 0)
 			return cql_fail(err, CQL_CODE_INVALID, "Key may not be empty");
 		if (ret->items[ret->count].len > UINT16_MAX)
-			return cql_fail(err, CQL_CODE_INVALID, "Key length of %zu is longer than maximum of 65535", ret->items[ret->count].len);
+			return cql_fail(err, CQL_CODE_INVALID, "Key length of %zu is longer than maximum of 65535",
+					ret->items[ret->count].len);
 		parts[ret->count++] = parts[k];
 	}
 	return TM_OK;
@@ -167,7 +180,10 @@ tm_rc cql_where_tokens(struct cql_eval *ev, const struct cql_where *w, int64_t *
 
 /* ---- slices ---- */
 static int prefix_cmp(const void *a, const void *b) { return tm_str_cmp(*(const struct tm_str *)a, *(const struct tm_str *)b); }
-struct prefixes { struct tm_str *items; size_t count, cap; };
+struct prefixes {
+	struct tm_str *items;
+	size_t count, cap;
+};
 
 static tm_rc extend(struct cql_eval *ev, const struct cql_test *t, struct prefixes *p, struct tm_err *err)
 {
@@ -215,7 +231,8 @@ static struct tm_str joined(struct tm_arena *arena, struct tm_str a, struct tm_s
 }
 
 /* Bounds of the column behind the prefix, in ordered form. */
-static tm_rc bounds(struct cql_eval *ev, const struct cql_where *w, size_t column, struct tm_str *low, bool *low_after, struct tm_str *high, bool *high_after, bool *empty, struct tm_err *err)
+static tm_rc bounds(struct cql_eval *ev, const struct cql_where *w, size_t column, struct tm_str *low, bool *low_after, struct tm_str *high,
+		    bool *high_after, bool *empty, struct tm_err *err)
 {
 	const struct tm_cql_type *type = ev->table->def.columns[column].type;
 	for (size_t i = 0; i < w->test_count; i++) {
@@ -267,7 +284,8 @@ tm_rc cql_where_slices(struct cql_eval *ev, const struct cql_where *w, struct cq
 	for (size_t i = 0; i < w->ck_prefix;) {
 		const struct cql_test *t = NULL;
 		for (size_t j = 0; j < w->test_count && !t; j++)
-			if (!w->tests[j].token && !w->tests[j].element && w->tests[j].columns[0] == pk + i && (w->tests[j].op == CQL_EQ || w->tests[j].op == CQL_IN))
+			if (!w->tests[j].token && !w->tests[j].element && w->tests[j].columns[0] == pk + i &&
+			    (w->tests[j].op == CQL_EQ || w->tests[j].op == CQL_IN))
 				t = &w->tests[j];
 		TM_TRY(extend(ev, t, &p, err));
 		i += t->tuple ? t->column_count : 1;
@@ -279,7 +297,9 @@ tm_rc cql_where_slices(struct cql_eval *ev, const struct cql_where *w, struct cq
 	if (empty)
 		return TM_OK;
 	for (size_t i = 0; i < p.count; i++) {
-		struct tm_read_slice s = {.start = p.items[i], .end = p.items[i].len ? joined(ev->arena, p.items[i], (struct tm_str){0}, true) : (struct tm_str){"", 0}};
+		struct tm_read_slice s = {.start = p.items[i],
+					  .end = p.items[i].len ? joined(ev->arena, p.items[i], (struct tm_str){0}, true)
+								: (struct tm_str){"", 0}};
 		if (low.at)
 			s.start = joined(ev->arena, p.items[i], low, low_after);
 		if (high.at)
@@ -295,13 +315,20 @@ tm_rc cql_where_slices(struct cql_eval *ev, const struct cql_where *w, struct cq
 bool cql_compare_op(enum cql_op op, int c)
 {
 	switch (op) {
-	case CQL_EQ: return c == 0;
-	case CQL_NE: return c != 0;
-	case CQL_LT: return c < 0;
-	case CQL_LE: return c <= 0;
-	case CQL_GT: return c > 0;
-	case CQL_GE: return c >= 0;
-	default: return false;
+	case CQL_EQ:
+		return c == 0;
+	case CQL_NE:
+		return c != 0;
+	case CQL_LT:
+		return c < 0;
+	case CQL_LE:
+		return c <= 0;
+	case CQL_GT:
+		return c > 0;
+	case CQL_GE:
+		return c >= 0;
+	default:
+		return false;
 	}
 }
 
@@ -333,7 +360,8 @@ static bool contains(const struct tm_cql_type *type, struct tm_str bytes, enum c
 	return false;
 }
 
-static bool element_is(struct cql_eval *ev, const struct tm_cql_type *type, struct tm_str bytes, const struct cql_test *t, struct tm_str wanted)
+static bool element_is(struct cql_eval *ev, const struct tm_cql_type *type, struct tm_str bytes, const struct cql_test *t,
+		       struct tm_str wanted)
 {
 	struct tm_value_items it;
 	struct tm_str key, value;
@@ -352,7 +380,8 @@ static bool text_folds(const struct tm_table *table, size_t column)
 	for (size_t i = 0; i < table->index_count; i++)
 		if (table->indexes[i].custom && tm_str_eq(table->indexes[i].column, table->def.columns[column].name))
 			for (size_t j = 0; j < table->indexes[i].options.count; j++)
-				if (tm_str_is(table->indexes[i].options.entries[j].key, "case_sensitive") && tm_str_iis(table->indexes[i].options.entries[j].value, "false"))
+				if (tm_str_is(table->indexes[i].options.entries[j].key, "case_sensitive") &&
+				    tm_str_iis(table->indexes[i].options.entries[j].value, "false"))
 					return true;
 	return false;
 }
@@ -382,7 +411,9 @@ bool cql_where_row_matches(struct cql_eval *ev, const struct cql_where *w, const
 			} else {
 				bool folds = t->index && tm_type_is_text(type) && text_folds(ev->table, t->columns[0]);
 				for (size_t j = 0; j < v->count && !hit; j++)
-					hit = folds ? tm_str_ieq(now.bytes, v->items[j]) : cql_compare_op(t->op == CQL_IN ? CQL_EQ : t->op, tm_value_compare(type, now.bytes, v->items[j]));
+					hit = folds ? tm_str_ieq(now.bytes, v->items[j])
+						    : cql_compare_op(t->op == CQL_IN ? CQL_EQ : t->op,
+								     tm_value_compare(type, now.bytes, v->items[j]));
 			}
 		}
 		if (!hit)

@@ -2,10 +2,7 @@
  * answer is a JSON value, or {"error": text}. */
 #include "dag/dag_int.h"
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
+static const char *text_of(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
 static json_t *wrong(const char *text) { return json_pack("{s:s}", "error", text); }
 
 /* The run a question is about: the asker's own, or one named by dag_id and run_id. -1 = none. */
@@ -24,14 +21,20 @@ static json_t *xcom_push(struct tm_dag *d, const struct work *w, const json_t *q
 	const char *key = text_of(q, "key");
 	if (!key)
 		return wrong("an XCom needs a key");
-	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", w->run_id, w->task_id, (int64_t)w->map_index, key, json_object_get(q, "value"));
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", w->run_id, w->task_id, (int64_t)w->map_index,
+			  key, json_object_get(q, "value"));
 	return json_true();
 }
 
 static void xcom_rows(struct tm_dag *d, int64_t run, const char *task_id, const char *key, json_t *out)
 {
-	json_t *rows = task_id ? tm_dag_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? AND task_id=? ORDER BY map_index", "iss", run, key, task_id)
-			       : tm_dag_store_rows(d->store, "SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? ORDER BY task_id, map_index", "is", run, key);
+	json_t *rows =
+	    task_id ? tm_dag_store_rows(d->store,
+					"SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? AND task_id=? ORDER BY map_index",
+					"iss", run, key, task_id)
+		    : tm_dag_store_rows(d->store,
+					"SELECT task_id, map_index, value FROM xcom WHERE run=? AND key=? ORDER BY task_id, map_index",
+					"is", run, key);
 	json_t *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
@@ -53,8 +56,7 @@ static json_t *xcom_pull(struct tm_dag *d, const struct work *w, const json_t *q
 	if (!key)
 		key = "return_value";
 	if (json_is_array(ids)) {
-		json_array_foreach(ids, i, id)
-			xcom_rows(d, run, json_string_value(id), key, out);
+		json_array_foreach(ids, i, id) xcom_rows(d, run, json_string_value(id), key, out);
 	} else {
 		xcom_rows(d, run, json_string_value(ids), key, out);
 	}
@@ -63,9 +65,10 @@ static json_t *xcom_pull(struct tm_dag *d, const struct work *w, const json_t *q
 	/* Nothing in this run: the newest earlier run that has it. */
 	const char *one = json_is_array(ids) ? json_string_value(json_array_get(ids, 0)) : json_string_value(ids);
 	run = tm_dag_store_int(d->store, -1,
-		"SELECT r.id FROM run r JOIN xcom x ON x.run = r.id WHERE r.dag_id=? AND x.task_id=? AND x.key=? AND r.logical_us <= (SELECT logical_us FROM run WHERE id=?)"
-		" ORDER BY r.logical_us DESC LIMIT 1",
-		"sssi", dag_id ? dag_id : w->dag_id, one, key, w->run_id);
+			       "SELECT r.id FROM run r JOIN xcom x ON x.run = r.id WHERE r.dag_id=? AND x.task_id=? AND x.key=? AND "
+			       "r.logical_us <= (SELECT logical_us FROM run WHERE id=?)"
+			       " ORDER BY r.logical_us DESC LIMIT 1",
+			       "sssi", dag_id ? dag_id : w->dag_id, one, key, w->run_id);
 	if (run >= 0)
 		xcom_rows(d, run, one, key, out);
 	return out;
@@ -103,8 +106,13 @@ static void iso_column(json_t *row, const char *from, const char *to)
 }
 static void iso_run(json_t *row)
 {
-	static const char *const columns[][2] = {{"logical_us", "logical_date"}, {"interval_start_us", "data_interval_start"}, {"interval_end_us", "data_interval_end"},
-		{"run_after_us", "run_after"}, {"queued_us", "queued_at"}, {"start_us", "start_date"}, {"end_us", "end_date"}};
+	static const char *const columns[][2] = {{"logical_us", "logical_date"},
+						 {"interval_start_us", "data_interval_start"},
+						 {"interval_end_us", "data_interval_end"},
+						 {"run_after_us", "run_after"},
+						 {"queued_us", "queued_at"},
+						 {"start_us", "start_date"},
+						 {"end_us", "end_date"}};
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
 		iso_column(row, columns[i][0], columns[i][1]);
 	json_t *conf = json_loads(text_of(row, "conf") ?: "{}", 0, NULL);
@@ -116,7 +124,9 @@ static json_t *prev_success(struct tm_dag *d, const struct work *w, const json_t
 {
 	(void)q;
 	json_t *rows = tm_dag_store_rows(d->store,
-		"SELECT p.* FROM run p, run me WHERE me.id=? AND p.dag_id = me.dag_id AND p.state='success' AND p.logical_us < me.logical_us ORDER BY p.logical_us DESC LIMIT 1", "i", w->run_id);
+					 "SELECT p.* FROM run p, run me WHERE me.id=? AND p.dag_id = me.dag_id AND p.state='success' AND "
+					 "p.logical_us < me.logical_us ORDER BY p.logical_us DESC LIMIT 1",
+					 "i", w->run_id);
 	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
 	if (json_is_object(row))
 		iso_run(row);
@@ -129,8 +139,9 @@ static json_t *run_get(struct tm_dag *d, const struct work *w, const json_t *q)
 	int64_t logical;
 	const char *at = text_of(q, "logical_date"), *dag_id = text_of(q, "dag_id");
 	json_t *rows = at && tm_iso_parse(tm_str_of(at), &logical)
-			       ? tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical)
-			       : tm_dag_store_rows(d->store, "SELECT * FROM run WHERE id=?", "i", run_of(d, w, q));
+			   ? tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND logical_us=?", "si",
+					       dag_id ? dag_id : w->dag_id, logical)
+			   : tm_dag_store_rows(d->store, "SELECT * FROM run WHERE id=?", "i", run_of(d, w, q));
 	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
 	if (json_is_object(row))
 		iso_run(row);
@@ -149,12 +160,15 @@ static json_t *task_states(struct tm_dag *d, const struct work *w, const json_t 
 		int64_t logical;
 		if (!json_is_string(at) || !tm_iso_parse(tm_str_of(json_string_value(at)), &logical))
 			continue;
-		json_t *run = tm_dag_store_rows(d->store, "SELECT id, run_id, state FROM run WHERE dag_id=? AND logical_us=?", "si", dag_id ? dag_id : w->dag_id, logical), *row;
+		json_t *run = tm_dag_store_rows(d->store, "SELECT id, run_id, state FROM run WHERE dag_id=? AND logical_us=?", "si",
+						dag_id ? dag_id : w->dag_id, logical),
+		       *row;
 		size_t k;
 		json_array_foreach(run, k, row)
 		{
 			json_object_set_new(row, "tasks",
-				tm_dag_store_rows(d->store, "SELECT task_id, map_index, state FROM ti WHERE run=?", "i", (int64_t)json_integer_value(json_object_get(row, "id"))));
+					    tm_dag_store_rows(d->store, "SELECT task_id, map_index, state FROM ti WHERE run=?", "i",
+							      (int64_t)json_integer_value(json_object_get(row, "id"))));
 			json_array_append(out, row);
 		}
 		json_decref(run);
@@ -195,7 +209,8 @@ static json_t *clear(struct tm_dag *d, const struct work *w, const json_t *q)
 {
 	struct tm_err err = {0};
 	const char *dag_id = text_of(q, "dag_id");
-	if (tm_dag_clear(d, dag_id ? dag_id : w->dag_id, text_of(q, "run_id"), text_of(q, "task_id"), json_is_true(json_object_get(q, "downstream")), false, &err) != TM_OK)
+	if (tm_dag_clear(d, dag_id ? dag_id : w->dag_id, text_of(q, "run_id"), text_of(q, "task_id"),
+			 json_is_true(json_object_get(q, "downstream")), false, &err) != TM_OK)
 		return wrong(err.what);
 	return json_true();
 }
@@ -205,8 +220,17 @@ json_t *tm_dag_work_ask(struct tm_dag *d, int64_t work_id, const json_t *questio
 	static const struct {
 		const char *op;
 		json_t *(*answer)(struct tm_dag *, const struct work *, const json_t *);
-	} operations[] = {{"xcom_push", xcom_push}, {"xcom_pull", xcom_pull}, {"variable_get", variable_get}, {"variable_set", variable_set}, {"variable_delete", variable_delete},
-		{"prev_success", prev_success}, {"run_get", run_get}, {"task_states", task_states}, {"dag_known", dag_known}, {"trigger", trigger}, {"clear", clear}};
+	} operations[] = {{"xcom_push", xcom_push},
+			  {"xcom_pull", xcom_pull},
+			  {"variable_get", variable_get},
+			  {"variable_set", variable_set},
+			  {"variable_delete", variable_delete},
+			  {"prev_success", prev_success},
+			  {"run_get", run_get},
+			  {"task_states", task_states},
+			  {"dag_known", dag_known},
+			  {"trigger", trigger},
+			  {"clear", clear}};
 	struct work *w = tm_dag_work_find(d, work_id);
 	const char *op = text_of(question, "op");
 	if (!w || !op)

@@ -57,7 +57,8 @@ bool tm_iso_parse(struct tm_str s, int64_t *ret_us)
 		return false;
 	const char *at = s.at, *end = s.at + s.len;
 	int y, mo, d, h = 0, mi = 0, sec = 0;
-	if (!digits(&at, end, 4, &y) || !take(&at, end, '-') || !digits(&at, end, 2, &mo) || !take(&at, end, '-') || !digits(&at, end, 2, &d))
+	if (!digits(&at, end, 4, &y) || !take(&at, end, '-') || !digits(&at, end, 2, &mo) || !take(&at, end, '-') ||
+	    !digits(&at, end, 2, &d))
 		return false;
 	if (mo < 1 || mo > 12 || d < 1 || d > tm_month_days(y, mo))
 		return false;

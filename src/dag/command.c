@@ -60,7 +60,8 @@ static void trigger(void *ctx)
 tm_rc tm_dag_trigger(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err)
 {
 	static const struct tm_dag_trigger plain = {.logical_date_us = TM_DAG_NEVER};
-	return call(&(struct command){.d = d, .dag_id = dag_id, .trigger = how ? how : &plain, .ret_run_id = ret_run_id, .err = err}, trigger);
+	return call(&(struct command){.d = d, .dag_id = dag_id, .trigger = how ? how : &plain, .ret_run_id = ret_run_id, .err = err},
+		    trigger);
 }
 
 static void pause_dag(void *ctx)
@@ -103,14 +104,25 @@ static void mark_downstream(const struct dag_def *def, int task, bool *chosen)
 /* A run that has ended goes on: it is read back and bound like one found after a restart. */
 static struct run *revive(struct tm_dag *d, struct dag_entry *e, const char *run_id)
 {
-	json_t *rows = tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id), *row = json_array_get(rows, 0);
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id),
+	       *row = json_array_get(rows, 0);
 	struct run *r = NULL;
 	if (row) {
 #define AT(name) (json_is_integer(json_object_get(row, name)) ? json_integer_value(json_object_get(row, name)) : TM_DAG_NEVER)
 		r = tm_zalloc(sizeof *r);
-		*r = (struct run){.id = AT("id"), .dag = e, .run_id = tm_strdup(run_id), .type = tm_strdup(json_string_value(json_object_get(row, "run_type"))), .state = TM_DAG_RUNNING,
-			.logical_us = AT("logical_us"), .start_interval_us = AT("interval_start_us"), .end_interval_us = AT("interval_end_us"), .run_after_us = AT("run_after_us"),
-			.queued_us = AT("queued_us"), .start_us = tm_dag_now(d), .end_us = TM_DAG_NEVER, .conf = json_loads(json_string_value(json_object_get(row, "conf")) ?: "{}", 0, NULL)};
+		*r = (struct run){.id = AT("id"),
+				  .dag = e,
+				  .run_id = tm_strdup(run_id),
+				  .type = tm_strdup(json_string_value(json_object_get(row, "run_type"))),
+				  .state = TM_DAG_RUNNING,
+				  .logical_us = AT("logical_us"),
+				  .start_interval_us = AT("interval_start_us"),
+				  .end_interval_us = AT("interval_end_us"),
+				  .run_after_us = AT("run_after_us"),
+				  .queued_us = AT("queued_us"),
+				  .start_us = tm_dag_now(d),
+				  .end_us = TM_DAG_NEVER,
+				  .conf = json_loads(json_string_value(json_object_get(row, "conf")) ?: "{}", 0, NULL)};
 #undef AT
 		if (!r->conf)
 			r->conf = json_object();
@@ -189,9 +201,13 @@ static void clear(void *ctx)
 	r->cleared = true;
 	tm_dag_touch_all(c->d, r);
 }
-tm_rc tm_dag_clear(struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, bool downstream, bool only_failed, struct tm_err *err)
+tm_rc tm_dag_clear(struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, bool downstream, bool only_failed,
+		   struct tm_err *err)
 {
-	return call(&(struct command){.d = d, .dag_id = dag_id, .run_id = run_id, .task_id = task_id, .flag = downstream, .other = only_failed, .err = err}, clear);
+	return call(
+	    &(struct command){
+		.d = d, .dag_id = dag_id, .run_id = run_id, .task_id = task_id, .flag = downstream, .other = only_failed, .err = err},
+	    clear);
 }
 
 /* ---- mark ---- */
@@ -217,21 +233,23 @@ static void mark(void *ctx)
 	if (!r && c->task_id)
 		r = revive(c->d, e, c->run_id);
 	if ((c->task_id && task < 0) || !r) {
-		c->rc = tm_fail(c->err, TM_NOT_FOUND, "DAG '%s' has no %s '%s'%s", c->dag_id, c->task_id && task < 0 ? "task" : "run", c->task_id && task < 0 ? c->task_id : c->run_id,
-			r || c->task_id ? "" : " that has not ended");
+		c->rc = tm_fail(c->err, TM_NOT_FOUND, "DAG '%s' has no %s '%s'%s", c->dag_id, c->task_id && task < 0 ? "task" : "run",
+				c->task_id && task < 0 ? c->task_id : c->run_id, r || c->task_id ? "" : " that has not ended");
 		return;
 	}
 	for (int i = 0; i < r->slot_count; i++)
 		for (size_t k = 0; (task < 0 || task == i) && k < r->slots[i].count; k++) {
 			struct ti *ti = &r->slots[i].items[k];
 			if (task >= 0 || !tm_dag_state_ended(ti->state))
-				mark_instance(c->d, r, i, ti, task < 0 && c->state == TM_DAG_FAILED && !ti->work_id ? TM_DAG_SKIPPED : c->state);
+				mark_instance(c->d, r, i, ti,
+					      task < 0 && c->state == TM_DAG_FAILED && !ti->work_id ? TM_DAG_SKIPPED : c->state);
 		}
 	if (task < 0)
 		tm_dag_run_end(c->d, r, c->state);
 	r->touched = c->d->touched = true;
 }
-tm_rc tm_dag_mark(struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, enum tm_dag_state state, struct tm_err *err)
+tm_rc tm_dag_mark(struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, enum tm_dag_state state,
+		  struct tm_err *err)
 {
 	if (state != TM_DAG_SUCCESS && state != TM_DAG_FAILED)
 		return tm_fail(err, TM_INVALID, "only success and failed can be set");

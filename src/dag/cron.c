@@ -18,7 +18,7 @@ static const char *const months[] = {"jan", "feb", "mar", "apr", "may", "jun", "
 static const char *const weekdays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 struct tm_cron {
-	uint64_t set[FIELDS];  /* bit v; YEAR lives in years */
+	uint64_t set[FIELDS]; /* bit v; YEAR lives in years */
 	bool star[FIELDS];
 	uint64_t years[3];
 	bool last_day;         /* L in day of month */
@@ -52,11 +52,11 @@ static tm_rc bad(struct parse *p, const char *klass, const char *text)
 		snprintf(p->err->klass, sizeof p->err->klass, "%s", klass);
 	return TM_SYNTAX;
 }
-#define BAD(p, ...) \
-	({ \
-		char text_[500]; \
-		snprintf(text_, sizeof text_, __VA_ARGS__); \
-		bad(p, "CroniterBadCronError", text_); \
+#define BAD(p, ...)                                                                                                                        \
+	({                                                                                                                                 \
+		char text_[500];                                                                                                           \
+		snprintf(text_, sizeof text_, __VA_ARGS__);                                                                                \
+		bad(p, "CroniterBadCronError", text_);                                                                                     \
 	})
 
 static tm_rc not_alpha(struct parse *p)
@@ -148,13 +148,13 @@ static tm_rc expand_range(struct parse *p, const char *low_text, const char *hig
 	if ((low > high ? low : high) > max)
 		return BAD(p, "%.400s is out of bands", p->given.at);
 	char item[48];
-#define PUSH_VALUE(v) \
-	do { \
-		if (nth > 0) \
-			snprintf(item, sizeof item, "%d#%d", (v), nth); \
-		else \
-			snprintf(item, sizeof item, "%d", (v)); \
-		TM_TRY(todo_push(p, item)); \
+#define PUSH_VALUE(v)                                                                                                                      \
+	do {                                                                                                                               \
+		if (nth > 0)                                                                                                               \
+			snprintf(item, sizeof item, "%d#%d", (v), nth);                                                                    \
+		else                                                                                                                       \
+			snprintf(item, sizeof item, "%d", (v));                                                                            \
+		TM_TRY(todo_push(p, item));                                                                                                \
 	} while (0)
 	if (low > high) {
 		int lastv = -1;
@@ -342,7 +342,8 @@ static tm_rc take_field(struct parse *p)
 		if (strcmp(copy, "?") != 0)
 			return BAD(p, "[%.400s] is not acceptable. Question mark can not used with other characters", p->given.at);
 		if (p->index != DAY && p->index != DOW)
-			return BAD(p, "[%.300s] is not acceptable. Question mark can only used in day_of_month or day_of_week", p->given.at);
+			return BAD(p, "[%.300s] is not acceptable. Question mark can only used in day_of_month or day_of_week",
+				   p->given.at);
 		snprintf(copy, sizeof copy, "*");
 	}
 	p->todo.count = 0;
@@ -387,7 +388,9 @@ static tm_rc check_nth(struct parse *p)
 	if (!plain || __builtin_popcountll(c->set[DOW]) == 7)
 		return TM_OK;
 	struct tm_buf text = {0};
-	tm_buf_printf(&text, "day-of-week field does not support mixing literal values and nth day of week syntax.  Cron: '%.200s'    dow={", p->given.at);
+	tm_buf_printf(&text,
+		      "day-of-week field does not support mixing literal values and nth day of week syntax.  Cron: '%.200s'    dow={",
+		      p->given.at);
 	bool first = true;
 	for (int d = 0; d < 7; d++)
 		if (plain >> d & 1) {
@@ -416,8 +419,9 @@ static tm_rc check_nth(struct parse *p)
 
 static tm_rc parse_all(struct parse *p)
 {
-	static const char *const aliases[][2] = {{"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}, {"@daily", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
-		{"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}};
+	static const char *const aliases[][2] = {{"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},
+						 {"@weekly", "0 0 * * 0"},   {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
+						 {"@annually", "0 0 1 1 *"}};
 	struct tm_str expr = p->given;
 	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
 		if (tm_str_iis(expr, aliases[i][0]))
@@ -442,7 +446,8 @@ static tm_rc parse_all(struct parse *p)
 		c->set[SECOND] = 1;
 	if (n < 7)
 		c->star[YEAR] = true;
-	static const uint64_t full[FIELDS] = {(UINT64_C(1) << 60) - 1, (1u << 24) - 1, 0xFFFFFFFEu, 0x1FFEu, 0x7Fu, (UINT64_C(1) << 60) - 1, 0};
+	static const uint64_t full[FIELDS] = {
+	    (UINT64_C(1) << 60) - 1, (1u << 24) - 1, 0xFFFFFFFEu, 0x1FFEu, 0x7Fu, (UINT64_C(1) << 60) - 1, 0};
 	for (int i = MINUTE; i <= SECOND; i++)
 		if (c->star[i])
 			c->set[i] = full[i];
@@ -501,7 +506,8 @@ static bool day_matches(const struct tm_cron *c, enum day_rule rule, int y, int 
 {
 	bool day_star = c->star[DAY] || rule == DOW_ONLY, dow_star = c->star[DOW] || rule == DAY_ONLY;
 	if (!day_star) {
-		bool in = c->set[DAY] >> d & 1 || (c->last_day && d == tm_month_days(y, m)) || (c->near_weekday && near_weekday_is(c, y, m, d, days));
+		bool in = c->set[DAY] >> d & 1 || (c->last_day && d == tm_month_days(y, m)) ||
+			  (c->near_weekday && near_weekday_is(c, y, m, d, days));
 		if (!in)
 			return false;
 	}

@@ -29,7 +29,7 @@ enum tm_dag_state {
 	TM_DAG_RESTARTING,
 	TM_DAG_STATE_COUNT
 };
-const char *tm_dag_state_text(enum tm_dag_state s);            /* "none", "success", … */
+const char *tm_dag_state_text(enum tm_dag_state s); /* "none", "success", … */
 bool tm_dag_state_of(struct tm_str text, enum tm_dag_state *ret);
 bool tm_dag_state_ended(enum tm_dag_state s);
 
@@ -56,39 +56,50 @@ tm_rc tm_dag_try_definition(const json_t *dag_definition, const char *file, stru
 
 /* ---- commands ---- */
 struct tm_dag_trigger {
-	const char *run_id;       /* NULL = manual__<now> */
-	const char *conf_json;    /* NULL = {} */
-	int64_t logical_date_us;  /* TM_DAG_NEVER = now */
-	bool no_logical_date;     /* Airflow 3's logical_date: null */
-	const char *run_type;     /* NULL = "manual" */
+	const char *run_id;      /* NULL = manual__<now> */
+	const char *conf_json;   /* NULL = {} */
+	int64_t logical_date_us; /* TM_DAG_NEVER = now */
+	bool no_logical_date;    /* Airflow 3's logical_date: null */
+	const char *run_type;    /* NULL = "manual" */
 };
-tm_rc tm_dag_trigger(struct tm_dag *dag, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_trigger(struct tm_dag *dag, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256],
+		     struct tm_err *err) TM_CHECKED;
 tm_rc tm_dag_pause(struct tm_dag *dag, const char *dag_id, bool paused, struct tm_err *err) TM_CHECKED;
 /* Run tasks of a run again. task_id NULL = all; only_failed = leave those that succeeded. */
-tm_rc tm_dag_clear(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, bool downstream, bool only_failed, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_clear(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, bool downstream, bool only_failed,
+		   struct tm_err *err) TM_CHECKED;
 /* Set a run (task_id NULL) or a task's instances to TM_DAG_SUCCESS or TM_DAG_FAILED; kills what runs. */
-tm_rc tm_dag_mark(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, enum tm_dag_state state, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_mark(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, enum tm_dag_state state,
+		  struct tm_err *err) TM_CHECKED;
 tm_rc tm_dag_pool_set(struct tm_dag *dag, const char *name, int slots, struct tm_err *err) TM_CHECKED;
 tm_rc tm_dag_variable_set(struct tm_dag *dag, const char *key, const char *value, struct tm_err *err) TM_CHECKED; /* value NULL = delete */
 
 /* ---- questions: each writes one JSON value into out ---- */
-tm_rc tm_dag_list_json(struct tm_dag *dag, struct tm_buf *out, struct tm_err *err) TM_CHECKED;    /* DAGs: id, file, dialect, schedule, paused, next run, last run */
-tm_rc tm_dag_get_json(struct tm_dag *dag, const char *dag_id, struct tm_buf *out, struct tm_err *err) TM_CHECKED; /* + tasks, edges, groups */
-tm_rc tm_dag_errors_json(struct tm_dag *dag, struct tm_buf *out, struct tm_err *err) TM_CHECKED;  /* import errors: file, line, column, error, hint */
-tm_rc tm_dag_runs_json(struct tm_dag *dag, const char *dag_id, int limit, int offset, struct tm_buf *out, struct tm_err *err) TM_CHECKED; /* dag_id NULL = all; newest first */
-tm_rc tm_dag_run_json(struct tm_dag *dag, const char *dag_id, const char *run_id, struct tm_buf *out, struct tm_err *err) TM_CHECKED; /* + task instances */
-tm_rc tm_dag_tries_json(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, int map_index, struct tm_buf *out, struct tm_err *err) TM_CHECKED;
-tm_rc tm_dag_xcoms_json(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, struct tm_buf *out, struct tm_err *err) TM_CHECKED; /* task_id NULL = of the run */
+tm_rc tm_dag_list_json(struct tm_dag *dag, struct tm_buf *out,
+		       struct tm_err *err) TM_CHECKED; /* DAGs: id, file, dialect, schedule, paused, next run, last run */
+tm_rc tm_dag_get_json(struct tm_dag *dag, const char *dag_id, struct tm_buf *out,
+		      struct tm_err *err) TM_CHECKED; /* + tasks, edges, groups */
+tm_rc tm_dag_errors_json(struct tm_dag *dag, struct tm_buf *out,
+			 struct tm_err *err) TM_CHECKED; /* import errors: file, line, column, error, hint */
+tm_rc tm_dag_runs_json(struct tm_dag *dag, const char *dag_id, int limit, int offset, struct tm_buf *out,
+		       struct tm_err *err) TM_CHECKED; /* dag_id NULL = all; newest first */
+tm_rc tm_dag_run_json(struct tm_dag *dag, const char *dag_id, const char *run_id, struct tm_buf *out,
+		      struct tm_err *err) TM_CHECKED; /* + task instances */
+tm_rc tm_dag_tries_json(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, int map_index, struct tm_buf *out,
+			struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_xcoms_json(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, struct tm_buf *out,
+			struct tm_err *err) TM_CHECKED; /* task_id NULL = of the run */
 /* Per DAG: runs ended since the engine was opened, their states, and their tasks' states (for `up --until-idle --json`). */
 tm_rc tm_dag_summary_json(struct tm_dag *dag, struct tm_buf *out, struct tm_err *err) TM_CHECKED;
 /* Where the log of a try lies; try_number 0 = the newest. out gets a path. */
-tm_rc tm_dag_log_path(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number, struct tm_buf *out, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_log_path(struct tm_dag *dag, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number,
+		      struct tm_buf *out, struct tm_err *err) TM_CHECKED;
 
 struct tm_dag_counts {
-	int files_loading;   /* not yet answered by the loader */
+	int files_loading; /* not yet answered by the loader */
 	int import_errors;
 	int runs_active, runs_due;
-	int runs_waiting;    /* not ended, but nothing will happen by itself: depends_on_past behind a failure, a paused DAG */
+	int runs_waiting; /* not ended, but nothing will happen by itself: depends_on_past behind a failure, a paused DAG */
 	int tasks_running, tasks_waiting;
 	int64_t runs_success, runs_failed; /* ended since open */
 };
@@ -129,12 +140,12 @@ struct tm_dag_work {
 };
 /* How a try ended. */
 struct tm_dag_end {
-	enum tm_dag_state state;  /* SUCCESS, FAILED, SKIPPED, UP_FOR_RESCHEDULE */
-	bool no_retry;            /* AirflowFailException and the like */
-	int64_t reschedule_at_us; /* UP_FOR_RESCHEDULE */
-	const char *error;        /* one line; NULL = none */
-	const json_t *xcoms;      /* {key: value}, NULL = none */
-	const json_t *skip;       /* task ids of this run to skip, NULL = none */
+	enum tm_dag_state state;    /* SUCCESS, FAILED, SKIPPED, UP_FOR_RESCHEDULE */
+	bool no_retry;              /* AirflowFailException and the like */
+	int64_t reschedule_at_us;   /* UP_FOR_RESCHEDULE */
+	const char *error;          /* one line; NULL = none */
+	const json_t *xcoms;        /* {key: value}, NULL = none */
+	const json_t *skip;         /* task ids of this run to skip, NULL = none */
 	const json_t *asset_events; /* [{"uri": …, "extra": …}] */
 	const char *rendered_map_index;
 };
@@ -167,8 +178,8 @@ struct tm_dag_interval {
 tm_rc tm_timetable_new(const json_t *spec, struct tm_timetable **ret, struct tm_err *err) TM_CHECKED;
 void tm_timetable_free(struct tm_timetable *t);
 /* last: the newest automated run's interval, NULL = none. *ret_found false: never again. */
-tm_rc tm_timetable_next(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest_us, int64_t latest_us, bool catchup,
-			int64_t now_us, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_timetable_next(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest_us, int64_t latest_us,
+			bool catchup, int64_t now_us, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err) TM_CHECKED;
 tm_rc tm_timetable_manual(const struct tm_timetable *t, int64_t run_after_us, struct tm_dag_interval *ret, struct tm_err *err) TM_CHECKED;
 
 enum tm_dag_rule_verdict { TM_DAG_RULE_WAIT, TM_DAG_RULE_RUN, TM_DAG_RULE_SET };
@@ -180,6 +191,6 @@ struct tm_dag_rule_counts {
 bool tm_dag_rule_known(const char *rule);
 enum tm_dag_rule_verdict tm_dag_rule_eval(const char *rule, const struct tm_dag_rule_counts *n, int version, enum tm_dag_state *ret_state);
 /* Seconds from the end of a try to the next. factor 0 = fixed delay, 2 = retry_exponential_backoff=True. */
-double tm_dag_retry_wait_s(const char *dag_id, const char *task_id, const char *logical_date, int try_number, double retry_delay_s, double factor,
-			   double max_retry_delay_s /* <0 = none */);
+double tm_dag_retry_wait_s(const char *dag_id, const char *task_id, const char *logical_date, int try_number, double retry_delay_s,
+			   double factor, double max_retry_delay_s /* <0 = none */);
 #endif

@@ -6,19 +6,19 @@
 #define TM_DAG_US INT64_C(1000000)
 
 /* ---- calendar.c: proleptic Gregorian days and ISO texts ---- */
-int64_t tm_days_of(int year, int month, int day);                     /* since 1970-01-01 */
+int64_t tm_days_of(int year, int month, int day); /* since 1970-01-01 */
 void tm_days_to(int64_t days, int *ret_year, int *ret_month, int *ret_day);
 int tm_month_days(int year, int month);
 /* "2026-01-02T03:04:05[.ffffff][Z|+hh:mm]"; without an offset UTC. */
 bool tm_iso_parse(struct tm_str s, int64_t *ret_us);
-void tm_iso_put(struct tm_buf *out, int64_t us, char sep);            /* 2026-01-02T03:04:05.123456+00:00, fraction only when there is one */
+void tm_iso_put(struct tm_buf *out, int64_t us, char sep); /* 2026-01-02T03:04:05.123456+00:00, fraction only when there is one */
 
 /* ---- zone.c: time zones (ICU); one handle belongs to one thread at a time ---- */
 struct tm_zone;
 tm_rc tm_zone_open(const char *name, struct tm_zone **ret, struct tm_err *err) TM_CHECKED; /* IANA name, "UTC", "+02:00" */
 void tm_zone_close(struct tm_zone *z);
-int64_t tm_zone_local(struct tm_zone *z, int64_t us);                 /* wall clock of an instant, as if it were UTC */
-int64_t tm_zone_utc(struct tm_zone *z, int64_t local_us);             /* an hour that exists twice: the later; one that does not: moved on by the gap */
+int64_t tm_zone_local(struct tm_zone *z, int64_t us);     /* wall clock of an instant, as if it were UTC */
+int64_t tm_zone_utc(struct tm_zone *z, int64_t local_us); /* an hour that exists twice: the later; one that does not: moved on by the gap */
 
 /* ---- cron.c ---- */
 bool tm_cron_every_hour(const struct tm_cron *c);
@@ -53,7 +53,8 @@ struct dag_def {
 	int version, max_active_runs, max_active_tasks, max_failed_runs;
 	double timeout_s;
 };
-tm_rc tm_dag_def_new(const json_t *dag, const char *file, int default_runs, int default_tasks, struct dag_def **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_def_new(const json_t *dag, const char *file, int default_runs, int default_tasks, struct dag_def **ret,
+		     struct tm_err *err) TM_CHECKED;
 void tm_dag_def_free(struct dag_def *d);
 int tm_dag_def_task(const struct dag_def *d, const char *task_id); /* -1 = none */
 
@@ -86,13 +87,13 @@ struct run {
 };
 struct dag_entry {
 	char *dag_id;
-	struct dag_def *def; /* NULL: no file defines it now */
+	struct dag_def *def;  /* NULL: no file defines it now */
 	bool paused, stalled; /* stalled: its timetable failed */
 	struct run **runs;
 	size_t run_count, run_cap;
 	bool has_last, has_next;
 	struct tm_dag_interval last, next;
-	json_t *asset_queue; /* {uri: event id} since the last run */
+	json_t *asset_queue;                           /* {uri: event id} since the last run */
 	int64_t ended_success, ended_failed, timer_us; /* timer_us: when the timer of the next run fires */
 	int failed_in_a_row;
 };
@@ -101,7 +102,7 @@ enum timer_kind { TIMER_DAG, TIMER_TI, TIMER_RUN, TIMER_KILL };
 struct timer {
 	int64_t at_us;
 	enum timer_kind kind;
-	int64_t id; /* run id, or work id */
+	int64_t id;    /* run id, or work id */
 	char name[64]; /* dag id (cut: checked again when due) or task id */
 	int map_index;
 };
@@ -207,22 +208,24 @@ void tm_dag_touch_task(struct run *r, int task);
 void tm_dag_touch_all(struct tm_dag *d, struct run *r);
 void tm_dag_ti_set(struct tm_dag *d, struct run *r, int task, struct ti *ti, enum tm_dag_state state, const char *error);
 void tm_dag_schedule_next(struct tm_dag *d, struct dag_entry *e);
-tm_rc tm_dag_run_create(struct tm_dag *d, struct dag_entry *e, const char *run_id, const char *type, const struct tm_dag_interval *interval, const json_t *conf,
-			struct run **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_run_create(struct tm_dag *d, struct dag_entry *e, const char *run_id, const char *type, const struct tm_dag_interval *interval,
+			const json_t *conf, struct run **ret, struct tm_err *err) TM_CHECKED;
 void tm_dag_run_end(struct tm_dag *d, struct run *r, enum tm_dag_state state);
 void tm_dag_run_bind(struct tm_dag *d, struct run *r); /* slots of the current definition, states from the store */
 void tm_dag_run_free(struct run *r);
 void tm_dag_work_kill(struct tm_dag *d, int64_t work_id, bool hard);
-void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char *dag_id, const char *run_id, const char *task_id, const char *state, int map_index,
-		      int try_number);
+void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char *dag_id, const char *run_id, const char *task_id,
+		      const char *state, int map_index, int try_number);
 void tm_dag_starts_flush(struct tm_dag *d);
 struct work *tm_dag_work_find(struct tm_dag *d, int64_t work_id);
-void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number, struct tm_buf *out);
+void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number,
+			 struct tm_buf *out);
 void tm_dag_asset_event(struct tm_dag *d, const char *uri, const json_t *extra, struct run *source, const char *task_id, int map_index);
 json_t *tm_dag_run_context(struct tm_dag *d, struct run *r, int task, const struct ti *ti);
 json_t *tm_dag_iso(int64_t us); /* JSON text or null */
 int tm_dag_expand_count(struct tm_dag *d, struct run *r, const json_t *expand, bool *ret_ready);
-tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err) TM_CHECKED;
+tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256],
+			    struct tm_err *err) TM_CHECKED;
 void tm_dag_recover(struct tm_dag *d);
 void tm_dag_recover_tasks(struct tm_dag *d); /* tries on disk that nobody works at */
 void tm_dag_ready_forget(struct tm_dag *d, const struct run *r);

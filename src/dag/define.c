@@ -110,7 +110,8 @@ static tm_rc link_tasks(struct dag_def *d, struct tm_err *err)
 		{
 			int at = json_is_string(u) ? tm_dag_def_task(d, json_string_value(u)) : -1;
 			if (at < 0)
-				return tm_fail(err, TM_INVALID, "task '%s' has an upstream task that the DAG does not have", d->tasks[i].task_id);
+				return tm_fail(err, TM_INVALID, "task '%s' has an upstream task that the DAG does not have",
+					       d->tasks[i].task_id);
 			d->tasks[i].up[d->tasks[i].up_count++] = at;
 			d->tasks[at].down_count++;
 		}
@@ -130,7 +131,8 @@ static tm_rc link_tasks(struct dag_def *d, struct tm_err *err)
 /* Kahn's order: what is left over has a cycle. */
 static tm_rc check_cycles(const struct dag_def *d, struct tm_err *err)
 {
-	int *open = tm_alloc(((size_t)d->task_count + 1) * sizeof(int)), *queue = tm_alloc(((size_t)d->task_count + 1) * sizeof(int)), head = 0, tail = 0;
+	int *open = tm_alloc(((size_t)d->task_count + 1) * sizeof(int)), *queue = tm_alloc(((size_t)d->task_count + 1) * sizeof(int)),
+	    head = 0, tail = 0;
 	for (int i = 0; i < d->task_count; i++) {
 		open[i] = d->tasks[i].up_count;
 		if (!open[i])

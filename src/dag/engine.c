@@ -45,13 +45,19 @@ static void tell(struct tm_dag *d)
 	d->events.count = 0;
 }
 
-void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char *dag_id, const char *run_id, const char *task_id, const char *state, int map_index,
-		      int try_number)
+void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char *dag_id, const char *run_id, const char *task_id,
+		      const char *state, int map_index, int try_number)
 {
 	if (!d->watches.count)
 		return;
-	TM_PUSH(&d->events, (struct tm_dag_event){.kind = kind, .dag_id = tm_strdup(dag_id), .run_id = tm_strdup(run_id), .task_id = tm_strdup(task_id), .state = state,
-				    .map_index = map_index, .try_number = try_number, .at_us = tm_dag_now(d)});
+	TM_PUSH(&d->events, (struct tm_dag_event){.kind = kind,
+						  .dag_id = tm_strdup(dag_id),
+						  .run_id = tm_strdup(run_id),
+						  .task_id = tm_strdup(task_id),
+						  .state = state,
+						  .map_index = map_index,
+						  .try_number = try_number,
+						  .at_us = tm_dag_now(d)});
 }
 
 static void read_last(struct tm_dag *d, struct dag_entry *e);
@@ -152,7 +158,10 @@ static bool moves(const struct run *r)
 /* What idle and counts answer from any thread. */
 static void publish(struct tm_dag *d)
 {
-	struct tm_dag_counts c = {.files_loading = d->loading, .import_errors = d->import_errors, .runs_success = d->ended_success, .runs_failed = d->ended_failed};
+	struct tm_dag_counts c = {.files_loading = d->loading,
+				  .import_errors = d->import_errors,
+				  .runs_success = d->ended_success,
+				  .runs_failed = d->ended_failed};
 	int64_t now = d->options.due_only ? d->due_cutoff_us : tm_dag_now(d);
 	for (size_t i = 0; i < d->dags.count; i++) {
 		const struct dag_entry *e = d->dags.items[i];
@@ -163,8 +172,10 @@ static void publish(struct tm_dag *d)
 				c.runs_active++;
 			else
 				c.runs_waiting++;
-		bool again = e->def->continuous && (d->options.due_only ? e->has_last && e->last.run_after_us >= e->next.run_after_us : false);
-		c.runs_due += !e->paused && (int)e->run_count < e->def->max_active_runs && e->has_next && !again && e->next.run_after_us <= now;
+		bool again =
+		    e->def->continuous && (d->options.due_only ? e->has_last && e->last.run_after_us >= e->next.run_after_us : false);
+		c.runs_due +=
+		    !e->paused && (int)e->run_count < e->def->max_active_runs && e->has_next && !again && e->next.run_after_us <= now;
 	}
 	for (size_t i = 0; i < d->works.count; i++)
 		c.tasks_running++;
@@ -244,7 +255,7 @@ static void load_pools(struct tm_dag *d)
 	json_t *rows = tm_dag_store_rows(d->store, "SELECT name, slots FROM pool", ""), *row;
 	size_t i;
 	json_array_foreach(rows, i, row)
-		json_object_set(d->pools, json_string_value(json_object_get(row, "name")), json_object_get(row, "slots"));
+	    json_object_set(d->pools, json_string_value(json_object_get(row, "name")), json_object_get(row, "slots"));
 	json_decref(rows);
 }
 
@@ -412,12 +423,15 @@ static void dag_gone(struct tm_dag *d, struct dag_entry *e)
 static void read_last(struct tm_dag *d, struct dag_entry *e)
 {
 	json_t *rows = tm_dag_store_rows(d->store,
-		"SELECT logical_us, interval_start_us, interval_end_us, run_after_us FROM run WHERE dag_id=? AND run_type='scheduled' ORDER BY logical_us DESC LIMIT 1", "s", e->dag_id);
+					 "SELECT logical_us, interval_start_us, interval_end_us, run_after_us FROM run WHERE dag_id=? AND "
+					 "run_type='scheduled' ORDER BY logical_us DESC LIMIT 1",
+					 "s", e->dag_id);
 	json_t *row = json_array_get(rows, 0);
 	e->has_last = row != NULL;
 	if (row)
-		e->last = (struct tm_dag_interval){json_integer_value(json_object_get(row, "logical_us")), json_integer_value(json_object_get(row, "interval_start_us")),
-			json_integer_value(json_object_get(row, "interval_end_us")), json_integer_value(json_object_get(row, "run_after_us"))};
+		e->last = (struct tm_dag_interval){
+		    json_integer_value(json_object_get(row, "logical_us")), json_integer_value(json_object_get(row, "interval_start_us")),
+		    json_integer_value(json_object_get(row, "interval_end_us")), json_integer_value(json_object_get(row, "run_after_us"))};
 	json_decref(rows);
 }
 
@@ -430,14 +444,17 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 		e->paused = json_is_true(json_object_get(def->json, "is_paused_upon_creation"));
 	e->def = def;
 	e->stalled = false;
-	tm_dag_store_exec(d->store, "INSERT INTO dag (dag_id, paused, file, definition) VALUES (?,?,?,?) ON CONFLICT (dag_id) DO UPDATE SET file=excluded.file, definition=excluded.definition",
-		"sisj", def->dag_id, (int64_t)e->paused, def->file, def->json);
+	tm_dag_store_exec(d->store,
+			  "INSERT INTO dag (dag_id, paused, file, definition) VALUES (?,?,?,?) ON CONFLICT (dag_id) DO UPDATE SET "
+			  "file=excluded.file, definition=excluded.definition",
+			  "sisj", def->dag_id, (int64_t)e->paused, def->file, def->json);
 	read_last(d, e);
 	for (size_t k = 0; k < e->run_count; k++)
 		if (e->runs[k]->state == TM_DAG_RUNNING) {
 			tm_dag_run_bind(d, e->runs[k]);
 			if (def->timeout_s > 0)
-				tm_dag_timer_add(d, e->runs[k]->start_us + (int64_t)(def->timeout_s * 1e6), TIMER_RUN, e->runs[k]->id, "", -1);
+				tm_dag_timer_add(d, e->runs[k]->start_us + (int64_t)(def->timeout_s * 1e6), TIMER_RUN, e->runs[k]->id, "",
+						 -1);
 		}
 	tm_dag_def_free(old);
 	tm_dag_schedule_next(d, e);
@@ -450,9 +467,8 @@ static void count_errors(struct tm_dag *d)
 	json_t *def, *e;
 	size_t i;
 	d->import_errors = 0;
-	json_object_foreach(d->files, file, def)
-		json_array_foreach(json_object_get(def, "errors"), i, e)
-			d->import_errors += !json_is_true(json_object_get(e, "warning"));
+	json_object_foreach(d->files, file, def) json_array_foreach(json_object_get(def, "errors"), i, e) d->import_errors +=
+	    !json_is_true(json_object_get(e, "warning"));
 }
 
 tm_rc tm_dag_file_define(struct tm_dag *d, const char *file, const json_t *definition, struct tm_err *err)
@@ -472,8 +488,9 @@ tm_rc tm_dag_file_define(struct tm_dag *d, const char *file, const json_t *defin
 				errors = json_array();
 				json_object_set_new(kept, "errors", errors);
 			}
-			json_array_append_new(errors, json_pack("{s:s,s:i,s:i,s:s,s:s}", "file", file, "line", (int)json_integer_value(json_object_get(j, "line")), "column", 0, "error",
-							      one.what, "hint", one.hint));
+			json_array_append_new(errors, json_pack("{s:s,s:i,s:i,s:s,s:s}", "file", file, "line",
+								(int)json_integer_value(json_object_get(j, "line")), "column", 0, "error",
+								one.what, "hint", one.hint));
 			rc = one.rc;
 			if (err)
 				*err = one;

@@ -6,8 +6,8 @@
 
 #define WAIT_MAX_S 86400.0
 
-double tm_dag_retry_wait_s(const char *dag_id, const char *task_id, const char *logical_date, int try_number, double retry_delay_s, double factor,
-			   double max_retry_delay_s)
+double tm_dag_retry_wait_s(const char *dag_id, const char *task_id, const char *logical_date, int try_number, double retry_delay_s,
+			   double factor, double max_retry_delay_s)
 {
 	if (factor <= 0)
 		return retry_delay_s;

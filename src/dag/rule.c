@@ -21,10 +21,21 @@ enum rule {
 static const struct {
 	const char *name;
 	enum rule rule;
-} names[] = {{"all_success", ALL_SUCCESS}, {"all_failed", ALL_FAILED}, {"all_done", ALL_DONE}, {"all_done_min_one_success", ALL_DONE_MIN_ONE_SUCCESS},
-	{"all_done_setup_success", ALL_DONE_SETUP_SUCCESS}, {"all_skipped", ALL_SKIPPED}, {"one_failed", ONE_FAILED}, {"one_success", ONE_SUCCESS},
-	{"one_done", ONE_DONE}, {"none_failed", NONE_FAILED}, {"none_failed_min_one_success", NONE_FAILED_MIN_ONE_SUCCESS},
-	{"none_failed_or_skipped", NONE_FAILED_MIN_ONE_SUCCESS}, {"none_skipped", NONE_SKIPPED}, {"always", ALWAYS}, {"dummy", ALWAYS}};
+} names[] = {{"all_success", ALL_SUCCESS},
+	     {"all_failed", ALL_FAILED},
+	     {"all_done", ALL_DONE},
+	     {"all_done_min_one_success", ALL_DONE_MIN_ONE_SUCCESS},
+	     {"all_done_setup_success", ALL_DONE_SETUP_SUCCESS},
+	     {"all_skipped", ALL_SKIPPED},
+	     {"one_failed", ONE_FAILED},
+	     {"one_success", ONE_SUCCESS},
+	     {"one_done", ONE_DONE},
+	     {"none_failed", NONE_FAILED},
+	     {"none_failed_min_one_success", NONE_FAILED_MIN_ONE_SUCCESS},
+	     {"none_failed_or_skipped", NONE_FAILED_MIN_ONE_SUCCESS},
+	     {"none_skipped", NONE_SKIPPED},
+	     {"always", ALWAYS},
+	     {"dummy", ALWAYS}};
 
 static int rule_of(const char *name)
 {
@@ -40,29 +51,38 @@ static enum tm_dag_state certain(enum rule rule, const struct tm_dag_rule_counts
 {
 	bool bad = n->failed || n->upstream_failed;
 	switch (rule) {
-	case ALL_SUCCESS: return bad ? TM_DAG_UPSTREAM_FAILED : n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
-	case ALL_FAILED: return n->success || n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case ALL_SUCCESS:
+		return bad ? TM_DAG_UPSTREAM_FAILED : n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case ALL_FAILED:
+		return n->success || n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
 	case ONE_SUCCESS:
 		if (!all_done)
 			return TM_DAG_NONE;
 		return n->done == n->skipped ? TM_DAG_SKIPPED : n->success <= 0 ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
-	case ONE_FAILED: return all_done && !bad ? TM_DAG_SKIPPED : TM_DAG_NONE;
-	case ONE_DONE: return all_done && !(n->failed || n->success) ? TM_DAG_SKIPPED : TM_DAG_NONE;
-	case NONE_FAILED: return bad ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
+	case ONE_FAILED:
+		return all_done && !bad ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case ONE_DONE:
+		return all_done && !(n->failed || n->success) ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case NONE_FAILED:
+		return bad ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
 	case NONE_FAILED_MIN_ONE_SUCCESS:
 		if (bad)
 			return TM_DAG_UPSTREAM_FAILED;
 		if (n->skipped == n->total)
 			return TM_DAG_SKIPPED;
 		return version >= 3 && all_done && n->success == 0 ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
-	case NONE_SKIPPED: return n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
-	case ALL_SKIPPED: return n->success || bad ? TM_DAG_SKIPPED : TM_DAG_NONE;
-	case ALL_DONE_MIN_ONE_SUCCESS: return n->skipped ? TM_DAG_SKIPPED : all_done && n->success == 0 ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
+	case NONE_SKIPPED:
+		return n->skipped ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case ALL_SKIPPED:
+		return n->success || bad ? TM_DAG_SKIPPED : TM_DAG_NONE;
+	case ALL_DONE_MIN_ONE_SUCCESS:
+		return n->skipped ? TM_DAG_SKIPPED : all_done && n->success == 0 ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
 	case ALL_DONE_SETUP_SUCCESS:
 		if (!all_done || !n->setups)
 			return TM_DAG_NONE;
 		return n->setups_skipped >= n->setups ? TM_DAG_SKIPPED : n->setups_success == 0 ? TM_DAG_UPSTREAM_FAILED : TM_DAG_NONE;
-	default: return TM_DAG_NONE;
+	default:
+		return TM_DAG_NONE;
 	}
 }
 
@@ -71,19 +91,31 @@ static bool met(enum rule rule, const struct tm_dag_rule_counts *n, bool all_don
 {
 	int gone = version >= 3 ? n->removed : 0;
 	switch (rule) {
-	case ALL_SUCCESS: return n->total - gone - n->success <= 0;
-	case ALL_FAILED: return n->total - gone - n->failed - n->upstream_failed <= 0;
-	case ONE_SUCCESS: return n->success > 0;
-	case ONE_FAILED: return n->failed || n->upstream_failed;
-	case ONE_DONE: return n->success + n->failed > 0;
-	case ALL_DONE: return all_done;
+	case ALL_SUCCESS:
+		return n->total - gone - n->success <= 0;
+	case ALL_FAILED:
+		return n->total - gone - n->failed - n->upstream_failed <= 0;
+	case ONE_SUCCESS:
+		return n->success > 0;
+	case ONE_FAILED:
+		return n->failed || n->upstream_failed;
+	case ONE_DONE:
+		return n->success + n->failed > 0;
+	case ALL_DONE:
+		return all_done;
 	case NONE_FAILED:
-	case NONE_FAILED_MIN_ONE_SUCCESS: return n->total - gone - n->success - n->skipped <= 0;
-	case NONE_SKIPPED: return all_done && !n->skipped;
-	case ALL_SKIPPED: return n->total - n->skipped <= 0;
-	case ALL_DONE_MIN_ONE_SUCCESS: return all_done && n->success > 0;
-	case ALL_DONE_SETUP_SUCCESS: return all_done && (!n->setups || n->setups_success);
-	default: return true;
+	case NONE_FAILED_MIN_ONE_SUCCESS:
+		return n->total - gone - n->success - n->skipped <= 0;
+	case NONE_SKIPPED:
+		return all_done && !n->skipped;
+	case ALL_SKIPPED:
+		return n->total - n->skipped <= 0;
+	case ALL_DONE_MIN_ONE_SUCCESS:
+		return all_done && n->success > 0;
+	case ALL_DONE_SETUP_SUCCESS:
+		return all_done && (!n->setups || n->setups_success);
+	default:
+		return true;
 	}
 }
 

@@ -77,13 +77,17 @@ void tm_dag_run_bind(struct tm_dag *d, struct run *r)
 		int task = tm_dag_def_task(def, text_of(row, "task_id"));
 		if (task < 0)
 			continue;
-		struct ti ti = {.map_index = (int)json_integer_value(json_object_get(row, "map_index")), .try_number = (int)json_integer_value(json_object_get(row, "try_number")),
-			.max_tries = (int)json_integer_value(json_object_get(row, "max_tries")), .start_us = value_or_never(row, "start_us"),
-			.end_us = value_or_never(row, "end_us"), .next_us = value_or_never(row, "next_us"), .first_us = value_or_never(row, "first_us")};
+		struct ti ti = {.map_index = (int)json_integer_value(json_object_get(row, "map_index")),
+				.try_number = (int)json_integer_value(json_object_get(row, "try_number")),
+				.max_tries = (int)json_integer_value(json_object_get(row, "max_tries")),
+				.start_us = value_or_never(row, "start_us"),
+				.end_us = value_or_never(row, "end_us"),
+				.next_us = value_or_never(row, "next_us"),
+				.first_us = value_or_never(row, "first_us")};
 		tm_dag_state_of(tm_str_of(text_of(row, "state")), &ti.state);
 		for (size_t i = 0; i < d->works.count; i++)
-			if (d->works.items[i]->run_id == r->id && d->works.items[i]->map_index == ti.map_index && !strcmp(d->works.items[i]->task_id, text_of(row, "task_id")) &&
-			    ti.state == TM_DAG_RUNNING)
+			if (d->works.items[i]->run_id == r->id && d->works.items[i]->map_index == ti.map_index &&
+			    !strcmp(d->works.items[i]->task_id, text_of(row, "task_id")) && ti.state == TM_DAG_RUNNING)
 				ti.work_id = d->works.items[i]->id;
 		struct slot *s = &r->slots[task];
 		TM_PUSH(s, ti);
@@ -93,8 +97,13 @@ void tm_dag_run_bind(struct tm_dag *d, struct run *r)
 	for (int i = 0; i < r->slot_count; i++) {
 		struct slot *s = &r->slots[i];
 		if (!s->count)
-			TM_PUSH(s, (struct ti){.state = TM_DAG_NONE, .map_index = -1, .max_tries = def->tasks[i].retries, .start_us = TM_DAG_NEVER, .end_us = TM_DAG_NEVER,
-					   .next_us = TM_DAG_NEVER, .first_us = TM_DAG_NEVER});
+			TM_PUSH(s, (struct ti){.state = TM_DAG_NONE,
+					       .map_index = -1,
+					       .max_tries = def->tasks[i].retries,
+					       .start_us = TM_DAG_NEVER,
+					       .end_us = TM_DAG_NEVER,
+					       .next_us = TM_DAG_NEVER,
+					       .first_us = TM_DAG_NEVER});
 	}
 	tm_dag_ready_forget(d, r);
 	tm_dag_touch_all(d, r);
@@ -135,18 +144,29 @@ static void start_queued(struct tm_dag *d, struct dag_entry *e)
 	}
 }
 
-tm_rc tm_dag_run_create(struct tm_dag *d, struct dag_entry *e, const char *run_id, const char *type, const struct tm_dag_interval *interval, const json_t *conf,
-			struct run **ret, struct tm_err *err)
+tm_rc tm_dag_run_create(struct tm_dag *d, struct dag_entry *e, const char *run_id, const char *type, const struct tm_dag_interval *interval,
+			const json_t *conf, struct run **ret, struct tm_err *err)
 {
 	if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM run WHERE dag_id=? AND run_id=?", "ss", e->dag_id, run_id))
 		return tm_fail(err, TM_EXISTS, "DAG '%s' has a run '%s' already", e->dag_id, run_id);
 	struct run *r = tm_zalloc(sizeof *r);
-	*r = (struct run){.dag = e, .run_id = tm_strdup(run_id), .type = tm_strdup(type), .state = TM_DAG_QUEUED, .logical_us = interval->logical_us,
-		.start_interval_us = interval->start_us, .end_interval_us = interval->end_us, .run_after_us = interval->run_after_us, .queued_us = tm_dag_now(d),
-		.start_us = TM_DAG_NEVER, .end_us = TM_DAG_NEVER, .conf = conf ? json_deep_copy(conf) : json_object()};
+	*r = (struct run){.dag = e,
+			  .run_id = tm_strdup(run_id),
+			  .type = tm_strdup(type),
+			  .state = TM_DAG_QUEUED,
+			  .logical_us = interval->logical_us,
+			  .start_interval_us = interval->start_us,
+			  .end_interval_us = interval->end_us,
+			  .run_after_us = interval->run_after_us,
+			  .queued_us = tm_dag_now(d),
+			  .start_us = TM_DAG_NEVER,
+			  .end_us = TM_DAG_NEVER,
+			  .conf = conf ? json_deep_copy(conf) : json_object()};
 	tm_dag_store_exec(d->store,
-		"INSERT INTO run (dag_id, run_id, run_type, state, logical_us, interval_start_us, interval_end_us, run_after_us, queued_us, conf) VALUES (?,?,?,'queued',?,?,?,?,?,?)",
-		"sssnnnnnj", e->dag_id, run_id, type, r->logical_us, r->start_interval_us, r->end_interval_us, r->run_after_us, r->queued_us, r->conf);
+			  "INSERT INTO run (dag_id, run_id, run_type, state, logical_us, interval_start_us, interval_end_us, run_after_us, "
+			  "queued_us, conf) VALUES (?,?,?,'queued',?,?,?,?,?,?)",
+			  "sssnnnnnj", e->dag_id, run_id, type, r->logical_us, r->start_interval_us, r->end_interval_us, r->run_after_us,
+			  r->queued_us, r->conf);
 	r->id = tm_dag_store_last_id(d->store);
 	entry_add_run(e, r);
 	tm_dag_event_add(d, TM_DAG_EVENT_RUN, e->dag_id, run_id, "", "queued", -1, 0);
@@ -166,8 +186,8 @@ static bool find_next(struct tm_dag *d, struct dag_entry *e)
 	e->has_next = false;
 	if (!e->def || e->stalled)
 		return false;
-	if (tm_timetable_next(e->def->timetable, e->has_last ? &e->last : NULL, e->def->start_us, e->def->end_us, e->def->catchup, schedule_now(d), &e->has_next, &e->next,
-		    &err) != TM_OK) {
+	if (tm_timetable_next(e->def->timetable, e->has_last ? &e->last : NULL, e->def->start_us, e->def->end_us, e->def->catchup,
+			      schedule_now(d), &e->has_next, &e->next, &err) != TM_OK) {
 		tm_err_prefix(&err, "the timetable of DAG '%s': ", e->dag_id);
 		tm_say_err("dag", &err);
 		e->stalled = true;
@@ -182,7 +202,8 @@ void tm_dag_schedule_next(struct tm_dag *d, struct dag_entry *e)
 	start_queued(d, e);
 	while (!e->paused && find_next(d, e)) {
 		/* A schedule that is due again as soon as its run has ended runs once under due_only. */
-		if (e->def->continuous && ((d->options.due_only && e->has_last && e->last.run_after_us >= e->next.run_after_us) || e->run_count))
+		if (e->def->continuous &&
+		    ((d->options.due_only && e->has_last && e->last.run_after_us >= e->next.run_after_us) || e->run_count))
 			return;
 		if (e->next.run_after_us > schedule_now(d)) {
 			if (!d->options.due_only && e->timer_us != e->next.run_after_us) {
@@ -210,8 +231,15 @@ static void start_callback(struct tm_dag *d, struct run *r, bool success)
 	if (!d->has_executor || !(success ? def->callback_success : def->callback_failure))
 		return;
 	struct work *w = tm_zalloc(sizeof *w);
-	*w = (struct work){.id = ++d->next_work_id, .run_id = r->id, .dag_id = tm_strdup(r->dag->dag_id), .task_id = tm_strdup(success ? "__on_success_callback" : "__on_failure_callback"),
-		.pool = tm_strdup(""), .map_index = -1, .try_number = 1, .callback = true, .run_json = tm_dag_run_context(d, r, -1, NULL)};
+	*w = (struct work){.id = ++d->next_work_id,
+			   .run_id = r->id,
+			   .dag_id = tm_strdup(r->dag->dag_id),
+			   .task_id = tm_strdup(success ? "__on_success_callback" : "__on_failure_callback"),
+			   .pool = tm_strdup(""),
+			   .map_index = -1,
+			   .try_number = 1,
+			   .callback = true,
+			   .run_json = tm_dag_run_context(d, r, -1, NULL)};
 	json_object_set_new(w->run_json, "callback", json_string(success ? "success" : "failure"));
 	TM_PUSH(&d->works, w);
 	TM_PUSH(&d->starts, w);
@@ -240,7 +268,8 @@ void tm_dag_run_end(struct tm_dag *d, struct run *r, enum tm_dag_state state)
 }
 
 /* ---- triggering ---- */
-tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err)
+tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256],
+			    struct tm_err *err)
 {
 	struct dag_entry *e = tm_dag_entry(d, dag_id, false);
 	if (!e || !e->def) {
@@ -270,8 +299,9 @@ tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct t
 		tm_buf_cstr_put(&id, "manual__");
 		tm_iso_put(&id, interval.logical_us == TM_DAG_NEVER ? now : interval.logical_us, 'T');
 	}
-	tm_rc rc = id.len >= 250 ? tm_fail(err, TM_LIMIT, "a run_id has at most 249 bytes")
-				 : tm_dag_run_create(d, e, tm_buf_cstr(&id), how->run_type ? how->run_type : "manual", &interval, conf, NULL, err);
+	tm_rc rc = id.len >= 250
+		       ? tm_fail(err, TM_LIMIT, "a run_id has at most 249 bytes")
+		       : tm_dag_run_create(d, e, tm_buf_cstr(&id), how->run_type ? how->run_type : "manual", &interval, conf, NULL, err);
 	if (rc == TM_OK && ret_run_id)
 		snprintf(ret_run_id, 256, "%s", tm_buf_cstr(&id));
 	tm_buf_done(&id);
@@ -288,14 +318,10 @@ static bool satisfied(const json_t *condition, const json_t *seen)
 	if ((v = json_object_get(condition, "asset")) || (v = json_object_get(condition, "alias")))
 		return json_object_get(seen, json_string_value(v)) != NULL;
 	if ((v = json_object_get(condition, "all"))) {
-		json_array_foreach(v, i, part)
-			if (!satisfied(part, seen))
-				return false;
+		json_array_foreach(v, i, part) if (!satisfied(part, seen)) return false;
 		return json_array_size(v) > 0;
 	}
-	json_array_foreach(json_object_get(condition, "any"), i, part)
-		if (satisfied(part, seen))
-			return true;
+	json_array_foreach(json_object_get(condition, "any"), i, part) if (satisfied(part, seen)) return true;
 	return false;
 }
 static bool mentions(const json_t *condition, const char *uri)
@@ -310,9 +336,7 @@ static bool mentions(const json_t *condition, const char *uri)
 	v = json_object_get(condition, "all");
 	if (!v)
 		v = json_object_get(condition, "any");
-	json_array_foreach(v, i, part)
-		if (mentions(part, uri))
-			return true;
+	json_array_foreach(v, i, part) if (mentions(part, uri)) return true;
 	return false;
 }
 
@@ -322,15 +346,16 @@ static void asset_run(struct tm_dag *d, struct dag_entry *e)
 	struct tm_buf id = {0};
 	tm_buf_cstr_put(&id, e->def->version >= 3 ? "asset_triggered__" : "dataset_triggered__");
 	tm_iso_put(&id, now, 'T');
-	struct tm_dag_interval interval = e->def->version >= 3 ? (struct tm_dag_interval){TM_DAG_NEVER, TM_DAG_NEVER, TM_DAG_NEVER, now} : (struct tm_dag_interval){now, now, now, now};
+	struct tm_dag_interval interval = e->def->version >= 3 ? (struct tm_dag_interval){TM_DAG_NEVER, TM_DAG_NEVER, TM_DAG_NEVER, now}
+							       : (struct tm_dag_interval){now, now, now, now};
 	struct run *r = NULL;
-	if (tm_dag_run_create(d, e, tm_buf_cstr(&id), e->def->version >= 3 ? "asset_triggered" : "dataset_triggered", &interval, NULL, &r, NULL) == TM_OK) {
+	if (tm_dag_run_create(d, e, tm_buf_cstr(&id), e->def->version >= 3 ? "asset_triggered" : "dataset_triggered", &interval, NULL, &r,
+			      NULL) == TM_OK) {
 		const char *uri;
 		json_t *events, *event;
 		size_t i;
-		json_object_foreach(e->asset_queue, uri, events)
-			json_array_foreach(events, i, event)
-				tm_dag_store_exec(d->store, "INSERT OR IGNORE INTO run_asset_event VALUES (?,?)", "ii", r->id, (int64_t)json_integer_value(event));
+		json_object_foreach(e->asset_queue, uri, events) json_array_foreach(events, i, event) tm_dag_store_exec(
+		    d->store, "INSERT OR IGNORE INTO run_asset_event VALUES (?,?)", "ii", r->id, (int64_t)json_integer_value(event));
 		json_object_clear(e->asset_queue);
 	}
 	tm_buf_done(&id);
@@ -340,8 +365,9 @@ void tm_dag_asset_event(struct tm_dag *d, const char *uri, const json_t *extra, 
 {
 	if (!uri)
 		return;
-	tm_dag_store_exec(d->store, "INSERT INTO asset_event (uri, extra, dag_id, run_id, task_id, map_index, at_us) VALUES (?,?,?,?,?,?,?)", "sjsssii", uri, extra, source->dag->dag_id,
-		source->run_id, task_id, (int64_t)map_index, tm_dag_now(d));
+	tm_dag_store_exec(d->store,
+			  "INSERT INTO asset_event (uri, extra, dag_id, run_id, task_id, map_index, at_us) VALUES (?,?,?,?,?,?,?)",
+			  "sjsssii", uri, extra, source->dag->dag_id, source->run_id, task_id, (int64_t)map_index, tm_dag_now(d));
 	int64_t id = tm_dag_store_last_id(d->store);
 	for (size_t i = 0; i < d->dags.count; i++) {
 		struct dag_entry *e = d->dags.items[i];
@@ -369,7 +395,8 @@ static void read_journal(struct tm_dag *d, json_t *ends)
 		return;
 	struct tm_str rest = tm_buf_str(&b), line;
 	while (tm_str_split(&rest, '\n', &line)) {
-		json_t *end = line.len && line.len < TM_LIMIT_TASK_MESSAGE_BYTES ? json_loadb(line.at, line.len, 0, NULL) : NULL; /* a torn last line is none */
+		json_t *end = line.len && line.len < TM_LIMIT_TASK_MESSAGE_BYTES ? json_loadb(line.at, line.len, 0, NULL)
+										 : NULL; /* a torn last line is none */
 		const char *key = json_string_value(json_object_get(end, "key"));
 		if (key)
 			json_object_set(ends, key, end);
@@ -387,22 +414,24 @@ static void recover_xcoms(struct tm_dag *d, const json_t *row, const json_t *end
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)json_object_get(end, "xcoms"), key, value)
-		tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", (int64_t)json_integer_value(json_object_get(row, "run")), text_of(row, "task_id"),
-			(int64_t)json_integer_value(json_object_get(row, "map_index")), key, value);
+	json_object_foreach((json_t *)(uintptr_t)json_object_get(end, "xcoms"), key, value) tm_dag_store_exec(
+	    d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", (int64_t)json_integer_value(json_object_get(row, "run")),
+	    text_of(row, "task_id"), (int64_t)json_integer_value(json_object_get(row, "map_index")), key, value);
 	size_t i;
 	json_array_foreach(json_object_get(end, "skip"), i, value)
-		tm_dag_store_exec(d->store,
-			"INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries) VALUES (?,?,-1,'skipped',0,0) ON CONFLICT (run, task_id, map_index) DO"
-			" UPDATE SET state='skipped' WHERE state='none'",
-			"is", (int64_t)json_integer_value(json_object_get(row, "run")), json_string_value(value));
+	    tm_dag_store_exec(d->store,
+			      "INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries) VALUES (?,?,-1,'skipped',0,0) ON "
+			      "CONFLICT (run, task_id, map_index) DO"
+			      " UPDATE SET state='skipped' WHERE state='none'",
+			      "is", (int64_t)json_integer_value(json_object_get(row, "run")), json_string_value(value));
 }
 
 /* A task that was running when we were killed: its end is in the journal, or its try is lost and it runs again. */
 static void recover_task(struct tm_dag *d, const json_t *row, const json_t *ends)
 {
 	int64_t run = json_integer_value(json_object_get(row, "run")), map_index = json_integer_value(json_object_get(row, "map_index"));
-	int64_t try_number = json_integer_value(json_object_get(row, "try_number")), max_tries = json_integer_value(json_object_get(row, "max_tries"));
+	int64_t try_number = json_integer_value(json_object_get(row, "try_number")),
+		max_tries = json_integer_value(json_object_get(row, "max_tries"));
 	const char *task_id = text_of(row, "task_id");
 	struct tm_buf key = {0};
 	journal_key(&key, run, task_id, map_index, try_number);
@@ -411,20 +440,24 @@ static void recover_task(struct tm_dag *d, const json_t *row, const json_t *ends
 	const char *state = text_of(end, "state");
 	int64_t now = tm_dag_now(d);
 	bool failed = !strcmp(state, "failed");
-	if (!strcmp(state, "success") || !strcmp(state, "skipped") || (failed && (json_is_true(json_object_get(end, "no_retry")) || try_number > max_tries))) {
-		tm_dag_store_exec(d->store, "UPDATE ti SET state=?, end_us=?, error=? WHERE run=? AND task_id=? AND map_index=?", "sisisi", state, now,
-			json_string_value(json_object_get(end, "error")), run, task_id, map_index);
+	if (!strcmp(state, "success") || !strcmp(state, "skipped") ||
+	    (failed && (json_is_true(json_object_get(end, "no_retry")) || try_number > max_tries))) {
+		tm_dag_store_exec(d->store, "UPDATE ti SET state=?, end_us=?, error=? WHERE run=? AND task_id=? AND map_index=?", "sisisi",
+				  state, now, json_string_value(json_object_get(end, "error")), run, task_id, map_index);
 		recover_xcoms(d, row, end);
 		tm_say(TM_SAY_INFO, "dag", "task %s had ended (%s) when we were killed", task_id, state);
 	} else {
 		/* Without a word from it, or failed with tries left: a new try. Only a failure of its own uses up a try. */
-		tm_dag_store_exec(d->store, "UPDATE ti SET state='none', max_tries=?, next_us=NULL, first_us=NULL WHERE run=? AND task_id=? AND map_index=?", "iisi", max_tries + !failed, run,
-			task_id, map_index);
+		tm_dag_store_exec(
+		    d->store,
+		    "UPDATE ti SET state='none', max_tries=?, next_us=NULL, first_us=NULL WHERE run=? AND task_id=? AND map_index=?",
+		    "iisi", max_tries + !failed, run, task_id, map_index);
 		tm_say(TM_SAY_INFO, "dag", "task %s was running when we were killed: it runs again", task_id);
 		state = "failed";
 	}
-	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", run, task_id, map_index, try_number, state, value_or_never(row, "start_us"), now,
-		end ? json_string_value(json_object_get(end, "error")) : "the scheduler was killed while this try ran");
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", run, task_id, map_index, try_number,
+			  state, value_or_never(row, "start_us"), now,
+			  end ? json_string_value(json_object_get(end, "error")) : "the scheduler was killed while this try ran");
 }
 
 void tm_dag_recover_tasks(struct tm_dag *d)
@@ -432,13 +465,16 @@ void tm_dag_recover_tasks(struct tm_dag *d)
 	json_t *ends = json_object(), *row;
 	size_t n;
 	read_journal(d, ends);
-	json_t *rows = tm_dag_store_rows(d->store, "SELECT ti.* FROM ti JOIN run ON run.id = ti.run WHERE ti.state = 'running' AND run.state IN ('queued', 'running')", "");
+	json_t *rows = tm_dag_store_rows(
+	    d->store, "SELECT ti.* FROM ti JOIN run ON run.id = ti.run WHERE ti.state = 'running' AND run.state IN ('queued', 'running')",
+	    "");
 	json_array_foreach(rows, n, row)
 	{
 		bool alive = false;
 		for (size_t i = 0; i < d->works.count; i++) {
 			const struct work *w = d->works.items[i];
-			alive |= w->run_id == json_integer_value(json_object_get(row, "run")) && w->map_index == json_integer_value(json_object_get(row, "map_index")) &&
+			alive |= w->run_id == json_integer_value(json_object_get(row, "run")) &&
+				 w->map_index == json_integer_value(json_object_get(row, "map_index")) &&
 				 !strcmp(w->task_id, text_of(row, "task_id"));
 		}
 		if (!alive)
@@ -458,11 +494,19 @@ void tm_dag_recover(struct tm_dag *d)
 	{
 		struct dag_entry *e = tm_dag_entry(d, text_of(row, "dag_id"), true);
 		struct run *r = tm_zalloc(sizeof *r);
-		*r = (struct run){.id = json_integer_value(json_object_get(row, "id")), .dag = e, .run_id = tm_strdup(text_of(row, "run_id")), .type = tm_strdup(text_of(row, "run_type")),
-			.state = !strcmp(text_of(row, "state"), "running") ? TM_DAG_RUNNING : TM_DAG_QUEUED, .logical_us = value_or_never(row, "logical_us"),
-			.start_interval_us = value_or_never(row, "interval_start_us"), .end_interval_us = value_or_never(row, "interval_end_us"),
-			.run_after_us = value_or_never(row, "run_after_us"), .queued_us = value_or_never(row, "queued_us"), .start_us = value_or_never(row, "start_us"),
-			.end_us = TM_DAG_NEVER, .conf = json_loads(text_of(row, "conf"), 0, NULL)};
+		*r = (struct run){.id = json_integer_value(json_object_get(row, "id")),
+				  .dag = e,
+				  .run_id = tm_strdup(text_of(row, "run_id")),
+				  .type = tm_strdup(text_of(row, "run_type")),
+				  .state = !strcmp(text_of(row, "state"), "running") ? TM_DAG_RUNNING : TM_DAG_QUEUED,
+				  .logical_us = value_or_never(row, "logical_us"),
+				  .start_interval_us = value_or_never(row, "interval_start_us"),
+				  .end_interval_us = value_or_never(row, "interval_end_us"),
+				  .run_after_us = value_or_never(row, "run_after_us"),
+				  .queued_us = value_or_never(row, "queued_us"),
+				  .start_us = value_or_never(row, "start_us"),
+				  .end_us = TM_DAG_NEVER,
+				  .conf = json_loads(text_of(row, "conf"), 0, NULL)};
 		if (!r->conf)
 			r->conf = json_object();
 		entry_add_run(e, r);

@@ -83,7 +83,9 @@ void tm_dag_timers_fire(struct tm_dag *d)
 		struct run *r;
 		struct dag_entry *e;
 		switch (t.kind) {
-		case TIMER_TI: ti_due(d, &t, now); break;
+		case TIMER_TI:
+			ti_due(d, &t, now);
+			break;
 		case TIMER_DAG:
 			for (size_t i = 0; i < d->dags.count; i++) {
 				e = d->dags.items[i];
@@ -98,7 +100,9 @@ void tm_dag_timers_fire(struct tm_dag *d)
 			if (r && r->state == TM_DAG_RUNNING)
 				run_timed_out(d, r);
 			break;
-		case TIMER_KILL: tm_dag_work_kill(d, t.id, true); break;
+		case TIMER_KILL:
+			tm_dag_work_kill(d, t.id, true);
+			break;
 		}
 	}
 }
@@ -141,11 +145,14 @@ static void touch_after(struct tm_dag *d, struct run *r, int task)
 static void save(struct tm_dag *d, const struct run *r, const char *task_id, const struct ti *ti, const char *error)
 {
 	tm_dag_store_exec(d->store,
-		"INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries, start_us, end_us, next_us, first_us, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-		" ON CONFLICT (run, task_id, map_index) DO UPDATE SET state=excluded.state, try_number=excluded.try_number, max_tries=excluded.max_tries,"
-		" start_us=excluded.start_us, end_us=excluded.end_us, next_us=excluded.next_us, first_us=excluded.first_us, error=excluded.error",
-		"isisiinnnns", r->id, task_id, (int64_t)ti->map_index, tm_dag_state_text(ti->state), (int64_t)ti->try_number, (int64_t)ti->max_tries, ti->start_us,
-		ti->end_us, ti->next_us, ti->first_us, error);
+			  "INSERT INTO ti (run, task_id, map_index, state, try_number, max_tries, start_us, end_us, next_us, first_us, "
+			  "error) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+			  " ON CONFLICT (run, task_id, map_index) DO UPDATE SET state=excluded.state, try_number=excluded.try_number, "
+			  "max_tries=excluded.max_tries,"
+			  " start_us=excluded.start_us, end_us=excluded.end_us, next_us=excluded.next_us, first_us=excluded.first_us, "
+			  "error=excluded.error",
+			  "isisiinnnns", r->id, task_id, (int64_t)ti->map_index, tm_dag_state_text(ti->state), (int64_t)ti->try_number,
+			  (int64_t)ti->max_tries, ti->start_us, ti->end_us, ti->next_us, ti->first_us, error);
 }
 
 void tm_dag_ti_set(struct tm_dag *d, struct run *r, int task, struct ti *ti, enum tm_dag_state state, const char *error)
@@ -176,9 +183,12 @@ static int expand_value(struct tm_dag *d, struct run *r, const json_t *e, bool *
 		const char *task_id = json_string_value(v), *key = json_string_value(json_object_get(e, "key"));
 		int task = tm_dag_def_task(r->dag->def, task_id);
 		if (task >= 0 && r->slots[task].expanded && r->dag->def->tasks[task].expand)
-			return (int)tm_dag_store_int(d->store, 0, "SELECT count(*) FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
-		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id, task_id, key ? key : "return_value");
-		json_t *value = json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY, NULL);
+			return (int)tm_dag_store_int(d->store, 0, "SELECT count(*) FROM xcom WHERE run=? AND task_id=? AND key=?", "iss",
+						     r->id, task_id, key ? key : "return_value");
+		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key=?", "iss", r->id,
+						 task_id, key ? key : "return_value");
+		json_t *value =
+		    json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY, NULL);
 		int n = json_is_array(value) ? (int)json_array_size(value) : json_is_object(value) ? (int)json_object_size(value) : -1;
 		const json_t *tuple = json_object_get(value, "__value");
 		if (json_is_array(tuple))
@@ -199,8 +209,7 @@ static int expand_value(struct tm_dag *d, struct run *r, const json_t *e, bool *
 	}
 	if ((v = json_object_get(e, "concat"))) {
 		total = 0;
-		json_array_foreach(v, i, e)
-			total += expand_value(d, r, e, ready);
+		json_array_foreach(v, i, e) total += expand_value(d, r, e, ready);
 		return total;
 	}
 	bool longest = (v = json_object_get(e, "zip_longest")) != NULL;
@@ -245,7 +254,8 @@ static bool expand(struct tm_dag *d, struct run *r, int task)
 		return false;
 	s->expanded = true;
 	if (n < 0) {
-		tm_dag_ti_set(d, r, task, &s->items[0], TM_DAG_FAILED, "what the task maps over is neither a list nor a dict (UnmappableXComTypePushed)");
+		tm_dag_ti_set(d, r, task, &s->items[0], TM_DAG_FAILED,
+			      "what the task maps over is neither a list nor a dict (UnmappableXComTypePushed)");
 		return true;
 	}
 	if (n == 0) {
@@ -287,7 +297,8 @@ static struct tm_dag_rule_counts count_upstream(const struct run *r, int task, i
 		const struct slot *s = &r->slots[t->up[k]];
 		const struct task_def *u = &def->tasks[t->up[k]];
 		/* Inside one mapped group an instance sees only its own row. */
-		bool same_row = t->map_group && u->map_group && !strcmp(t->map_group, u->map_group) && map_index >= 0 && (size_t)map_index < s->count && s->count > 1;
+		bool same_row = t->map_group && u->map_group && !strcmp(t->map_group, u->map_group) && map_index >= 0 &&
+				(size_t)map_index < s->count && s->count > 1;
 		if (same_row) {
 			count_one(&n, s->items[map_index].state, u->setup);
 			continue;
@@ -306,10 +317,12 @@ static bool past_allows(struct tm_dag *d, struct run *r, int task, const struct 
 		return true;
 	if (r->logical_us == TM_DAG_NEVER || (t->start_us != TM_DAG_NEVER && r->logical_us == t->start_us))
 		return true;
-	int64_t before = tm_dag_store_int(d->store, -1,
-		r->dag->def->catchup ? "SELECT id FROM run WHERE dag_id=? AND logical_us < ? AND run_type <> 'manual' ORDER BY logical_us DESC LIMIT 1"
-				     : "SELECT id FROM run WHERE dag_id=? AND logical_us < ? ORDER BY logical_us DESC LIMIT 1",
-		"si", r->dag->dag_id, r->logical_us);
+	int64_t before = tm_dag_store_int(
+	    d->store, -1,
+	    r->dag->def->catchup
+		? "SELECT id FROM run WHERE dag_id=? AND logical_us < ? AND run_type <> 'manual' ORDER BY logical_us DESC LIMIT 1"
+		: "SELECT id FROM run WHERE dag_id=? AND logical_us < ? ORDER BY logical_us DESC LIMIT 1",
+	    "si", r->dag->dag_id, r->logical_us);
 	if (before < 0)
 		return true;
 	struct run *o = tm_dag_active_run(d, before);
@@ -318,15 +331,17 @@ static bool past_allows(struct tm_dag *d, struct run *r, int task, const struct 
 			if (o->slots[task].items[k].map_index == ti->map_index && o->slots[task].items[k].state != TM_DAG_SUCCESS &&
 			    o->slots[task].items[k].state != TM_DAG_SKIPPED)
 				return false;
-	} else if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND map_index=? AND state NOT IN ('success', 'skipped')", "isi", before,
-			   t->task_id, (int64_t)ti->map_index) > 0) {
+	} else if (tm_dag_store_int(
+		       d->store, 0,
+		       "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND map_index=? AND state NOT IN ('success', 'skipped')", "isi",
+		       before, t->task_id, (int64_t)ti->map_index) > 0) {
 		return false;
 	}
 	if (!t->wait_for_downstream)
 		return true;
 	for (int k = 0; k < t->down_count; k++)
-		if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND state IN ('success', 'skipped')", "is", before,
-			    r->dag->def->tasks[t->down[k]].task_id) == 0)
+		if (tm_dag_store_int(d->store, 0, "SELECT count(*) FROM ti WHERE run=? AND task_id=? AND state IN ('success', 'skipped')",
+				     "is", before, r->dag->def->tasks[t->down[k]].task_id) == 0)
 			return false;
 	return true;
 }
@@ -337,13 +352,14 @@ static bool branch_forbids(struct tm_dag *d, struct run *r, int task)
 	const struct task_def *t = &r->dag->def->tasks[task];
 	bool forbids = false;
 	for (int k = 0; r->cleared && k < t->up_count && !forbids; k++) {
-		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key='skipmixin_key'", "is", r->id,
-			r->dag->def->tasks[t->up[k]].task_id);
-		json_t *v = json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY, NULL), *id;
+		json_t *rows = tm_dag_store_rows(d->store, "SELECT value FROM xcom WHERE run=? AND task_id=? AND key='skipmixin_key'", "is",
+						 r->id, r->dag->def->tasks[t->up[k]].task_id);
+		json_t *v = json_loads(json_string_value(json_object_get(json_array_get(rows, 0), "value")) ?: "null", JSON_DECODE_ANY,
+				       NULL),
+		       *id;
 		const json_t *skipped = json_object_get(v, "skipped");
 		size_t i;
-		json_array_foreach(skipped, i, id)
-			forbids = forbids || (json_is_string(id) && !strcmp(json_string_value(id), t->task_id));
+		json_array_foreach(skipped, i, id) forbids = forbids || (json_is_string(id) && !strcmp(json_string_value(id), t->task_id));
 		json_decref(v);
 		json_decref(rows);
 	}
@@ -400,7 +416,7 @@ static void look_at_instance(struct tm_dag *d, struct run *r, int task, struct t
 		size_t i;
 		json_t *uri;
 		json_array_foreach(json_object_get(t->json, "outlets"), i, uri)
-			tm_dag_asset_event(d, json_string_value(uri), NULL, r, t->task_id, ti->map_index);
+		    tm_dag_asset_event(d, json_string_value(uri), NULL, r, t->task_id, ti->map_index);
 		return;
 	}
 	tm_dag_ti_set(d, r, task, ti, TM_DAG_SCHEDULED, NULL);
@@ -507,8 +523,8 @@ static bool limits_allow(const struct tm_dag *d, const struct run *r, int task)
 		same_run += w->run_id == r->id && !strcmp(w->task_id, t->task_id);
 	}
 	int64_t pool = json_is_integer(slots) ? json_integer_value(slots) : 128;
-	return in_dag < def->max_active_tasks && (pool < 0 || in_pool + t->pool_slots <= pool) && (!t->max_active || same < t->max_active) &&
-	       (!t->max_active_per_run || same_run < t->max_active_per_run);
+	return in_dag < def->max_active_tasks && (pool < 0 || in_pool + t->pool_slots <= pool) &&
+	       (!t->max_active || same < t->max_active) && (!t->max_active_per_run || same_run < t->max_active_per_run);
 }
 
 static struct ti *instance(struct run *r, int task, int map_index)
@@ -528,14 +544,22 @@ static void begin_try(struct tm_dag *d, struct run *r, int task, struct ti *ti)
 		ti->try_number++;
 		ti->first_us = now;
 		if (ti->try_number > 1)
-			tm_dag_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND map_index=?", "isi", r->id, t->task_id, (int64_t)ti->map_index);
+			tm_dag_store_exec(d->store, "DELETE FROM xcom WHERE run=? AND task_id=? AND map_index=?", "isi", r->id, t->task_id,
+					  (int64_t)ti->map_index);
 	}
 	ti->start_us = now;
 	ti->end_us = ti->next_us = TM_DAG_NEVER;
 	ti->work_id = ++d->next_work_id;
 	struct work *w = tm_zalloc(sizeof *w);
-	*w = (struct work){.id = ti->work_id, .run_id = r->id, .dag_id = tm_strdup(r->dag->dag_id), .task_id = tm_strdup(t->task_id), .pool = tm_strdup(t->pool),
-		.map_index = ti->map_index, .try_number = ti->try_number, .pool_slots = t->pool_slots, .shell = t->kind == TM_DAG_TASK_SHELL};
+	*w = (struct work){.id = ti->work_id,
+			   .run_id = r->id,
+			   .dag_id = tm_strdup(r->dag->dag_id),
+			   .task_id = tm_strdup(t->task_id),
+			   .pool = tm_strdup(t->pool),
+			   .map_index = ti->map_index,
+			   .try_number = ti->try_number,
+			   .pool_slots = t->pool_slots,
+			   .shell = t->kind == TM_DAG_TASK_SHELL};
 	TM_PUSH(&d->works, w);
 	TM_PUSH(&d->starts, w);
 	tm_dag_ti_set(d, r, task, ti, TM_DAG_RUNNING, NULL);

@@ -36,8 +36,8 @@ static void log_line(struct shell_task *s, const char *level, struct tm_str text
 	clock_gettime(CLOCK_REALTIME, &now);
 	struct tm tm;
 	gmtime_r(&now.tv_sec, &tm);
-	tm_buf_printf(&b, "[%04d-%02d-%02dT%02d:%02d:%02d.%03d+0000] {subprocess} %s - ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		(int)(now.tv_nsec / 1000000), level);
+	tm_buf_printf(&b, "[%04d-%02d-%02dT%02d:%02d:%02d.%03d+0000] {subprocess} %s - ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		      tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_nsec / 1000000), level);
 	tm_buf_str_put(&b, text);
 	tm_buf_char(&b, '\n');
 	(void)!write(s->log_fd, b.at, b.len);
@@ -88,9 +88,7 @@ static void finish(struct shell_task *s)
 	struct tm_dag_end end = {.state = TM_DAG_SUCCESS};
 	size_t i;
 	json_t *skip;
-	json_array_foreach(s->skip_codes, i, skip)
-		if (json_integer_value(skip) == code)
-			end.state = TM_DAG_SKIPPED;
+	json_array_foreach(s->skip_codes, i, skip) if (json_integer_value(skip) == code) end.state = TM_DAG_SKIPPED;
 	if (s->timed_out) {
 		end.state = TM_DAG_FAILED;
 		snprintf(text, sizeof text, "AirflowTaskTimeout: Timeout, after %g s", s->timeout_s);
@@ -98,8 +96,10 @@ static void finish(struct shell_task *s)
 		snprintf(text, sizeof text, "Bash command returned exit code %d. Skipping.", code);
 	} else if (code != 0) {
 		end.state = TM_DAG_FAILED;
-		snprintf(text, sizeof text, code < 0 ? "AirflowException: Bash command was killed by signal %d" : "AirflowException: Bash command failed. The command returned a non-zero exit code %d.",
-			code < 0 ? -code : code);
+		snprintf(text, sizeof text,
+			 code < 0 ? "AirflowException: Bash command was killed by signal %d"
+				  : "AirflowException: Bash command failed. The command returned a non-zero exit code %d.",
+			 code < 0 ? -code : code);
 	}
 	char note[64];
 	snprintf(note, sizeof note, "Command exited with return code %d", code);
@@ -107,7 +107,9 @@ static void finish(struct shell_task *s)
 	if (*text)
 		log_line(s, end.state == TM_DAG_FAILED ? "ERROR" : "INFO", tm_str_of(text));
 	end.error = *text ? text : NULL;
-	json_t *xcoms = s->push_xcom && end.state == TM_DAG_SUCCESS ? json_pack("{s:s%}", "return_value", s->last.at ? s->last.at : "", s->last.len) : NULL;
+	json_t *xcoms = s->push_xcom && end.state == TM_DAG_SUCCESS
+			    ? json_pack("{s:s%}", "return_value", s->last.at ? s->last.at : "", s->last.len)
+			    : NULL;
 	end.xcoms = xcoms;
 	struct work *w = tm_dag_work_find(s->d, s->work_id);
 	if (w)
@@ -223,15 +225,15 @@ static void env_make(struct env_list *l, struct tm_dag *d, const struct tm_dag_w
 			TM_PUSH(l, tm_strdup(*e));
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)env, key, value)
-		env_add(l, key, json_is_string(value) ? json_string_value(value) : "");
+	json_object_foreach((json_t *)(uintptr_t)env, key, value) env_add(l, key, json_is_string(value) ? json_string_value(value) : "");
 	char number[16];
 	snprintf(number, sizeof number, "%d", w->try_number);
 	env_add(l, "AIRFLOW_CTX_DAG_ID", w->dag_id);
 	env_add(l, "AIRFLOW_CTX_TASK_ID", w->task_id);
 	env_add(l, "AIRFLOW_CTX_DAG_RUN_ID", w->run_id);
 	env_add(l, "AIRFLOW_CTX_TRY_NUMBER", number);
-	const char *owner = json_string_value(json_object_get(w->task, "owner")), *logical = json_string_value(json_object_get(w->run, "logical_date"));
+	const char *owner = json_string_value(json_object_get(w->task, "owner")),
+		   *logical = json_string_value(json_object_get(w->run, "logical_date"));
 	env_add(l, "AIRFLOW_CTX_DAG_OWNER", owner ? owner : "airflow");
 	if (logical) {
 		env_add(l, "AIRFLOW_CTX_EXECUTION_DATE", logical);
@@ -279,8 +281,11 @@ static tm_rc run_command(struct tm_dag *d, struct shell_task *s, const struct tm
 	struct env_list env = {0};
 	env_make(&env, d, w, shell);
 	const char *bash = access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
-	struct tm_spawn how = {.argv = (const char *const[]){bash, "-c", command, NULL}, .env = (const char *const *)env.items, .cwd = cwd ? cwd : s->cwd,
-		.fds = {nothing, pipe_fds[1], pipe_fds[1]}, .fd_count = 3};
+	struct tm_spawn how = {.argv = (const char *const[]){bash, "-c", command, NULL},
+			       .env = (const char *const *)env.items,
+			       .cwd = cwd ? cwd : s->cwd,
+			       .fds = {nothing, pipe_fds[1], pipe_fds[1]},
+			       .fd_count = 3};
 	tm_rc rc = tm_spawn_start(&how, &s->pid, &s->pidfd, err);
 	for (size_t i = 0; i + 1 < env.count; i++)
 		free(env.items[i]);
@@ -311,7 +316,8 @@ tm_rc tm_shell_start(struct tm_dag *d, const struct tm_dag_work *w, struct shell
 		free(s);
 		return rc;
 	}
-	const json_t *shell = json_object_get(w->task, "shell"), *skip = json_object_get(shell, "skip_on_exit_code"), *push = json_object_get(shell, "do_xcom_push");
+	const json_t *shell = json_object_get(w->task, "shell"), *skip = json_object_get(shell, "skip_on_exit_code"),
+		     *push = json_object_get(shell, "do_xcom_push");
 	s->push_xcom = !push || json_is_true(push);
 	s->skip_codes = json_is_array(skip) ? json_copy((json_t *)(uintptr_t)skip) : json_pack("[i]", 99);
 	rc = run_command(d, s, w, err);

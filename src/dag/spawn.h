@@ -8,8 +8,8 @@
 struct tm_spawn {
 	const char *const *argv; /* argv[0] is a path */
 	const char *const *env;
-	const char *cwd;         /* NULL = ours */
-	int fds[8];              /* fds[i] becomes descriptor i of the child */
+	const char *cwd; /* NULL = ours */
+	int fds[8];      /* fds[i] becomes descriptor i of the child */
 	int fd_count;
 };
 tm_rc tm_spawn_start(const struct tm_spawn *how, pid_t *ret_pid, int *ret_pidfd, struct tm_err *err) TM_CHECKED;

@@ -1,8 +1,9 @@
 /* The names of task states. */
 #include "dag/dag_int.h"
 
-static const char *const texts[TM_DAG_STATE_COUNT] = {"none", "scheduled", "queued", "running", "success", "failed", "skipped", "upstream_failed", "up_for_retry",
-	"up_for_reschedule", "removed", "restarting"};
+static const char *const texts[TM_DAG_STATE_COUNT] = {"none",    "scheduled", "queued",          "running",      "success",
+						      "failed",  "skipped",   "upstream_failed", "up_for_retry", "up_for_reschedule",
+						      "removed", "restarting"};
 
 const char *tm_dag_state_text(enum tm_dag_state s) { return (unsigned)s < TM_DAG_STATE_COUNT ? texts[s] : "?"; }
 

@@ -5,24 +5,30 @@
 #include "dag/dag_int.h"
 
 static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS dag (dag_id TEXT PRIMARY KEY, paused INTEGER NOT NULL, file TEXT, definition TEXT, asset_queue TEXT);"
-	"CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, dag_id TEXT NOT NULL, run_id TEXT NOT NULL, run_type TEXT NOT NULL, state TEXT NOT NULL,"
-	" logical_us INTEGER, interval_start_us INTEGER, interval_end_us INTEGER, run_after_us INTEGER NOT NULL, queued_us INTEGER, start_us INTEGER,"
-	" end_us INTEGER, conf TEXT, UNIQUE (dag_id, run_id));"
-	"CREATE INDEX IF NOT EXISTS run_logical ON run (dag_id, logical_us);"
-	"CREATE INDEX IF NOT EXISTS run_state ON run (state) WHERE state IN ('queued', 'running');"
-	"CREATE TABLE IF NOT EXISTS ti (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, state TEXT NOT NULL, try_number INTEGER NOT NULL,"
-	" max_tries INTEGER NOT NULL, start_us INTEGER, end_us INTEGER, next_us INTEGER, first_us INTEGER, error TEXT, rendered_map_index TEXT,"
-	" PRIMARY KEY (run, task_id, map_index)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS try (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, try_number INTEGER NOT NULL, state TEXT NOT NULL,"
-	" start_us INTEGER, end_us INTEGER, error TEXT, PRIMARY KEY (run, task_id, map_index, try_number)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS xcom (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
-	" PRIMARY KEY (run, task_id, map_index, key)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS variable (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS pool (name TEXT PRIMARY KEY, slots INTEGER NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS asset_event (id INTEGER PRIMARY KEY, uri TEXT NOT NULL, extra TEXT, dag_id TEXT, run_id TEXT, task_id TEXT, map_index INTEGER,"
-	" at_us INTEGER NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS run_asset_event (run INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (run, event)) WITHOUT ROWID;";
+    "CREATE TABLE IF NOT EXISTS dag (dag_id TEXT PRIMARY KEY, paused INTEGER NOT NULL, file TEXT, definition TEXT, asset_queue TEXT);"
+    "CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, dag_id TEXT NOT NULL, run_id TEXT NOT NULL, run_type TEXT NOT NULL, state "
+    "TEXT NOT NULL,"
+    " logical_us INTEGER, interval_start_us INTEGER, interval_end_us INTEGER, run_after_us INTEGER NOT NULL, queued_us INTEGER, start_us "
+    "INTEGER,"
+    " end_us INTEGER, conf TEXT, UNIQUE (dag_id, run_id));"
+    "CREATE INDEX IF NOT EXISTS run_logical ON run (dag_id, logical_us);"
+    "CREATE INDEX IF NOT EXISTS run_state ON run (state) WHERE state IN ('queued', 'running');"
+    "CREATE TABLE IF NOT EXISTS ti (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, state TEXT NOT NULL, "
+    "try_number INTEGER NOT NULL,"
+    " max_tries INTEGER NOT NULL, start_us INTEGER, end_us INTEGER, next_us INTEGER, first_us INTEGER, error TEXT, rendered_map_index TEXT,"
+    " PRIMARY KEY (run, task_id, map_index)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS try (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, try_number INTEGER NOT NULL, "
+    "state TEXT NOT NULL,"
+    " start_us INTEGER, end_us INTEGER, error TEXT, PRIMARY KEY (run, task_id, map_index, try_number)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS xcom (run INTEGER NOT NULL, task_id TEXT NOT NULL, map_index INTEGER NOT NULL, key TEXT NOT NULL, value "
+    "TEXT NOT NULL,"
+    " PRIMARY KEY (run, task_id, map_index, key)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS variable (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS pool (name TEXT PRIMARY KEY, slots INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS asset_event (id INTEGER PRIMARY KEY, uri TEXT NOT NULL, extra TEXT, dag_id TEXT, run_id TEXT, task_id "
+    "TEXT, map_index INTEGER,"
+    " at_us INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS run_asset_event (run INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (run, event)) WITHOUT ROWID;";
 
 #define STATEMENTS_MAX 128
 
@@ -42,7 +48,10 @@ static void fail(struct store *s, const char *sql)
 	if (s->err.rc != TM_OK)
 		return;
 	int code = sqlite3_errcode(s->db);
-	tm_rc rc = code == SQLITE_FULL ? TM_DISK_FULL : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? TM_CORRUPT : code == SQLITE_BUSY ? TM_BUSY : TM_IO;
+	tm_rc rc = code == SQLITE_FULL                               ? TM_DISK_FULL
+		   : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? TM_CORRUPT
+		   : code == SQLITE_BUSY                             ? TM_BUSY
+								     : TM_IO;
 	tm_fail(&s->err, rc, "the DAG database: %s", sqlite3_errmsg(s->db));
 	tm_err_detail(&s->err, "in %.300s", sql);
 }
@@ -54,12 +63,17 @@ tm_rc tm_dag_store_open(const char *path, struct store **ret, struct tm_err *err
 	int rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(s->db, 2000);
-		rc = sqlite3_exec(s->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096;", NULL, NULL, &text);
+		rc = sqlite3_exec(s->db,
+				  "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096;",
+				  NULL, NULL, &text);
 	}
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, &text);
 	if (rc != SQLITE_OK) {
-		tm_rc code = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? TM_CORRUPT : rc == SQLITE_FULL ? TM_DISK_FULL : rc == SQLITE_BUSY ? TM_BUSY : TM_IO;
+		tm_rc code = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? TM_CORRUPT
+			     : rc == SQLITE_FULL                         ? TM_DISK_FULL
+			     : rc == SQLITE_BUSY                         ? TM_BUSY
+									 : TM_IO;
 		tm_fail(err, code, "%s: %s", path, text ? text : s->db ? sqlite3_errmsg(s->db) : "out of memory");
 		sqlite3_free(text);
 		tm_dag_store_close(s);
@@ -123,7 +137,9 @@ static void bind_values(sqlite3_stmt *stmt, const char *types, va_list ap)
 		char *dumped;
 		int64_t v;
 		switch (*types) {
-		case 'i': sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t)); break;
+		case 'i':
+			sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
+			break;
 		case 'n':
 			v = va_arg(ap, int64_t);
 			if (v == TM_DAG_NEVER)
@@ -146,7 +162,8 @@ static void bind_values(sqlite3_stmt *stmt, const char *types, va_list ap)
 			else
 				sqlite3_bind_null(stmt, i);
 			break;
-		default: TM_ASSERT(!"type of a bound value");
+		default:
+			TM_ASSERT(!"type of a bound value");
 		}
 	}
 }
@@ -187,10 +204,18 @@ static json_t *row_json(sqlite3_stmt *stmt)
 	for (int i = 0; i < sqlite3_column_count(stmt); i++) {
 		json_t *v;
 		switch (sqlite3_column_type(stmt, i)) {
-		case SQLITE_INTEGER: v = json_integer(sqlite3_column_int64(stmt, i)); break;
-		case SQLITE_FLOAT: v = json_real(sqlite3_column_double(stmt, i)); break;
-		case SQLITE_NULL: v = json_null(); break;
-		default: v = json_stringn((const char *)sqlite3_column_text(stmt, i), (size_t)sqlite3_column_bytes(stmt, i)); break;
+		case SQLITE_INTEGER:
+			v = json_integer(sqlite3_column_int64(stmt, i));
+			break;
+		case SQLITE_FLOAT:
+			v = json_real(sqlite3_column_double(stmt, i));
+			break;
+		case SQLITE_NULL:
+			v = json_null();
+			break;
+		default:
+			v = json_stringn((const char *)sqlite3_column_text(stmt, i), (size_t)sqlite3_column_bytes(stmt, i));
+			break;
 		}
 		json_object_set_new(row, sqlite3_column_name(stmt, i), v ? v : json_null());
 	}

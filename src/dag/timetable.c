@@ -10,9 +10,16 @@ enum kind { CRON_INTERVAL, CRON_TRIGGER, MULTIPLE_CRON, DELTA_INTERVAL, DELTA_TR
 static const struct {
 	const char *name;
 	enum kind kind;
-} kinds[] = {{"cron_data_interval", CRON_INTERVAL}, {"cron_trigger", CRON_TRIGGER}, {"multiple_cron_trigger", MULTIPLE_CRON},
-	{"delta_data_interval", DELTA_INTERVAL}, {"delta_trigger", DELTA_TRIGGER}, {"once", ONCE}, {"continuous", CONTINUOUS}, {"null", NEVER},
-	{"asset", NEVER}, {"events", EVENTS}};
+} kinds[] = {{"cron_data_interval", CRON_INTERVAL},
+	     {"cron_trigger", CRON_TRIGGER},
+	     {"multiple_cron_trigger", MULTIPLE_CRON},
+	     {"delta_data_interval", DELTA_INTERVAL},
+	     {"delta_trigger", DELTA_TRIGGER},
+	     {"once", ONCE},
+	     {"continuous", CONTINUOUS},
+	     {"null", NEVER},
+	     {"asset", NEVER},
+	     {"events", EVENTS}};
 
 /* A relativedelta, or plain seconds in us. */
 struct delta {
@@ -103,8 +110,7 @@ static tm_rc read_spec(struct tm_timetable *t, const json_t *spec, struct tm_err
 		TM_TRY(add_cron(t, json_string_value(schedule), err));
 		break;
 	case MULTIPLE_CRON:
-		json_array_foreach(schedule, at, item)
-			TM_TRY(add_cron(t, json_is_string(item) ? json_string_value(item) : "", err));
+		json_array_foreach(schedule, at, item) TM_TRY(add_cron(t, json_is_string(item) ? json_string_value(item) : "", err));
 		if (!t->cron_count)
 			return tm_fail(err, TM_INVALID, "cron expression required");
 		break;
@@ -115,15 +121,20 @@ static tm_rc read_spec(struct tm_timetable *t, const json_t *spec, struct tm_err
 		if (t->delta.us <= 0 && !t->delta.months && !t->delta.years)
 			return tm_fail(err, TM_INVALID, "schedule interval must be positive");
 		break;
-	case EVENTS: TM_TRY(read_events(t, schedule, err)); break;
-	default: break;
+	case EVENTS:
+		TM_TRY(read_events(t, schedule, err));
+		break;
+	default:
+		break;
 	}
 	const json_t *interval = json_object_get(spec, "interval_s"), *now = json_object_get(spec, "run_immediately");
 	if (json_is_object(interval))
 		read_delta(interval, &t->interval);
 	else
 		t->interval.us = (int64_t)(json_number_value(interval) * 1e6);
-	t->run_immediately_us = json_is_true(now) ? RUN_IMMEDIATELY_ALWAYS : json_is_number(now) ? (int64_t)(json_number_value(now) * 1e6) : RUN_IMMEDIATELY_UNSET;
+	t->run_immediately_us = json_is_true(now)     ? RUN_IMMEDIATELY_ALWAYS
+				: json_is_number(now) ? (int64_t)(json_number_value(now) * 1e6)
+						      : RUN_IMMEDIATELY_UNSET;
 	return TM_OK;
 }
 
@@ -248,8 +259,8 @@ static tm_rc skip_to_latest(const struct tm_timetable *t, int64_t earliest, int6
 	return TM_OK;
 }
 
-static tm_rc next_interval(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup, int64_t now,
-			   bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
+static tm_rc next_interval(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup,
+			   int64_t now, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
 {
 	int64_t start, end;
 	if (!catchup)
@@ -290,8 +301,8 @@ static tm_rc first_tick(const struct tm_timetable *t, size_t which, int64_t now,
 	return TM_OK;
 }
 
-static tm_rc next_trigger(const struct tm_timetable *t, size_t which, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup,
-			  int64_t now, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
+static tm_rc next_trigger(const struct tm_timetable *t, size_t which, const struct tm_dag_interval *last, int64_t earliest, int64_t latest,
+			  bool catchup, int64_t now, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
 {
 	int64_t tick, other;
 	if (catchup) {
@@ -327,8 +338,8 @@ static tm_rc next_trigger(const struct tm_timetable *t, size_t which, const stru
 }
 
 /* Of several expressions the one that is due first; without catch-up the newest past tick wins over all. */
-static tm_rc next_of_many(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup, int64_t now,
-			  bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
+static tm_rc next_of_many(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup,
+			  int64_t now, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
 {
 	for (size_t i = 0; i < t->cron_count; i++) {
 		bool found = false;
@@ -353,8 +364,8 @@ static tm_rc next_of_many(const struct tm_timetable *t, const struct tm_dag_inte
 	return TM_OK;
 }
 
-static void next_event(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup, int64_t now,
-		       bool *ret_found, struct tm_dag_interval *ret)
+static void next_event(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup,
+		       int64_t now, bool *ret_found, struct tm_dag_interval *ret)
 {
 	int64_t found = TM_DAG_NEVER;
 	for (size_t i = 0; i < t->event_count; i++) {
@@ -376,18 +387,23 @@ static void next_event(const struct tm_timetable *t, const struct tm_dag_interva
 	*ret_found = true;
 }
 
-tm_rc tm_timetable_next(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup, int64_t now,
-			bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
+tm_rc tm_timetable_next(const struct tm_timetable *t, const struct tm_dag_interval *last, int64_t earliest, int64_t latest, bool catchup,
+			int64_t now, bool *ret_found, struct tm_dag_interval *ret, struct tm_err *err)
 {
 	*ret_found = false;
 	int64_t at;
 	switch (t->kind) {
 	case CRON_INTERVAL:
-	case DELTA_INTERVAL: return next_interval(t, last, earliest, latest, catchup, now, ret_found, ret, err);
+	case DELTA_INTERVAL:
+		return next_interval(t, last, earliest, latest, catchup, now, ret_found, ret, err);
 	case CRON_TRIGGER:
-	case DELTA_TRIGGER: return next_trigger(t, 0, last, earliest, latest, catchup, now, ret_found, ret, err);
-	case MULTIPLE_CRON: return next_of_many(t, last, earliest, latest, catchup, now, ret_found, ret, err);
-	case EVENTS: next_event(t, last, earliest, latest, catchup, now, ret_found, ret); return TM_OK;
+	case DELTA_TRIGGER:
+		return next_trigger(t, 0, last, earliest, latest, catchup, now, ret_found, ret, err);
+	case MULTIPLE_CRON:
+		return next_of_many(t, last, earliest, latest, catchup, now, ret_found, ret, err);
+	case EVENTS:
+		next_event(t, last, earliest, latest, catchup, now, ret_found, ret);
+		return TM_OK;
 	case ONCE:
 		at = earliest != TM_DAG_NEVER ? earliest : t->version >= 3 ? now : TM_DAG_NEVER;
 		if (last || at == TM_DAG_NEVER || (latest != TM_DAG_NEVER && at > latest))
@@ -404,7 +420,8 @@ tm_rc tm_timetable_next(const struct tm_timetable *t, const struct tm_dag_interv
 		*ret = (struct tm_dag_interval){at, at, max64(at, now), max64(at, now)};
 		*ret_found = true;
 		return TM_OK;
-	default: return TM_OK;
+	default:
+		return TM_OK;
 	}
 }
 
@@ -416,11 +433,16 @@ tm_rc tm_timetable_manual(const struct tm_timetable *t, int64_t run_after, struc
 		TM_TRY(align(t, 0, run_after, -1, &end, err));
 		TM_TRY(step_time(t, 0, end, -1, &start, err));
 		break;
-	case DELTA_INTERVAL: start = add(run_after, &t->delta, -1); break;
+	case DELTA_INTERVAL:
+		start = add(run_after, &t->delta, -1);
+		break;
 	case CRON_TRIGGER:
 	case MULTIPLE_CRON:
-	case DELTA_TRIGGER: start = add(run_after, &t->interval, -1); break;
-	default: break;
+	case DELTA_TRIGGER:
+		start = add(run_after, &t->interval, -1);
+		break;
+	default:
+		break;
 	}
 	*ret = (struct tm_dag_interval){run_after, start, end, run_after};
 	return TM_OK;

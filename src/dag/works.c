@@ -36,7 +36,8 @@ static void path_part(struct tm_buf *out, const char *name, const char *value)
 		tm_buf_char(out, *c == '/' || (unsigned char)*c < ' ' ? '_' : *c);
 }
 
-void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number, struct tm_buf *out)
+void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, int map_index, int try_number,
+			 struct tm_buf *out)
 {
 	tm_buf_printf(out, "%s/logs", d->data_dir);
 	path_part(out, "dag_id", dag_id);
@@ -50,24 +51,33 @@ void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char 
 /* What a task's context needs of its run; task -1 = a callback of the DAG. */
 json_t *tm_dag_run_context(struct tm_dag *d, struct run *r, int task, const struct ti *ti)
 {
-	json_t *j = json_pack("{s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:O,s:s}", "id", (json_int_t)r->id, "dag_id", r->dag->dag_id, "run_id", r->run_id, "run_type", r->type,
-		"logical_date", tm_dag_iso(r->logical_us), "data_interval_start", tm_dag_iso(r->start_interval_us), "data_interval_end", tm_dag_iso(r->end_interval_us),
-		"run_after", tm_dag_iso(r->run_after_us), "queued_at", tm_dag_iso(r->queued_us), "start_date", tm_dag_iso(r->start_us), "conf", r->conf, "state",
-		tm_dag_state_text(r->state));
+	json_t *j = json_pack("{s:I,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:O,s:s}", "id", (json_int_t)r->id, "dag_id", r->dag->dag_id,
+			      "run_id", r->run_id, "run_type", r->type, "logical_date", tm_dag_iso(r->logical_us), "data_interval_start",
+			      tm_dag_iso(r->start_interval_us), "data_interval_end", tm_dag_iso(r->end_interval_us), "run_after",
+			      tm_dag_iso(r->run_after_us), "queued_at", tm_dag_iso(r->queued_us), "start_date", tm_dag_iso(r->start_us),
+			      "conf", r->conf, "state", tm_dag_state_text(r->state));
 	int64_t at;
 	/* Airflow 2's names for the runs before and after; a manual run is its own neighbour. */
 	if (r->logical_us != TM_DAG_NEVER) {
 		bool scheduled = strcmp(r->type, "manual") != 0;
-		json_object_set_new(j, "next_logical_date", tm_dag_iso(scheduled && tm_timetable_step(r->dag->def->timetable, r->logical_us, 1, &at) ? at : r->logical_us));
-		json_object_set_new(j, "prev_logical_date", tm_dag_iso(scheduled && tm_timetable_step(r->dag->def->timetable, r->logical_us, -1, &at) ? at : r->logical_us));
+		json_object_set_new(
+		    j, "next_logical_date",
+		    tm_dag_iso(scheduled && tm_timetable_step(r->dag->def->timetable, r->logical_us, 1, &at) ? at : r->logical_us));
+		json_object_set_new(
+		    j, "prev_logical_date",
+		    tm_dag_iso(scheduled && tm_timetable_step(r->dag->def->timetable, r->logical_us, -1, &at) ? at : r->logical_us));
 	}
 	if (ti) {
 		json_object_set_new(j, "ti_start_date", tm_dag_iso(ti->start_us));
 		json_object_set_new(j, "ti_first_date", tm_dag_iso(ti->first_us));
-		json_object_set_new(j, "mapped_length", json_integer(task >= 0 && r->slots[task].items[0].map_index >= 0 ? (json_int_t)r->slots[task].count : 0));
+		json_object_set_new(
+		    j, "mapped_length",
+		    json_integer(task >= 0 && r->slots[task].items[0].map_index >= 0 ? (json_int_t)r->slots[task].count : 0));
 	}
 	json_t *events = tm_dag_store_rows(d->store,
-		"SELECT e.uri, e.extra, e.dag_id, e.run_id, e.task_id, e.map_index, e.at_us FROM run_asset_event r JOIN asset_event e ON e.id = r.event WHERE r.run=?", "i", r->id);
+					   "SELECT e.uri, e.extra, e.dag_id, e.run_id, e.task_id, e.map_index, e.at_us FROM "
+					   "run_asset_event r JOIN asset_event e ON e.id = r.event WHERE r.run=?",
+					   "i", r->id);
 	if (json_array_size(events))
 		json_object_set(j, "asset_events", events);
 	json_decref(events);
@@ -81,7 +91,8 @@ static void start_one(struct tm_dag *d, struct work *w)
 	int task = e && e->def && !w->callback ? tm_dag_def_task(e->def, w->task_id) : -1;
 	struct tm_err err = {0};
 	if (!e || !e->def || (!w->callback && (!r || task < 0))) {
-		tm_dag_work_ended(d, w->id, &(struct tm_dag_end){.state = TM_DAG_FAILED, .error = "the DAG or the task is not defined any more"});
+		tm_dag_work_ended(d, w->id,
+				  &(struct tm_dag_end){.state = TM_DAG_FAILED, .error = "the DAG or the task is not defined any more"});
 		return;
 	}
 	struct tm_buf log = {0};
@@ -93,9 +104,19 @@ static void start_one(struct tm_dag *d, struct work *w)
 			ti = &r->slots[task].items[k];
 	if (!w->callback && !w->run_json)
 		w->run_json = tm_dag_run_context(d, r, task, ti);
-	struct tm_dag_work work = {.id = w->id, .file = e->def->file, .dag_id = w->dag_id, .run_id = run_id, .task_id = w->task_id, .log_path = tm_buf_cstr(&log),
-		.map_index = w->map_index, .try_number = w->try_number, .max_tries = ti ? ti->max_tries : 0, .dag = e->def->json,
-		.task = task >= 0 ? e->def->tasks[task].json : NULL, .run = w->run_json, .timeout_s = task >= 0 ? e->def->tasks[task].timeout_s : 0};
+	struct tm_dag_work work = {.id = w->id,
+				   .file = e->def->file,
+				   .dag_id = w->dag_id,
+				   .run_id = run_id,
+				   .task_id = w->task_id,
+				   .log_path = tm_buf_cstr(&log),
+				   .map_index = w->map_index,
+				   .try_number = w->try_number,
+				   .max_tries = ti ? ti->max_tries : 0,
+				   .dag = e->def->json,
+				   .task = task >= 0 ? e->def->tasks[task].json : NULL,
+				   .run = w->run_json,
+				   .timeout_s = task >= 0 ? e->def->tasks[task].timeout_s : 0};
 	if (w->shell) {
 		if (tm_shell_start(d, &work, &w->proc, &err) != TM_OK)
 			tm_dag_work_ended(d, w->id, &(struct tm_dag_end){.state = TM_DAG_FAILED, .error = err.what});
@@ -176,8 +197,8 @@ static void take_xcoms(struct tm_dag *d, struct run *r, const char *task_id, int
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)xcoms, key, value)
-		tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", r->id, task_id, (int64_t)map_index, key, value);
+	json_object_foreach((json_t *)(uintptr_t)xcoms, key, value) tm_dag_store_exec(
+	    d->store, "INSERT OR REPLACE INTO xcom VALUES (?,?,?,?,?)", "isisj", r->id, task_id, (int64_t)map_index, key, value);
 }
 
 static void logical_text(const struct run *r, struct tm_buf *out)
@@ -197,12 +218,14 @@ static void apply_end(struct tm_dag *d, struct run *r, int task, struct ti *ti, 
 	take_xcoms(d, r, t->task_id, ti->map_index, end->xcoms);
 	if (state == TM_DAG_FAILED && !end->no_retry && ti->try_number <= ti->max_tries)
 		state = TM_DAG_UP_FOR_RETRY;
-	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", r->id, t->task_id, (int64_t)ti->map_index, (int64_t)ti->try_number,
-		tm_dag_state_text(state == TM_DAG_UP_FOR_RETRY ? TM_DAG_FAILED : state), ti->start_us, ti->end_us, end->error);
+	tm_dag_store_exec(d->store, "INSERT OR REPLACE INTO try VALUES (?,?,?,?,?,?,?,?)", "isiisnns", r->id, t->task_id,
+			  (int64_t)ti->map_index, (int64_t)ti->try_number,
+			  tm_dag_state_text(state == TM_DAG_UP_FOR_RETRY ? TM_DAG_FAILED : state), ti->start_us, ti->end_us, end->error);
 	if (state == TM_DAG_UP_FOR_RETRY) {
 		struct tm_buf logical = {0};
 		logical_text(r, &logical);
-		double wait = tm_dag_retry_wait_s(r->dag->dag_id, t->task_id, tm_buf_cstr(&logical), ti->try_number, t->retry_delay_s, t->backoff, t->max_retry_delay_s);
+		double wait = tm_dag_retry_wait_s(r->dag->dag_id, t->task_id, tm_buf_cstr(&logical), ti->try_number, t->retry_delay_s,
+						  t->backoff, t->max_retry_delay_s);
 		tm_buf_done(&logical);
 		ti->next_us = ti->end_us + (int64_t)(wait * 1e6);
 		ti->first_us = TM_DAG_NEVER;
@@ -215,13 +238,13 @@ static void apply_end(struct tm_dag *d, struct run *r, int task, struct ti *ti, 
 	}
 	tm_dag_ti_set(d, r, task, ti, state, end->error);
 	if (end->rendered_map_index)
-		tm_dag_store_exec(d->store, "UPDATE ti SET rendered_map_index=? WHERE run=? AND task_id=? AND map_index=?", "sisi", end->rendered_map_index, r->id, t->task_id,
-			(int64_t)ti->map_index);
+		tm_dag_store_exec(d->store, "UPDATE ti SET rendered_map_index=? WHERE run=? AND task_id=? AND map_index=?", "sisi",
+				  end->rendered_map_index, r->id, t->task_id, (int64_t)ti->map_index);
 	skip_tasks(d, r, end->skip);
 	size_t i;
 	json_t *event;
-	json_array_foreach(state == TM_DAG_SUCCESS ? end->asset_events : NULL, i, event)
-		tm_dag_asset_event(d, json_string_value(json_object_get(event, "uri")), json_object_get(event, "extra"), r, t->task_id, ti->map_index);
+	json_array_foreach(state == TM_DAG_SUCCESS ? end->asset_events : NULL, i, event) tm_dag_asset_event(
+	    d, json_string_value(json_object_get(event, "uri")), json_object_get(event, "extra"), r, t->task_id, ti->map_index);
 	if (state == TM_DAG_FAILED && r->dag->def->fail_fast)
 		fail_others(d, r, task);
 }
@@ -233,7 +256,8 @@ void tm_dag_work_ended(struct tm_dag *d, int64_t work_id, const struct tm_dag_en
 		if (w->id != work_id)
 			continue;
 		d->works.items[i] = d->works.items[--d->works.count];
-		struct run *r = w->callback || d->stopping ? NULL : tm_dag_active_run(d, w->run_id); /* stopping: the try is lost, on disk it runs */
+		struct run *r =
+		    w->callback || d->stopping ? NULL : tm_dag_active_run(d, w->run_id); /* stopping: the try is lost, on disk it runs */
 		int task = r && r->dag->def ? tm_dag_def_task(r->dag->def, w->task_id) : -1;
 		for (size_t k = 0; task >= 0 && k < r->slots[task].count; k++) {
 			struct ti *ti = &r->slots[task].items[k];

@@ -91,7 +91,8 @@ int64_t tm_zone_local(struct tm_zone *z, int64_t us) { return us + offset_at(z, 
 int64_t tm_zone_utc(struct tm_zone *z, int64_t local_us)
 {
 	/* The offsets a day before and after enclose any one transition near this wall time. */
-	int64_t before = offset_at(z, local_us - INT64_C(86400) * TM_DAG_US - 0), after = offset_at(z, local_us + INT64_C(86400) * TM_DAG_US);
+	int64_t before = offset_at(z, local_us - INT64_C(86400) * TM_DAG_US - 0),
+		after = offset_at(z, local_us + INT64_C(86400) * TM_DAG_US);
 	int64_t a = local_us - before, b = local_us - after;
 	bool a_holds = offset_at(z, a) == before, b_holds = offset_at(z, b) == after;
 	if (a_holds && b_holds)

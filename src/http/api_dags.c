@@ -48,8 +48,8 @@ tm_rc tm_http_api_log(struct tm_http_request *r, struct tm_http_answer *a, struc
 	struct tm_dag *dag;
 	TM_TRY(engine(r, &dag, err));
 	struct tm_buf path = {0};
-	tm_rc rc = tm_dag_log_path(dag, tm_http_part(r, 0), tm_http_part(r, 1), tm_http_part(r, 2), (int)tm_http_query_i64(r, "map_index", -1),
-				   (int)tm_http_query_i64(r, "try", 0), &path, err);
+	tm_rc rc = tm_dag_log_path(dag, tm_http_part(r, 0), tm_http_part(r, 1), tm_http_part(r, 2),
+				   (int)tm_http_query_i64(r, "map_index", -1), (int)tm_http_query_i64(r, "try", 0), &path, err);
 	if (rc == TM_OK)
 		rc = tm_file_read(tm_env_real(), tm_buf_cstr(&path), 64 * TM_MIB, &a->body, err);
 	tm_buf_done(&path);
@@ -63,7 +63,8 @@ tm_rc tm_http_api_trigger(struct tm_http_request *r, struct tm_http_answer *a, s
 	TM_TRY(engine(r, &dag, err));
 	const json_t *conf = json_object_get(r->body, "conf");
 	char *text = json_is_object(conf) ? json_dumps(conf, JSON_COMPACT) : NULL, run_id[256];
-	struct tm_dag_trigger how = {.run_id = json_string_value(json_object_get(r->body, "run_id")), .conf_json = text, .logical_date_us = TM_DAG_NEVER};
+	struct tm_dag_trigger how = {
+	    .run_id = json_string_value(json_object_get(r->body, "run_id")), .conf_json = text, .logical_date_us = TM_DAG_NEVER};
 	tm_rc rc = tm_dag_trigger(dag, tm_http_part(r, 0), &how, run_id, err);
 	free(text);
 	if (rc == TM_OK) {
@@ -88,7 +89,8 @@ tm_rc tm_http_api_clear(struct tm_http_request *r, struct tm_http_answer *a, str
 	struct tm_dag *dag;
 	TM_TRY(engine(r, &dag, err));
 	TM_TRY(tm_dag_clear(dag, tm_http_part(r, 0), tm_http_part(r, 1), json_string_value(json_object_get(r->body, "task_id")),
-			    json_is_true(json_object_get(r->body, "downstream")), json_is_true(json_object_get(r->body, "only_failed")), err));
+			    json_is_true(json_object_get(r->body, "downstream")), json_is_true(json_object_get(r->body, "only_failed")),
+			    err));
 	tm_buf_cstr_put(&a->body, "{}");
 	tm_http_server_changed(r->server);
 	return TM_OK;

@@ -44,7 +44,8 @@ tm_rc tm_http_api_cql(struct tm_http_request *r, struct tm_http_answer *a, struc
 	tm_rc rc = TM_OK;
 	while (rc == TM_OK && tm_cql_split(&rest, &statement)) {
 		struct tm_cql_session session = {.store = r->server->world.store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {.timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = 5000};
+		struct tm_cql_query_options options = {
+		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = 5000};
 		struct tm_cql_result result;
 		rc = tm_cql_query(&session, statement, &options, NULL, r->arena, &result, err);
 		if (rc == TM_OK) {
@@ -52,7 +53,8 @@ tm_rc tm_http_api_cql(struct tm_http_request *r, struct tm_http_answer *a, struc
 			if (result.kind == TM_CQL_SET_KEYSPACE)
 				snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
 		} else {
-			tm_buf_printf(&a->body, "{\"error\": {\"code\": \"0x%04X\", \"message\": ", (unsigned)(err->code ? err->code : tm_rc_cql(rc)));
+			tm_buf_printf(&a->body, "{\"error\": {\"code\": \"0x%04X\", \"message\": ",
+				      (unsigned)(err->code ? err->code : tm_rc_cql(rc)));
 			tm_buf_json_str(&a->body, tm_str_of(err->what));
 			tm_buf_printf(&a->body, ", \"line\": %d, \"column\": %d}}", err->line, err->column);
 		}

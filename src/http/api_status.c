@@ -61,8 +61,9 @@ json_t *tm_http_topics(struct tm_http_server *s)
 		char text[256];
 		snprintf(text, sizeof text, "%.*s", TM_STR_ARG(name));
 		if (!tm_topic_internal(topics[i]))
-			json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:f}", "name", text, "partitions", (int)tm_topic_partitions(topics[i]), "records",
-							      (json_int_t)records, "bytes", (json_int_t)bytes, "rate", rate_locked(s, text, end, seconds)));
+			json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:f}", "name", text, "partitions",
+							      (int)tm_topic_partitions(topics[i]), "records", (json_int_t)records, "bytes",
+							      (json_int_t)bytes, "rate", rate_locked(s, text, end, seconds)));
 		tm_topic_unref(topics[i]);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -84,11 +85,12 @@ json_t *tm_http_tables(struct tm_http_server *s)
 		for (size_t c = 0; c < d->column_count; c++) {
 			struct tm_buf type = {0};
 			tm_cql_type_text(d->columns[c].type, &type);
-			json_array_append_new(columns, json_pack("{s:o, s:s, s:s}", "name", tm_http_text(d->columns[c].name), "type", tm_buf_cstr(&type), "kind", kinds[d->columns[c].kind]));
+			json_array_append_new(columns, json_pack("{s:o, s:s, s:s}", "name", tm_http_text(d->columns[c].name), "type",
+								 tm_buf_cstr(&type), "kind", kinds[d->columns[c].kind]));
 			tm_buf_done(&type);
 		}
-		json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:o}", "keyspace", tm_http_text(d->keyspace), "name", tm_http_text(d->name), "rows", (json_int_t)rows,
-						      "columns", columns));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:o}", "keyspace", tm_http_text(d->keyspace), "name",
+						      tm_http_text(d->name), "rows", (json_int_t)rows, "columns", columns));
 		tm_table_def_unref(s->world.store, d);
 	}
 	free(tables);
@@ -106,7 +108,8 @@ static json_t *options_json(const struct tm_option *options, size_t n)
 	return o;
 }
 
-static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_query_spec *spec, struct tm_query *query, struct tm_arena *arena)
+static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_query_spec *spec, struct tm_query *query,
+			  struct tm_arena *arena)
 {
 	static const char *const states[] = {"running", "stopped", "failed"}, *const modes[] = {"append", "update", "complete"};
 	struct tm_query_progress p;
@@ -115,17 +118,22 @@ static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_qu
 	for (size_t i = 0; i < p.dead_count; i++)
 		json_object_set_new(dead, p.dead[i].reason, json_integer(p.dead[i].rows));
 	for (size_t i = 0; i < p.op_count; i++)
-		json_array_append_new(ops, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "id", (int)p.ops[i].op_id, "label", p.ops[i].label, "rows_in", (json_int_t)p.ops[i].rows_in,
-						     "rows_out", (json_int_t)p.ops[i].rows_out, "state_rows", (json_int_t)p.ops[i].state_rows, "dropped_late",
+		json_array_append_new(ops, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "id", (int)p.ops[i].op_id, "label", p.ops[i].label,
+						     "rows_in", (json_int_t)p.ops[i].rows_in, "rows_out", (json_int_t)p.ops[i].rows_out,
+						     "state_rows", (json_int_t)p.ops[i].state_rows, "dropped_late",
 						     (json_int_t)p.ops[i].dropped_late));
-	json_t *q = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o, s:o, s:o}", "name", tm_http_text(p.name), "file", tm_http_text(pipeline->file),
-			      "state", states[p.state], "mode", modes[spec->mode], "batches", (json_int_t)p.batches, "rows_read", (json_int_t)p.rows_read, "rows_written",
-			      (json_int_t)p.rows_written, "rows_late", (json_int_t)p.rows_late, "rows_per_second", p.rows_per_second, "last_batch_ms",
+	json_t *q = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o, s:o, s:o}", "name", tm_http_text(p.name),
+			      "file", tm_http_text(pipeline->file), "state", states[p.state], "mode", modes[spec->mode], "batches",
+			      (json_int_t)p.batches, "rows_read", (json_int_t)p.rows_read, "rows_written", (json_int_t)p.rows_written,
+			      "rows_late", (json_int_t)p.rows_late, "rows_per_second", p.rows_per_second, "last_batch_ms",
 			      (json_int_t)p.last_batch_ms, "dead_lettered", dead, "ops", ops, "sink",
-			      json_pack("{s:o, s:o}", "format", tm_http_text(spec->sink_format), "options", options_json(spec->sink_options, spec->sink_option_count)), "watermark_ms",
-			      p.watermark_ms == INT64_MIN ? json_null() : json_integer(p.watermark_ms));
+			      json_pack("{s:o, s:o}", "format", tm_http_text(spec->sink_format), "options",
+					options_json(spec->sink_options, spec->sink_option_count)),
+			      "watermark_ms", p.watermark_ms == INT64_MIN ? json_null() : json_integer(p.watermark_ms));
 	if (p.state == TM_QUERY_FAILED)
-		json_object_set_new(q, "error", json_pack("{s:s, s:s, s:s, s:s}", "class", p.error.klass, "what", p.error.what, "detail", p.error.detail, "hint", p.error.hint));
+		json_object_set_new(q, "error",
+				    json_pack("{s:s, s:s, s:s, s:s}", "class", p.error.klass, "what", p.error.what, "detail",
+					      p.error.detail, "hint", p.error.hint));
 	return q;
 }
 
@@ -140,7 +148,8 @@ static json_t *pipelines_json(struct tm_http_server *s, json_t *edges)
 			if (s->world.pipelines[i].queries[q])
 				json_array_append_new(list, query_json(p, &p->queries[q], s->world.pipelines[i].queries[q], &arena));
 		for (size_t e = 0; e < p->edge_count; e++)
-			json_array_append_new(edges, json_pack("{s:o, s:o}", "from", tm_http_text(p->edges[e].from), "to", tm_http_text(p->edges[e].to)));
+			json_array_append_new(
+			    edges, json_pack("{s:o, s:o}", "from", tm_http_text(p->edges[e].from), "to", tm_http_text(p->edges[e].to)));
 	}
 	tm_arena_done(&arena);
 	return list;
@@ -173,10 +182,12 @@ json_t *tm_http_status(struct tm_http_server *s)
 		(void)!tm_dag_runs_json(s->world.dag, NULL, 30, 0, &runs, NULL);
 	}
 	json_t *edges = json_array(), *pipelines = pipelines_json(s, edges);
-	return json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", TM_VERSION, "project", s->world.project_dir ? s->world.project_dir : "",
-			 "uptime_s", (double)(tm_mono_ns(tm_env_real()) - s->started_ns) / 1e9, "doors", "kafka", s->world.kafka_port, "cassandra", s->world.cassandra_port, "http",
-			 s->port, "dags", from_text(&dags), "runs", from_text(&runs), "topics", tm_http_topics(s), "pipelines", pipelines, "edges", edges, "tables",
-			 tm_http_tables(s), "dead_letters", dead_letters_json(s), "findings", findings_json(s));
+	return json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", TM_VERSION, "project",
+			 s->world.project_dir ? s->world.project_dir : "", "uptime_s",
+			 (double)(tm_mono_ns(tm_env_real()) - s->started_ns) / 1e9, "doors", "kafka", s->world.kafka_port, "cassandra",
+			 s->world.cassandra_port, "http", s->port, "dags", from_text(&dags), "runs", from_text(&runs), "topics",
+			 tm_http_topics(s), "pipelines", pipelines, "edges", edges, "tables", tm_http_tables(s), "dead_letters",
+			 dead_letters_json(s), "findings", findings_json(s));
 }
 
 tm_rc tm_http_api_status(struct tm_http_request *r, struct tm_http_answer *a, struct tm_err *err)

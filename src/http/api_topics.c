@@ -24,7 +24,12 @@ static tm_rc find(struct tm_http_request *r, struct tm_topic **ret, struct tm_er
 	return TM_NOT_FOUND;
 }
 
-struct reading { json_t *list; int64_t from, next; size_t limit; int32_t partition; };
+struct reading {
+	json_t *list;
+	int64_t from, next;
+	size_t limit;
+	int32_t partition;
+};
 
 static tm_rc one_record(void *ctx, const struct tm_record *rec)
 {
@@ -35,9 +40,11 @@ static tm_rc one_record(void *ctx, const struct tm_record *rec)
 		return TM_CANCELLED;
 	json_t *headers = json_array();
 	for (size_t i = 0; i < rec->header_count; i++)
-		json_array_append_new(headers, json_pack("[o, o]", tm_http_text(rec->headers[i].key), rec->headers[i].value_null ? json_null() : tm_http_text(rec->headers[i].value)));
-	json_array_append_new(d->list, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o}", "partition", (int)d->partition, "offset", (json_int_t)rec->offset, "timestamp",
-						 (json_int_t)rec->timestamp_ms, "key", rec->key_null ? json_null() : tm_http_text(rec->key), "value",
+		json_array_append_new(headers, json_pack("[o, o]", tm_http_text(rec->headers[i].key),
+							 rec->headers[i].value_null ? json_null() : tm_http_text(rec->headers[i].value)));
+	json_array_append_new(d->list, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o}", "partition", (int)d->partition, "offset",
+						 (json_int_t)rec->offset, "timestamp", (json_int_t)rec->timestamp_ms, "key",
+						 rec->key_null ? json_null() : tm_http_text(rec->key), "value",
 						 rec->value_null ? json_null() : tm_http_text(rec->value), "headers", headers));
 	d->next = rec->offset + 1;
 	return TM_OK;
@@ -75,7 +82,8 @@ tm_rc tm_http_api_records(struct tm_http_request *r, struct tm_http_answer *a, s
 {
 	struct tm_topic *topic;
 	TM_TRY(find(r, &topic, err));
-	int64_t partition = tm_http_query_i64(r, "partition", 0), offset = tm_http_query_i64(r, "offset", -10), limit = tm_http_query_i64(r, "limit", 100);
+	int64_t partition = tm_http_query_i64(r, "partition", 0), offset = tm_http_query_i64(r, "offset", -10),
+		limit = tm_http_query_i64(r, "limit", 100);
 	struct tm_log_offsets o;
 	tm_rc rc = TM_OK;
 	if (partition < 0 || partition >= tm_topic_partitions(topic))
@@ -86,11 +94,17 @@ tm_rc tm_http_api_records(struct tm_http_request *r, struct tm_http_answer *a, s
 		if (offset < 0)
 			offset += o.high_watermark;
 		offset = offset < o.start ? o.start : offset > o.high_watermark ? o.high_watermark : offset;
-		struct reading d = {.list = json_array(), .from = offset, .next = offset, .partition = (int32_t)partition,
-				    .limit = limit < 1 ? 1 : limit > RECORDS_MAX ? RECORDS_MAX : (size_t)limit};
+		struct reading d = {.list = json_array(),
+				    .from = offset,
+				    .next = offset,
+				    .partition = (int32_t)partition,
+				    .limit = limit < 1             ? 1
+					     : limit > RECORDS_MAX ? RECORDS_MAX
+								   : (size_t)limit};
 		rc = read_on(topic, &d, o.high_watermark, err);
-		tm_http_put(a, json_pack("{s:o, s:I, s:I, s:I, s:i}", "records", d.list, "next_offset", (json_int_t)d.next, "start_offset", (json_int_t)o.start, "end_offset",
-					 (json_int_t)o.high_watermark, "partitions", (int)tm_topic_partitions(topic)));
+		tm_http_put(a, json_pack("{s:o, s:I, s:I, s:I, s:i}", "records", d.list, "next_offset", (json_int_t)d.next, "start_offset",
+					 (json_int_t)o.start, "end_offset", (json_int_t)o.high_watermark, "partitions",
+					 (int)tm_topic_partitions(topic)));
 	}
 	tm_topic_unref(topic);
 	return rc;
@@ -103,13 +117,16 @@ static struct tm_str text_of(const json_t *v, bool *ret_null)
 }
 
 /* All records for one partition as one batch. */
-static tm_rc produce_part(struct tm_http_request *r, struct tm_topic *topic, int32_t partition, const json_t *list, json_t *offsets, struct tm_err *err)
+static tm_rc produce_part(struct tm_http_request *r, struct tm_topic *topic, int32_t partition, const json_t *list, json_t *offsets,
+			  struct tm_err *err)
 {
 	size_t n = 0, i;
 	json_t *rec;
 	struct tm_record *records = TM_NEW_N(r->arena, struct tm_record, json_array_size(list) + 1);
-	json_array_foreach((json_t *)(uintptr_t)list, i, rec) {
-		int64_t own = json_is_integer(json_object_get(rec, "partition")) ? (int64_t)json_integer_value(json_object_get(rec, "partition")) : 0;
+	json_array_foreach((json_t *)(uintptr_t)list, i, rec)
+	{
+		int64_t own =
+		    json_is_integer(json_object_get(rec, "partition")) ? (int64_t)json_integer_value(json_object_get(rec, "partition")) : 0;
 		if (own != partition)
 			continue;
 		const json_t *key = json_object_get(rec, "key"), *value = json_object_get(rec, "value");

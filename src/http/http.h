@@ -13,8 +13,8 @@ struct tm_stream_world;
 struct tm_http_server;
 
 struct tm_http_pipeline {
-	const struct tm_pipeline *pipeline;  /* one file */
-	struct tm_query *const *queries;     /* pipeline->query_count, each started; NULL entry: it could not start */
+	const struct tm_pipeline *pipeline; /* one file */
+	struct tm_query *const *queries;    /* pipeline->query_count, each started; NULL entry: it could not start */
 };
 /* What is served. Pointers must stay valid until stop; NULL = there is none. */
 struct tm_http_world {
@@ -30,10 +30,14 @@ struct tm_http_world {
 	void (*findings)(void *ctx, struct tm_buf *out);
 	void *findings_ctx;
 };
-struct tm_http_options { const char *host; int port; }; /* host NULL = 127.0.0.1; port 0 = any free one */
+struct tm_http_options {
+	const char *host;
+	int port;
+}; /* host NULL = 127.0.0.1; port 0 = any free one */
 
 /* Binds and serves from threads of its own. TM_BUSY when the port is taken. world is copied, what it points to is not. */
-tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret,
+			   struct tm_err *err) TM_CHECKED;
 int tm_http_server_port(const struct tm_http_server *server);
 /* /health answers 503 before this is called with true. */
 void tm_http_server_ready(struct tm_http_server *server, bool ready);

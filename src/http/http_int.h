@@ -9,7 +9,11 @@
 enum { TM_HTTP_PARTS = 8 };
 
 /* Sampled counts, from which rates are made. */
-struct tm_http_rate { char name[256]; int64_t records; double per_s; };
+struct tm_http_rate {
+	char name[256];
+	int64_t records;
+	double per_s;
+};
 
 struct tm_http_server {
 	struct tm_http_world world;
@@ -17,9 +21,9 @@ struct tm_http_server {
 	int port;
 	int64_t started_ns;
 	bool ready;
-	pthread_mutex_t lock;   /* rank: leaf; guards what follows */
+	pthread_mutex_t lock; /* rank: leaf; guards what follows */
 	pthread_cond_t moved;
-	uint64_t version;       /* counted up by tm_http_server_changed and by the ticker */
+	uint64_t version; /* counted up by tm_http_server_changed and by the ticker */
 	bool stopping;
 	pthread_t ticker;
 	struct tm_http_rate *rates;
@@ -33,23 +37,23 @@ struct tm_http_request {
 	const char *path;
 	struct tm_str parts[TM_HTTP_PARTS]; /* what {…} of the route matched, unescaped (by libmicrohttpd) */
 	size_t part_count;
-	const json_t *body;                 /* of a POST */
+	const json_t *body; /* of a POST */
 	struct tm_arena *arena;
 };
 struct tm_http_answer {
-	int status;             /* 0 = 200 */
-	const char *type;       /* NULL = application/json */
-	struct tm_buf body;     /* freed by the server */
+	int status;         /* 0 = 200 */
+	const char *type;   /* NULL = application/json */
+	struct tm_buf body; /* freed by the server */
 };
 /* A handler fills the answer, or fails: the error becomes JSON with its HTTP status. */
 typedef tm_rc (*tm_http_handler)(struct tm_http_request *request, struct tm_http_answer *answer, struct tm_err *err);
 
 const char *tm_http_query(const struct tm_http_request *request, const char *name); /* NULL = not given */
 int64_t tm_http_query_i64(const struct tm_http_request *request, const char *name, int64_t fallback);
-const char *tm_http_part(struct tm_http_request *request, size_t i);                 /* NUL-terminated, in the arena */
+const char *tm_http_part(struct tm_http_request *request, size_t i); /* NUL-terminated, in the arena */
 /* Appends the JSON and lets go of it. */
 void tm_http_put(struct tm_http_answer *answer, json_t *json);
-json_t *tm_http_text(struct tm_str s);                      /* a string, or {"$hex": …} where it is no UTF-8 */
+json_t *tm_http_text(struct tm_str s); /* a string, or {"$hex": …} where it is no UTF-8 */
 
 /* The picture of the whole run; also what /api/events sends. */
 json_t *tm_http_status(struct tm_http_server *server);
@@ -74,7 +78,12 @@ tm_rc tm_http_api_pause(struct tm_http_request *r, struct tm_http_answer *a, str
 tm_rc tm_http_api_clear(struct tm_http_request *r, struct tm_http_answer *a, struct tm_err *err);
 
 /* The page's files, embedded at build (tools/gen/embed.py). */
-struct tm_http_asset { const char *path, *type, *etag; const unsigned char *bytes; size_t size; bool gzip; };
+struct tm_http_asset {
+	const char *path, *type, *etag;
+	const unsigned char *bytes;
+	size_t size;
+	bool gzip;
+};
 extern const struct tm_http_asset tm_http_assets[];
 extern const size_t tm_http_asset_count;
 #endif

@@ -16,22 +16,22 @@ static const struct {
 	const char *method, *pattern;
 	tm_http_handler handler;
 } routes[] = {
-	{"GET", "/api/status", tm_http_api_status},
-	{"GET", "/api/topics", tm_http_api_topics},
-	{"GET", "/api/topics/{}/records", tm_http_api_records},
-	{"POST", "/api/topics/{}/records", tm_http_api_produce},
-	{"GET", "/api/tables", tm_http_api_tables},
-	{"GET", "/api/diagnosis", tm_http_api_diagnosis},
-	{"POST", "/api/sql", tm_http_api_sql},
-	{"POST", "/api/cql", tm_http_api_cql},
-	{"GET", "/api/dags", tm_http_api_dags},
-	{"GET", "/api/dags/{}", tm_http_api_dag},
-	{"GET", "/api/dags/{}/runs", tm_http_api_runs},
-	{"GET", "/api/dags/{}/runs/{}", tm_http_api_run},
-	{"GET", "/api/dags/{}/runs/{}/tasks/{}/log", tm_http_api_log},
-	{"POST", "/api/dags/{}/trigger", tm_http_api_trigger},
-	{"POST", "/api/dags/{}/pause", tm_http_api_pause},
-	{"POST", "/api/dags/{}/runs/{}/clear", tm_http_api_clear},
+    {"GET", "/api/status", tm_http_api_status},
+    {"GET", "/api/topics", tm_http_api_topics},
+    {"GET", "/api/topics/{}/records", tm_http_api_records},
+    {"POST", "/api/topics/{}/records", tm_http_api_produce},
+    {"GET", "/api/tables", tm_http_api_tables},
+    {"GET", "/api/diagnosis", tm_http_api_diagnosis},
+    {"POST", "/api/sql", tm_http_api_sql},
+    {"POST", "/api/cql", tm_http_api_cql},
+    {"GET", "/api/dags", tm_http_api_dags},
+    {"GET", "/api/dags/{}", tm_http_api_dag},
+    {"GET", "/api/dags/{}/runs", tm_http_api_runs},
+    {"GET", "/api/dags/{}/runs/{}", tm_http_api_run},
+    {"GET", "/api/dags/{}/runs/{}/tasks/{}/log", tm_http_api_log},
+    {"POST", "/api/dags/{}/trigger", tm_http_api_trigger},
+    {"POST", "/api/dags/{}/pause", tm_http_api_pause},
+    {"POST", "/api/dags/{}/runs/{}/clear", tm_http_api_clear},
 };
 
 static struct tm_metric requests_total = TM_COUNTER("tidemill_http_requests_total", "Requests to the HTTP door.");
@@ -50,10 +50,7 @@ int64_t tm_http_query_i64(const struct tm_http_request *r, const char *name, int
 	return text && tm_str_to_i64(tm_str_of(text), &v) ? v : fallback;
 }
 
-const char *tm_http_part(struct tm_http_request *r, size_t i)
-{
-	return i < r->part_count ? tm_arena_cstr(r->arena, r->parts[i]) : "";
-}
+const char *tm_http_part(struct tm_http_request *r, size_t i) { return i < r->part_count ? tm_arena_cstr(r->arena, r->parts[i]) : ""; }
 
 void tm_http_put(struct tm_http_answer *a, json_t *json)
 {
@@ -111,7 +108,8 @@ static void headers(struct MHD_Response *response, const char *type, bool cache)
 {
 	MHD_add_response_header(response, "Content-Type", type);
 	MHD_add_response_header(response, "Content-Security-Policy",
-				"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; "
+				"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+				"font-src 'self'; base-uri 'none'; "
 				"form-action 'none'; frame-ancestors 'none'");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "X-Frame-Options", "DENY");
@@ -123,7 +121,8 @@ static void headers(struct MHD_Response *response, const char *type, bool cache)
 
 static enum MHD_Result reply(struct MHD_Connection *c, int status, const char *type, struct tm_buf *body)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(body->len, body->at ? body->at : (void *)(uintptr_t)"", MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(body->len, body->at ? body->at : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_COPY);
 	headers(response, type, false);
 	enum MHD_Result rc = MHD_queue_response(c, (unsigned)status, response);
 	MHD_destroy_response(response);
@@ -133,8 +132,8 @@ static enum MHD_Result reply(struct MHD_Connection *c, int status, const char *t
 
 static enum MHD_Result reply_error(struct MHD_Connection *c, int status, const struct tm_err *err)
 {
-	json_t *e = json_pack("{s:{s:s, s:s, s:s, s:s, s:i, s:i}}", "error", "what", err->what, "detail", err->detail, "hint", err->hint, "class", err->klass, "line",
-			      err->line, "column", err->column);
+	json_t *e = json_pack("{s:{s:s, s:s, s:s, s:s, s:i, s:i}}", "error", "what", err->what, "detail", err->detail, "hint", err->hint,
+			      "class", err->klass, "line", err->line, "column", err->column);
 	struct tm_http_answer a = {0};
 	tm_http_put(&a, e ? e : json_pack("{s:{s:s}}", "error", "what", "error"));
 	return reply(c, status, "application/json", &a.body);
@@ -291,7 +290,8 @@ static enum MHD_Result asset(struct MHD_Connection *c, const char *path)
 			continue;
 		const char *has = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match");
 		bool same = has && strcmp(has, a->etag) == 0;
-		struct MHD_Response *response = MHD_create_response_from_buffer(same ? 0 : a->size, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
+		struct MHD_Response *response =
+		    MHD_create_response_from_buffer(same ? 0 : a->size, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
 		headers(response, a->type, true);
 		MHD_add_response_header(response, "ETag", a->etag);
 		if (a->gzip && !same)
@@ -307,13 +307,13 @@ static enum MHD_Result health(struct tm_http_server *s, struct MHD_Connection *c
 {
 	bool ready = __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE);
 	struct tm_buf body = {0};
-	tm_buf_printf(&body, "{\"status\": \"%s\", \"version\": \"%s\", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}", ready ? "ok" : "starting", TM_VERSION,
-		      s->world.kafka_port, s->world.cassandra_port, s->port);
+	tm_buf_printf(&body, "{\"status\": \"%s\", \"version\": \"%s\", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}",
+		      ready ? "ok" : "starting", TM_VERSION, s->world.kafka_port, s->world.cassandra_port, s->port);
 	return reply(c, ready ? 200 : 503, "application/json", &body);
 }
 
-static enum MHD_Result handle(struct tm_http_server *s, struct MHD_Connection *c, const char *method, const char *path, tm_http_handler handler,
-			      struct tm_str *parts, size_t part_count, const struct tm_buf *body)
+static enum MHD_Result handle(struct tm_http_server *s, struct MHD_Connection *c, const char *method, const char *path,
+			      tm_http_handler handler, struct tm_str *parts, size_t part_count, const struct tm_buf *body)
 {
 	struct tm_arena arena;
 	tm_arena_init(&arena);
@@ -344,10 +344,13 @@ static enum MHD_Result handle(struct tm_http_server *s, struct MHD_Connection *c
 	return sent;
 }
 
-struct call { struct tm_buf body; bool too_large; };
+struct call {
+	struct tm_buf body;
+	bool too_large;
+};
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *path, const char *method, const char *version, const char *data, size_t *data_size,
-				  void **state)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *path, const char *method, const char *version,
+				  const char *data, size_t *data_size, void **state)
 {
 	(void)version;
 	struct tm_http_server *s = ctx;
@@ -454,7 +457,8 @@ static void quiet(void *ctx, const char *fmt, va_list ap)
 	tm_say(TM_SAY_DEBUG, "http", "%s", text);
 }
 
-tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret, struct tm_err *err)
+tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret,
+			   struct tm_err *err)
 {
 	int fd = -1, port = 0;
 	TM_TRY(listen_on(options, &fd, &port, err));
@@ -464,10 +468,11 @@ tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_ht
 	s->started_ns = tm_mono_ns(tm_env_real());
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->moved, NULL);
-	s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-				     s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-				     MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * TM_KIB), MHD_OPTION_NOTIFY_COMPLETED,
-				     on_done, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)(1024 * TM_KIB), MHD_OPTION_END);
+	s->daemon = MHD_start_daemon(
+	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	    on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * TM_KIB),
+	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)(1024 * TM_KIB), MHD_OPTION_END);
 	tm_rc rc = s->daemon ? tm_thread_start(&s->ticker, "http-tick", tick, s, err) : tm_fail(err, TM_IO, "the HTTP door does not start");
 	if (rc != TM_OK) {
 		if (s->daemon)

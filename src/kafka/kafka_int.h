@@ -128,7 +128,7 @@ struct kafka_conn {
 	struct kafka_chunk *chunk;
 	size_t parsed; /* up to here the chunk's frames became requests */
 	struct kafka_request *head, *tail;
-	size_t held_bytes;           /* of a request that is not whole yet, as counted in the server */
+	size_t held_bytes; /* of a request that is not whole yet, as counted in the server */
 	size_t queued_bytes, unanswered;
 	bool closing, closed, paused, touched;
 	char host[64]; /* what the client is told to connect to */
@@ -157,7 +157,7 @@ struct tm_kafka_server {
 	size_t conn_count;
 	struct kafka_chunk *spare_chunks;
 	size_t spare_chunk_bytes;
-	size_t held_bytes;           /* half-received requests of all connections */
+	size_t held_bytes; /* half-received requests of all connections */
 	struct kafka_request *spare_requests;
 	size_t spare_request_count, spare_answer_bytes;
 	struct kafka_request *waiting; /* Fetches that wait for data */

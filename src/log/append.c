@@ -9,7 +9,8 @@
 static struct tm_metric batches_in = TM_COUNTER("tidemill_log_batches_appended_total", "Record batches appended.");
 static struct tm_metric records_in = TM_COUNTER("tidemill_log_records_appended_total", "Records appended.");
 static struct tm_metric bytes_in = TM_COUNTER("tidemill_log_bytes_appended_total", "Bytes of record batches appended.");
-static struct tm_metric duplicates = TM_COUNTER("tidemill_log_duplicate_batches_total", "Batches of idempotent producers that were there already.");
+static struct tm_metric duplicates =
+    TM_COUNTER("tidemill_log_duplicate_batches_total", "Batches of idempotent producers that were there already.");
 static struct tm_metric refused = TM_COUNTER("tidemill_log_batches_refused_total", "Appends refused.");
 
 /* One batch on its way in. */
@@ -19,9 +20,9 @@ struct incoming {
 	struct tm_str body;
 };
 struct plan {
-	struct incoming one, *items;   /* items = &one, or on the heap */
+	struct incoming one, *items; /* items = &one, or on the heap */
 	size_t count;
-	struct tm_buf recoded;         /* batches rewritten for compression.type */
+	struct tm_buf recoded; /* batches rewritten for compression.type */
 };
 
 static tm_rc refuse(struct tm_log_append *a, tm_rc rc, int code, const char *message)
@@ -70,7 +71,8 @@ static void list_bad(struct tm_log_append *a, const struct tm_batch_check *c)
 	a->bad_most_timestamp_ms = c->most_timestamp_ms;
 }
 
-static tm_rc check_records(struct tm_log_append *a, const struct tm_batch_info *b, const struct tm_settings *s, int64_t now_ms, int64_t *ret_max)
+static tm_rc check_records(struct tm_log_append *a, const struct tm_batch_info *b, const struct tm_settings *s, int64_t now_ms,
+			   int64_t *ret_max)
 {
 	struct tm_arena arena;
 	struct tm_err err = {0};
@@ -110,11 +112,19 @@ static tm_rc recode(struct tm_log_append *a, struct plan *plan, struct incoming 
 	tm_arena_init(&arena);
 	tm_rc rc = tm_batch_records(b, &arena, &records, &count, &err);
 	if (rc == TM_OK) {
-		struct tm_batch_compose c = {
-			.codec = (enum tm_codec)s->codec, .level = s->codec == TM_CODEC_GZIP ? s->gzip_level : s->codec == TM_CODEC_ZSTD ? s->zstd_level : TM_CODEC_LEVEL_DEFAULT,
-			.attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC), .base_offset = b->base_offset, .base_timestamp_ms = b->base_timestamp_ms,
-			.max_timestamp_ms = b->max_timestamp_ms, .producer_id = b->producer_id, .leader_epoch = 0, .last_offset_delta = b->last_offset_delta,
-			.base_sequence = b->base_sequence, .producer_epoch = b->producer_epoch};
+		struct tm_batch_compose c = {.codec = (enum tm_codec)s->codec,
+					     .level = s->codec == TM_CODEC_GZIP   ? s->gzip_level
+						      : s->codec == TM_CODEC_ZSTD ? s->zstd_level
+										  : TM_CODEC_LEVEL_DEFAULT,
+					     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
+					     .base_offset = b->base_offset,
+					     .base_timestamp_ms = b->base_timestamp_ms,
+					     .max_timestamp_ms = b->max_timestamp_ms,
+					     .producer_id = b->producer_id,
+					     .leader_epoch = 0,
+					     .last_offset_delta = b->last_offset_delta,
+					     .base_sequence = b->base_sequence,
+					     .producer_epoch = b->producer_epoch};
 		plan->recoded.len = 0;
 		rc = tm_batch_compose(&c, records, count, &plan->recoded, &err);
 	}
@@ -162,7 +172,8 @@ static tm_rc plan_batch(struct tm_log_append *a, struct plan *plan, struct tm_st
 	if (a->from_client) {
 		struct tm_str behind = *rest;
 		struct tm_batch_info second;
-		if (rest->len && tm_batch_next(&behind, false, &second, NULL) != TM_NOT_FOUND) /* one batch per partition of a Produce request */
+		if (rest->len &&
+		    tm_batch_next(&behind, false, &second, NULL) != TM_NOT_FOUND) /* one batch per partition of a Produce request */
 			return refuse(a, TM_INVALID, TM_KAFKA_INVALID_RECORD, "");
 		if (in->info.base_offset == 0 && in->info.bytes <= (size_t)s->max_message_bytes) {
 			uint32_t crc = tm_crc32c(0, head + TM_BATCH_ATTRIBUTES, in->info.bytes - TM_BATCH_ATTRIBUTES);
@@ -215,7 +226,8 @@ static tm_rc plan_part(struct tm_log_append *a, struct plan *plan, const struct 
 		size_t n = count_batches(rest);
 		/* Recoding keeps one batch at a time; several are refused rather than mixed up. */
 		if (n > 1 && !s->keep_codec)
-			return refuse(a, TM_UNSUPPORTED, TM_KAFKA_INVALID_RECORD, "several batches at once into a topic with a compression.type of its own");
+			return refuse(a, TM_UNSUPPORTED, TM_KAFKA_INVALID_RECORD,
+				      "several batches at once into a topic with a compression.type of its own");
 		if (n > 1)
 			plan->items = tm_alloc(tm_mul_size(n, sizeof *plan->items));
 	}
@@ -227,7 +239,8 @@ static tm_rc plan_part(struct tm_log_append *a, struct plan *plan, const struct 
 }
 
 /* ---- under the partition's lock ---- */
-static bool roll_due(const struct tm_partition *p, const struct tm_segment *s, const struct incoming *in, const struct tm_settings *settings)
+static bool roll_due(const struct tm_partition *p, const struct tm_segment *s, const struct incoming *in,
+		     const struct tm_settings *settings)
 {
 	if (s->size == 0)
 		return false;
@@ -261,7 +274,8 @@ static tm_rc write_vector(struct tm_partition *p, struct tm_segment *s, struct i
 }
 
 /* Writes count batches, which fit into the active segment, and takes them into account. */
-static tm_rc write_batches(struct tm_partition *p, struct incoming *items, size_t count, const struct tm_settings *settings, struct tm_err *err)
+static tm_rc write_batches(struct tm_partition *p, struct incoming *items, size_t count, const struct tm_settings *settings,
+			   struct tm_err *err)
 {
 	enum { VECTOR = 64 };
 	struct tm_segment *s = tm_partition_active(p);
@@ -323,7 +337,8 @@ static int check_producer(struct tm_partition *p, struct tm_log_append *a, const
 	return 1;
 }
 
-static tm_rc append_locked(struct tm_partition *p, struct tm_log_append *a, struct plan *plan, const struct tm_settings *settings, struct tm_err *err)
+static tm_rc append_locked(struct tm_partition *p, struct tm_log_append *a, struct plan *plan, const struct tm_settings *settings,
+			   struct tm_err *err)
 {
 	for (size_t i = 0; i < plan->count;) {
 		struct incoming *in = &plan->items[i];
@@ -427,7 +442,11 @@ void tm_log_append(struct tm_log *log, struct tm_log_append *parts, size_t count
 	tm_commit_wait(log, w);
 }
 
-struct waiting { pthread_mutex_t lock; pthread_cond_t wake; bool done; };
+struct waiting {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool done;
+};
 static void wake_up(void *ctx)
 {
 	struct waiting *w = ctx;
@@ -448,8 +467,8 @@ tm_rc tm_log_append_wait(struct tm_log *log, struct tm_log_append *parts, size_t
 	for (size_t i = 0; i < count; i++) {
 		if (parts[i].rc == TM_OK)
 			continue;
-		tm_rc rc = tm_fail(err, parts[i].rc, "appending to %s-%d: %s", parts[i].topic ? parts[i].topic->name : "?", parts[i].partition,
-				   parts[i].message[0] ? parts[i].message : "the records were refused");
+		tm_rc rc = tm_fail(err, parts[i].rc, "appending to %s-%d: %s", parts[i].topic ? parts[i].topic->name : "?",
+				   parts[i].partition, parts[i].message[0] ? parts[i].message : "the records were refused");
 		if (err)
 			err->code = parts[i].kafka_error;
 		return rc;

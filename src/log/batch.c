@@ -16,21 +16,21 @@ void tm_batch_head(const char *h, struct tm_batch_info *ret)
 {
 	int16_t attributes = tm_be16_at(h + TM_BATCH_ATTRIBUTES);
 	*ret = (struct tm_batch_info){
-		.base_offset = tm_be64_at(h + TM_BATCH_BASE_OFFSET),
-		.leader_epoch = tm_be32_at(h + TM_BATCH_LEADER_EPOCH),
-		.attributes = attributes,
-		.last_offset_delta = tm_be32_at(h + TM_BATCH_LAST_OFFSET_DELTA),
-		.base_timestamp_ms = tm_be64_at(h + TM_BATCH_BASE_TIMESTAMP),
-		.max_timestamp_ms = tm_be64_at(h + TM_BATCH_MAX_TIMESTAMP),
-		.producer_id = tm_be64_at(h + TM_BATCH_PRODUCER_ID),
-		.producer_epoch = tm_be16_at(h + TM_BATCH_PRODUCER_EPOCH),
-		.base_sequence = tm_be32_at(h + TM_BATCH_BASE_SEQUENCE),
-		.count = tm_be32_at(h + TM_BATCH_COUNT),
-		.codec = (enum tm_codec)(attributes & TM_ATTR_CODEC),
-		.log_append_time = attributes & TM_ATTR_LOG_APPEND_TIME,
-		.transactional = attributes & TM_ATTR_TRANSACTIONAL,
-		.control = attributes & TM_ATTR_CONTROL,
-		.bytes = (size_t)TM_BATCH_BEFORE_LENGTH + (uint32_t)tm_be32_at(h + TM_BATCH_LENGTH),
+	    .base_offset = tm_be64_at(h + TM_BATCH_BASE_OFFSET),
+	    .leader_epoch = tm_be32_at(h + TM_BATCH_LEADER_EPOCH),
+	    .attributes = attributes,
+	    .last_offset_delta = tm_be32_at(h + TM_BATCH_LAST_OFFSET_DELTA),
+	    .base_timestamp_ms = tm_be64_at(h + TM_BATCH_BASE_TIMESTAMP),
+	    .max_timestamp_ms = tm_be64_at(h + TM_BATCH_MAX_TIMESTAMP),
+	    .producer_id = tm_be64_at(h + TM_BATCH_PRODUCER_ID),
+	    .producer_epoch = tm_be16_at(h + TM_BATCH_PRODUCER_EPOCH),
+	    .base_sequence = tm_be32_at(h + TM_BATCH_BASE_SEQUENCE),
+	    .count = tm_be32_at(h + TM_BATCH_COUNT),
+	    .codec = (enum tm_codec)(attributes & TM_ATTR_CODEC),
+	    .log_append_time = attributes & TM_ATTR_LOG_APPEND_TIME,
+	    .transactional = attributes & TM_ATTR_TRANSACTIONAL,
+	    .control = attributes & TM_ATTR_CONTROL,
+	    .bytes = (size_t)TM_BATCH_BEFORE_LENGTH + (uint32_t)tm_be32_at(h + TM_BATCH_LENGTH),
 	};
 }
 
@@ -70,7 +70,7 @@ tm_rc tm_batch_next(struct tm_str *rest, bool check_crc, struct tm_batch_info *r
 /* ---- records ---- */
 struct reader {
 	const uint8_t *at, *end;
-	bool too_long;  /* a varint of more bytes than its type has */
+	bool too_long; /* a varint of more bytes than its type has */
 	bool bad;
 };
 
@@ -167,7 +167,8 @@ static inline tm_rc read_record(struct reader *all, const struct tm_batch_info *
 		return INVALID("Incorrect declared batch size, premature EOF reached");
 	}
 	if (__builtin_expect(length < 0 || (size_t)length > (size_t)(all->end - all->at), 0))
-		return INVALID("Invalid record size: expected to read %d bytes in record payload, but %zu are left", length, (size_t)(all->end - all->at));
+		return INVALID("Invalid record size: expected to read %d bytes in record payload, but %zu are left", length,
+			       (size_t)(all->end - all->at));
 	struct reader r = {all->at, all->at + length, false, false};
 	all->at = r.end;
 	if (r.at < r.end)
@@ -211,8 +212,8 @@ static tm_rc close_records(const struct reader *r, const struct tm_batch_info *b
 	return TM_OK;
 }
 
-tm_rc tm_batch_each(const struct tm_batch_info *batch, struct tm_arena *arena, tm_rc (*each)(void *ctx, const struct tm_record *r), void *ctx,
-		    struct tm_err *err)
+tm_rc tm_batch_each(const struct tm_batch_info *batch, struct tm_arena *arena, tm_rc (*each)(void *ctx, const struct tm_record *r),
+		    void *ctx, struct tm_err *err)
 {
 	struct reader r;
 	TM_TRY(open_records(batch, arena, &r, err));
@@ -224,7 +225,8 @@ tm_rc tm_batch_each(const struct tm_batch_info *batch, struct tm_arena *arena, t
 	return close_records(&r, batch, err);
 }
 
-tm_rc tm_batch_records(const struct tm_batch_info *batch, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count, struct tm_err *err)
+tm_rc tm_batch_records(const struct tm_batch_info *batch, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count,
+		       struct tm_err *err)
 {
 	struct reader r;
 	TM_TRY(open_records(batch, arena, &r, err));
@@ -266,7 +268,8 @@ tm_rc tm_batch_check(const struct tm_batch_info *batch, struct tm_arena *arena, 
 			c->max_timestamp_ms = record.timestamp_ms;
 		if (c->key_required && record.key_null)
 			add_bad(c, i, record.timestamp_ms, false);
-		else if (record.timestamp_ms >= 0 && (record.timestamp_ms < c->least_timestamp_ms || record.timestamp_ms > c->most_timestamp_ms))
+		else if (record.timestamp_ms >= 0 &&
+			 (record.timestamp_ms < c->least_timestamp_ms || record.timestamp_ms > c->most_timestamp_ms))
 			add_bad(c, i, record.timestamp_ms, true);
 	}
 	return close_records(&r, batch, err);

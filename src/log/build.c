@@ -13,10 +13,7 @@ static inline char *put_varint(char *p, uint64_t v)
 }
 static inline char *put_zigzag(char *p, int64_t v) { return put_varint(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
 
-static inline size_t varint_size(uint64_t v)
-{
-	return (size_t)(63 - __builtin_clzll(v | 1)) / 7 + 1;
-}
+static inline size_t varint_size(uint64_t v) { return (size_t)(63 - __builtin_clzll(v | 1)) / 7 + 1; }
 static inline size_t zigzag_size(int64_t v) { return varint_size((uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
 
 static inline size_t field_size(struct tm_str s, bool null) { return null ? 1 : zigzag_size((int64_t)s.len) + s.len; }
@@ -32,8 +29,8 @@ static inline char *put_field(char *p, struct tm_str s, bool null)
 
 static size_t body_size(const struct tm_record *r, int64_t time_delta, int64_t offset_delta)
 {
-	size_t n = 1 + zigzag_size(time_delta) + zigzag_size(offset_delta) + field_size(r->key, r->key_null) + field_size(r->value, r->value_null) +
-		   zigzag_size((int64_t)r->header_count);
+	size_t n = 1 + zigzag_size(time_delta) + zigzag_size(offset_delta) + field_size(r->key, r->key_null) +
+		   field_size(r->value, r->value_null) + zigzag_size((int64_t)r->header_count);
 	for (size_t i = 0; i < r->header_count; i++)
 		n += field_size(r->headers[i].key, false) + field_size(r->headers[i].value, r->headers[i].value_null);
 	return n;
@@ -74,10 +71,12 @@ static void put_head(char *h, const struct tm_batch_compose *c, size_t bytes, si
 	tm_be32_set(h + TM_BATCH_CRC, (int32_t)tm_crc32c(0, h + TM_BATCH_ATTRIBUTES, bytes - TM_BATCH_ATTRIBUTES));
 }
 
-static void put_records(struct tm_buf *out, const struct tm_batch_compose *head, const struct tm_record *records, size_t count, bool by_index)
+static void put_records(struct tm_buf *out, const struct tm_batch_compose *head, const struct tm_record *records, size_t count,
+			bool by_index)
 {
 	for (size_t i = 0; i < count; i++)
-		put_record(out, &records[i], by_index ? (int64_t)i : (int64_t)((uint64_t)records[i].offset - (uint64_t)head->base_offset), head->base_timestamp_ms);
+		put_record(out, &records[i], by_index ? (int64_t)i : (int64_t)((uint64_t)records[i].offset - (uint64_t)head->base_offset),
+			   head->base_timestamp_ms);
 }
 
 /* by_index: offsets are base_offset + index, whatever the records say. */
@@ -108,21 +107,30 @@ static tm_rc compose(const struct tm_batch_compose *head, const struct tm_record
 	return TM_OK;
 }
 
-tm_rc tm_batch_compose(const struct tm_batch_compose *head, const struct tm_record *records, size_t count, struct tm_buf *out, struct tm_err *err)
+tm_rc tm_batch_compose(const struct tm_batch_compose *head, const struct tm_record *records, size_t count, struct tm_buf *out,
+		       struct tm_err *err)
 {
 	return compose(head, records, count, false, out, err);
 }
 
-tm_rc tm_batch_write(const struct tm_batch_build *build, const struct tm_record *records, size_t count, struct tm_buf *out, struct tm_err *err)
+tm_rc tm_batch_write(const struct tm_batch_build *build, const struct tm_record *records, size_t count, struct tm_buf *out,
+		     struct tm_err *err)
 {
 	if (count == 0)
 		return tm_fail(err, TM_INVALID, "a batch without records");
 	bool producer = build->producer_id >= 0;
 	struct tm_batch_compose head = {
-		.codec = build->codec, .level = TM_CODEC_LEVEL_DEFAULT, .attributes = build->transactional ? TM_ATTR_TRANSACTIONAL : 0,
-		.base_offset = build->base_offset, .base_timestamp_ms = records[0].timestamp_ms, .max_timestamp_ms = records[0].timestamp_ms,
-		.producer_id = producer ? build->producer_id : -1, .producer_epoch = producer ? build->producer_epoch : -1,
-		.base_sequence = producer ? build->base_sequence : -1, .leader_epoch = -1, .last_offset_delta = (int32_t)(count - 1),
+	    .codec = build->codec,
+	    .level = TM_CODEC_LEVEL_DEFAULT,
+	    .attributes = build->transactional ? TM_ATTR_TRANSACTIONAL : 0,
+	    .base_offset = build->base_offset,
+	    .base_timestamp_ms = records[0].timestamp_ms,
+	    .max_timestamp_ms = records[0].timestamp_ms,
+	    .producer_id = producer ? build->producer_id : -1,
+	    .producer_epoch = producer ? build->producer_epoch : -1,
+	    .base_sequence = producer ? build->base_sequence : -1,
+	    .leader_epoch = -1,
+	    .last_offset_delta = (int32_t)(count - 1),
 	};
 	for (size_t i = 1; i < count; i++)
 		if (records[i].timestamp_ms > head.max_timestamp_ms)

@@ -191,10 +191,11 @@ static tm_rc zstd_unpack(struct tm_str in, struct out *o, struct tm_err *err)
 	return rc;
 }
 
-tm_rc tm_codec_unpack(enum tm_codec codec, struct tm_str in, size_t limit_bytes, struct tm_arena *arena, struct tm_str *ret, struct tm_err *err)
+tm_rc tm_codec_unpack(enum tm_codec codec, struct tm_str in, size_t limit_bytes, struct tm_arena *arena, struct tm_str *ret,
+		      struct tm_err *err)
 {
 	static tm_rc (*const unpack[])(struct tm_str, struct out *, struct tm_err *) = {
-		[TM_CODEC_GZIP] = gzip_unpack, [TM_CODEC_SNAPPY] = snappy_unpack, [TM_CODEC_LZ4] = lz4_unpack, [TM_CODEC_ZSTD] = zstd_unpack};
+	    [TM_CODEC_GZIP] = gzip_unpack, [TM_CODEC_SNAPPY] = snappy_unpack, [TM_CODEC_LZ4] = lz4_unpack, [TM_CODEC_ZSTD] = zstd_unpack};
 	if (codec == TM_CODEC_NONE) {
 		*ret = in;
 		return TM_OK;
@@ -273,11 +274,17 @@ tm_rc tm_codec_pack(enum tm_codec codec, int32_t level, struct tm_str in, struct
 {
 	bool preset = level == TM_CODEC_LEVEL_DEFAULT;
 	switch (codec) {
-	case TM_CODEC_NONE: tm_buf_str_put(out, in); return TM_OK;
-	case TM_CODEC_GZIP: return gzip_pack(preset ? Z_DEFAULT_COMPRESSION : level, in, out, err);
-	case TM_CODEC_SNAPPY: return snappy_pack(in, out, err);
-	case TM_CODEC_LZ4: return lz4_pack(preset ? 0 : level, in, out, err);
-	case TM_CODEC_ZSTD: return zstd_pack(preset ? 3 : level, in, out, err);
+	case TM_CODEC_NONE:
+		tm_buf_str_put(out, in);
+		return TM_OK;
+	case TM_CODEC_GZIP:
+		return gzip_pack(preset ? Z_DEFAULT_COMPRESSION : level, in, out, err);
+	case TM_CODEC_SNAPPY:
+		return snappy_pack(in, out, err);
+	case TM_CODEC_LZ4:
+		return lz4_pack(preset ? 0 : level, in, out, err);
+	case TM_CODEC_ZSTD:
+		return zstd_pack(preset ? 3 : level, in, out, err);
 	}
 	return tm_fail(err, TM_INVALID, "unknown compression type id: %d", (int)codec);
 }

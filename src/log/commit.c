@@ -46,7 +46,10 @@ void tm_commit_event(struct tm_log *log, struct tm_topic *topic)
 }
 
 /* ---- the files of one round ---- */
-struct job_list { struct tm_sync_job *items; size_t count, cap; };
+struct job_list {
+	struct tm_sync_job *items;
+	size_t count, cap;
+};
 
 static void run_job(struct tm_log *log, struct tm_sync_job *j)
 {
@@ -194,7 +197,8 @@ static void answer(struct tm_waiter *w)
 			a->rc = p->deleted ? TM_NOT_FOUND : TM_IO;
 			a->kafka_error = p->deleted ? TM_KAFKA_UNKNOWN_TOPIC : TM_KAFKA_STORAGE;
 			a->base_offset = -1;
-			snprintf(a->message, sizeof a->message, "%s", p->deleted ? "The topic was deleted." : "The disk did not take the records.");
+			snprintf(a->message, sizeof a->message, "%s",
+				 p->deleted ? "The topic was deleted." : "The disk did not take the records.");
 		}
 		pthread_mutex_unlock(&p->lock);
 	}
@@ -202,12 +206,19 @@ static void answer(struct tm_waiter *w)
 	free(w);
 }
 
-struct work { struct tm_partition *p; int64_t end; bool synced; };
+struct work {
+	struct tm_partition *p;
+	int64_t end;
+	bool synced;
+};
 
 static void round_of(struct tm_log *log, struct tm_partition *dirty, struct tm_waiter *waiters)
 {
 	struct job_list jobs = {0};
-	struct { struct work *items; size_t count, cap; } work = {0};
+	struct {
+		struct work *items;
+		size_t count, cap;
+	} work = {0};
 	for (struct tm_partition *p = dirty, *next; p; p = next) {
 		next = p->next_dirty;
 		pthread_mutex_lock(&log->commit.lock);

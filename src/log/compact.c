@@ -20,8 +20,14 @@ enum { MAP_ENTRIES = 1 << 20 }; /* 24 MiB at most; a pass that learns more keys 
 static struct tm_metric cleaned_bytes = TM_COUNTER("tidemill_log_compacted_bytes_total", "Bytes that compaction gave back.");
 
 /* ---- the newest offset of each key, by 128 bits of hash ---- */
-struct key_entry { uint64_t hash, check; int64_t offset; };
-struct key_map { struct key_entry *entries; size_t cap, count; };
+struct key_entry {
+	uint64_t hash, check;
+	int64_t offset;
+};
+struct key_map {
+	struct key_entry *entries;
+	size_t cap, count;
+};
 
 static struct key_entry *key_slot(const struct key_map *m, struct tm_str key)
 {
@@ -59,10 +65,16 @@ struct pass {
 	struct tm_partition *p;
 	const struct tm_env *env;
 	const struct tm_settings *settings;
-	struct { struct tm_segment **items; size_t count, cap; } segments; /* references; cleanable ones from the front */
-	struct { struct tm_aborted *items; size_t count, cap; } aborted;
-	int64_t dirty_from, behind;   /* keys of offsets in between were learnt */
-	int64_t end;                  /* behind the last cleanable segment */
+	struct {
+		struct tm_segment **items;
+		size_t count, cap;
+	} segments; /* references; cleanable ones from the front */
+	struct {
+		struct tm_aborted *items;
+		size_t count, cap;
+	} aborted;
+	int64_t dirty_from, behind; /* keys of offsets in between were learnt */
+	int64_t end;                /* behind the last cleanable segment */
 	int64_t now_ms;
 	struct key_map keys;
 	struct tm_arena arena;
@@ -182,10 +194,17 @@ static tm_rc filter_batch(struct pass *pass, const struct tm_batch_info *b, stru
 		tm_buf_str_put(out, tm_buf_str(&pass->bytes));
 		return TM_OK;
 	}
-	struct tm_batch_compose c = {.codec = b->codec, .level = TM_CODEC_LEVEL_DEFAULT, .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset, .base_timestamp_ms = b->base_timestamp_ms, .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id, .leader_epoch = b->leader_epoch, .last_offset_delta = b->last_offset_delta,
-				     .base_sequence = b->base_sequence, .producer_epoch = b->producer_epoch};
+	struct tm_batch_compose c = {.codec = b->codec,
+				     .level = TM_CODEC_LEVEL_DEFAULT,
+				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
+				     .base_offset = b->base_offset,
+				     .base_timestamp_ms = b->base_timestamp_ms,
+				     .max_timestamp_ms = b->max_timestamp_ms,
+				     .producer_id = b->producer_id,
+				     .leader_epoch = b->leader_epoch,
+				     .last_offset_delta = b->last_offset_delta,
+				     .base_sequence = b->base_sequence,
+				     .producer_epoch = b->producer_epoch};
 	if (tombstone && !horizon) {
 		c.attributes |= TM_ATTR_DELETE_HORIZON;
 		c.base_timestamp_ms = pass->now_ms + pass->settings->delete_retention_ms;
@@ -331,9 +350,11 @@ static tm_rc clean(struct pass *pass, struct tm_err *err)
 	for (size_t first = 0; first < pass->segments.count;) {
 		int64_t total = pass->segments.items[first]->size, size = 0;
 		size_t count = 1;
-		while (first + count < pass->segments.count && total + pass->segments.items[first + count]->size <= pass->settings->segment_bytes &&
+		while (first + count < pass->segments.count &&
+		       total + pass->segments.items[first + count]->size <= pass->settings->segment_bytes &&
 		       (first + count + 1 < pass->segments.count ? pass->segments.items[first + count + 1]->base_offset : pass->end) -
-				       pass->segments.items[first]->base_offset <= INT32_MAX)
+			       pass->segments.items[first]->base_offset <=
+			   INT32_MAX)
 			total += pass->segments.items[first + count++]->size;
 		char path[TM_LOG_PATH_MAX + 16];
 		bool done;
@@ -391,7 +412,8 @@ static bool finish_swap(struct tm_partition *p, const char *name, char **names, 
 	for (size_t i = 0; i < count; i++) {
 		struct tm_str n = tm_str_of(names[i]);
 		bool part = tm_str_ends(n, TM_STR(".log")) || tm_str_ends(n, TM_STR("index"));
-		if (!part || n.len < 24 || names[i][20] != '.' || !tm_str_to_i64(tm_str_n(names[i], 20), &base) || base < first || base >= behind)
+		if (!part || n.len < 24 || names[i][20] != '.' || !tm_str_to_i64(tm_str_n(names[i], 20), &base) || base < first ||
+		    base >= behind)
 			continue;
 		snprintf(from, sizeof from, "%s/%s", p->dir, names[i]);
 		p->log->env->ops->unlink(p->log->env, from);

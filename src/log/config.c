@@ -97,7 +97,8 @@ tm_rc tm_config_check(struct tm_str name, struct tm_str raw, struct tm_err *err)
 		return TM_OK;
 	case INT:
 	case LONG:
-	case DOUBLE: return check_number(e, name, value, err);
+	case DOUBLE:
+		return check_number(e, name, value, err);
 	case WORD:
 	case LIST: {
 		if (!*e->words)
@@ -114,7 +115,8 @@ tm_rc tm_config_check(struct tm_str name, struct tm_str raw, struct tm_err *err)
 		}
 		return TM_OK;
 	}
-	case TEXT: return TM_OK;
+	case TEXT:
+		return TM_OK;
 	}
 	return TM_OK;
 }
@@ -151,17 +153,26 @@ struct tm_settings tm_settings_of(const struct tm_log_config *c, size_t n)
 	struct tm_str policy = value_of(c, n, "cleanup.policy", NULL), codec = value_of(c, n, "compression.type", NULL);
 	bool messages_set, ms_set;
 	struct tm_settings s = {
-		.retention_ms = number(c, n, "retention.ms"), .retention_bytes = number(c, n, "retention.bytes"),
-		.segment_ms = number(c, n, "segment.ms"), .delete_retention_ms = number(c, n, "delete.retention.ms"),
-		.min_compaction_lag_ms = number(c, n, "min.compaction.lag.ms"), .max_compaction_lag_ms = number(c, n, "max.compaction.lag.ms"),
-		.flush_messages = number(c, n, "flush.messages"), .flush_ms = number(c, n, "flush.ms"),
-		.timestamp_before_max_ms = number(c, n, "message.timestamp.before.max.ms"),
-		.timestamp_after_max_ms = number(c, n, "message.timestamp.after.max.ms"), .segment_bytes = number(c, n, "segment.bytes"),
-		.max_message_bytes = (int32_t)number(c, n, "max.message.bytes"), .index_interval_bytes = (int32_t)number(c, n, "index.interval.bytes"),
-		.compact = tm_str_find(policy, TM_STR("compact"), 0) != SIZE_MAX, .remove = tm_str_find(policy, TM_STR("delete"), 0) != SIZE_MAX,
-		.log_append_time = tm_str_is(value_of(c, n, "message.timestamp.type", NULL), "LogAppendTime"),
-		.keep_codec = tm_str_is(codec, "producer"), .gzip_level = (int32_t)number(c, n, "compression.gzip.level"),
-		.lz4_level = (int32_t)number(c, n, "compression.lz4.level"), .zstd_level = (int32_t)number(c, n, "compression.zstd.level"),
+	    .retention_ms = number(c, n, "retention.ms"),
+	    .retention_bytes = number(c, n, "retention.bytes"),
+	    .segment_ms = number(c, n, "segment.ms"),
+	    .delete_retention_ms = number(c, n, "delete.retention.ms"),
+	    .min_compaction_lag_ms = number(c, n, "min.compaction.lag.ms"),
+	    .max_compaction_lag_ms = number(c, n, "max.compaction.lag.ms"),
+	    .flush_messages = number(c, n, "flush.messages"),
+	    .flush_ms = number(c, n, "flush.ms"),
+	    .timestamp_before_max_ms = number(c, n, "message.timestamp.before.max.ms"),
+	    .timestamp_after_max_ms = number(c, n, "message.timestamp.after.max.ms"),
+	    .segment_bytes = number(c, n, "segment.bytes"),
+	    .max_message_bytes = (int32_t)number(c, n, "max.message.bytes"),
+	    .index_interval_bytes = (int32_t)number(c, n, "index.interval.bytes"),
+	    .compact = tm_str_find(policy, TM_STR("compact"), 0) != SIZE_MAX,
+	    .remove = tm_str_find(policy, TM_STR("delete"), 0) != SIZE_MAX,
+	    .log_append_time = tm_str_is(value_of(c, n, "message.timestamp.type", NULL), "LogAppendTime"),
+	    .keep_codec = tm_str_is(codec, "producer"),
+	    .gzip_level = (int32_t)number(c, n, "compression.gzip.level"),
+	    .lz4_level = (int32_t)number(c, n, "compression.lz4.level"),
+	    .zstd_level = (int32_t)number(c, n, "compression.zstd.level"),
 	};
 	for (int i = TM_CODEC_GZIP; i <= TM_CODEC_ZSTD; i++)
 		if (tm_str_is(codec, (const char *const[]){"none", "gzip", "snappy", "lz4", "zstd"}[i]))

@@ -5,7 +5,14 @@
 #include "log/log_int.h"
 
 /* Retention is looked at as often as Kafka does (log.retention.check.interval.ms): records with old times stay readable that long. */
-enum { TICK_MS = 250, HOUSE_MS = 5000, RETENTION_CHECK_MS = 300000, IDLE_FILES_MS = 60000, SNAPSHOT_BYTES = 16 * 1024 * 1024, PRODUCER_IDLE_MS = 86400000 };
+enum {
+	TICK_MS = 250,
+	HOUSE_MS = 5000,
+	RETENTION_CHECK_MS = 300000,
+	IDLE_FILES_MS = 60000,
+	SNAPSHOT_BYTES = 16 * 1024 * 1024,
+	PRODUCER_IDLE_MS = 86400000
+};
 
 static struct tm_metric removed = TM_COUNTER("tidemill_log_segments_removed_total", "Segments removed by retention.");
 
@@ -43,7 +50,8 @@ static void close_idle(struct tm_partition *p, int64_t now_ns)
 {
 	for (size_t i = 0; i + 1 < p->segments.count; i++) {
 		struct tm_segment *s = p->segments.items[i];
-		if (s->fd >= 0 && s->synced == s->size && now_ns - s->used_ns > (int64_t)IDLE_FILES_MS * 1000000 && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) == 1)
+		if (s->fd >= 0 && s->synced == s->size && now_ns - s->used_ns > (int64_t)IDLE_FILES_MS * 1000000 &&
+		    __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) == 1)
 			tm_segment_close_files(s);
 	}
 }

@@ -33,7 +33,8 @@ tm_rc tm_legacy_next(struct tm_str *rest, bool check_crc, struct tm_legacy_info 
 		return tm_fail(err, TM_NOT_FOUND, "no whole message");
 	int32_t size = tm_be32_at(h + 8);
 	if (size < LEAST)
-		return wrong(err, TM_KAFKA_CORRUPT, tm_fail(err, TM_CORRUPT, "Record size %d is less than the minimum record overhead (14)", size));
+		return wrong(err, TM_KAFKA_CORRUPT,
+			     tm_fail(err, TM_CORRUPT, "Record size %d is less than the minimum record overhead (14)", size));
 	if (rest->len <= TM_BATCH_MAGIC || rest->len < SET_HEAD + (size_t)size)
 		return tm_fail(err, TM_NOT_FOUND, "no whole message");
 	int magic = (int8_t)h[TM_BATCH_MAGIC];
@@ -54,7 +55,8 @@ tm_rc tm_legacy_next(struct tm_str *rest, bool check_crc, struct tm_legacy_info 
 	m.key = take_field(&c, &m.key_null);
 	m.value = take_field(&c, &m.value_null);
 	if (computed != m.crc)
-		return wrong(err, TM_KAFKA_CORRUPT, tm_fail(err, TM_CORRUPT, "Record is corrupt (stored crc = %u, computed crc = %u)", m.crc, computed));
+		return wrong(err, TM_KAFKA_CORRUPT,
+			     tm_fail(err, TM_CORRUPT, "Record is corrupt (stored crc = %u, computed crc = %u)", m.crc, computed));
 	if (!tm_cursor_ok(&c) || tm_cursor_left(&c))
 		return wrong(err, TM_KAFKA_INVALID_RECORD, tm_fail(err, TM_CORRUPT, "Found invalid message structure"));
 	rest->at += m.bytes;
@@ -79,10 +81,13 @@ static struct tm_str repair_lz4(struct tm_str in, struct tm_arena *arena)
 	return tm_str_n(copy, in.len);
 }
 
-static tm_rc inner_records(const struct tm_legacy_info *outer, struct tm_str set, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count,
-			   struct tm_err *err)
+static tm_rc inner_records(const struct tm_legacy_info *outer, struct tm_str set, struct tm_arena *arena, struct tm_record **ret,
+			   size_t *ret_count, struct tm_err *err)
 {
-	struct { struct tm_record *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_record *items;
+		size_t count, cap;
+	} list = {0};
 	while (set.len) {
 		struct tm_legacy_info m;
 		tm_rc rc = tm_legacy_next(&set, true, &m, err);
@@ -90,9 +95,15 @@ static tm_rc inner_records(const struct tm_legacy_info *outer, struct tm_str set
 			break; /* old clients may leave a part of a message at the end */
 		TM_TRY(rc);
 		if (m.codec != TM_CODEC_NONE)
-			return wrong(err, TM_KAFKA_INVALID_RECORD, tm_fail(err, TM_CORRUPT, "a compressed message inside a compressed message"));
-		TM_PUSH_IN(arena, &list, (struct tm_record){.offset = m.offset, .timestamp_ms = outer->log_append_time ? outer->timestamp_ms : m.timestamp_ms,
-							    .key = m.key, .value = m.value, .key_null = m.key_null, .value_null = m.value_null});
+			return wrong(err, TM_KAFKA_INVALID_RECORD,
+				     tm_fail(err, TM_CORRUPT, "a compressed message inside a compressed message"));
+		TM_PUSH_IN(arena, &list,
+			   (struct tm_record){.offset = m.offset,
+					      .timestamp_ms = outer->log_append_time ? outer->timestamp_ms : m.timestamp_ms,
+					      .key = m.key,
+					      .value = m.value,
+					      .key_null = m.key_null,
+					      .value_null = m.value_null});
 	}
 	if (list.count == 0)
 		return wrong(err, TM_KAFKA_INVALID_RECORD, tm_fail(err, TM_CORRUPT, "a compressed message without messages"));
@@ -106,11 +117,16 @@ static tm_rc inner_records(const struct tm_legacy_info *outer, struct tm_str set
 	return TM_OK;
 }
 
-tm_rc tm_legacy_records(const struct tm_legacy_info *m, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count, struct tm_err *err)
+tm_rc tm_legacy_records(const struct tm_legacy_info *m, struct tm_arena *arena, struct tm_record **ret, size_t *ret_count,
+			struct tm_err *err)
 {
 	if (m->codec == TM_CODEC_NONE) {
 		struct tm_record *r = TM_NEW(arena, struct tm_record);
-		*r = (struct tm_record){.offset = m->offset, .timestamp_ms = m->timestamp_ms, .key = m->key, .value = m->value, .key_null = m->key_null,
+		*r = (struct tm_record){.offset = m->offset,
+					.timestamp_ms = m->timestamp_ms,
+					.key = m->key,
+					.value = m->value,
+					.key_null = m->key_null,
 					.value_null = m->value_null};
 		*ret = r;
 		*ret_count = 1;

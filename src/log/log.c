@@ -44,7 +44,9 @@ tm_rc tm_log_text_read(struct tm_log *log, const char *name, const char *kind, s
 		ok = memcmp(last, b.at + b.len - LAST, LAST) == 0;
 	}
 	if (!ok || memcmp(b.at, first, head) != 0) {
-		tm_rc rc = tm_fail(err, TM_CORRUPT, ok ? "%s is of a version that this program does not know" : "%s is damaged: its checksum is wrong", path);
+		tm_rc rc =
+		    tm_fail(err, TM_CORRUPT,
+			    ok ? "%s is of a version that this program does not know" : "%s is damaged: its checksum is wrong", path);
 		tm_err_hint(err, "put the file back from a backup; nothing was changed");
 		tm_buf_done(&b);
 		return rc;
@@ -169,7 +171,8 @@ static tm_rc take_lock(struct tm_log *log, struct tm_err *err)
 		return tm_fail_errno(err, errno, "%s", path);
 	if (flock(log->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return TM_OK;
-	tm_rc rc = errno == EWOULDBLOCK ? tm_fail(err, TM_BUSY, "%s is in use by another instance", log->dir) : tm_fail_errno(err, errno, "%s", path);
+	tm_rc rc = errno == EWOULDBLOCK ? tm_fail(err, TM_BUSY, "%s is in use by another instance", log->dir)
+					: tm_fail_errno(err, errno, "%s", path);
 	tm_err_hint(err, "stop the other instance, or choose another data directory");
 	return rc;
 }

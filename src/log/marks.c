@@ -80,7 +80,8 @@ tm_rc tm_marks_open(struct tm_log *log, struct tm_err *err)
 			struct tm_mark mark = {.partition = -1};
 			int kind = decode(chunk + i * SLOT, &mark);
 			if (kind < 0)
-				tm_log_found(log, "slot %zu of %s is damaged: how far its partition was durable is not known", first + i, path);
+				tm_log_found(log, "slot %zu of %s is damaged: how far its partition was durable is not known", first + i,
+					     path);
 			if (kind > 0) {
 				TM_PUSH(&m->found, (struct tm_found_mark){mark, first + i});
 			} else {
@@ -142,7 +143,10 @@ void tm_marks_drop(struct tm_log *log, size_t slot)
 tm_rc tm_marks_put(struct tm_partition *p, struct tm_err *err)
 {
 	struct tm_marks *m = &p->log->marks;
-	struct tm_mark mark = {.partition = p->number, .durable = p->durable, .start = p->start, .cleaned_to = p->cleaned_to,
+	struct tm_mark mark = {.partition = p->number,
+			       .durable = p->durable,
+			       .start = p->start,
+			       .cleaned_to = p->cleaned_to,
 			       .no_producers = p->producers.count == 0};
 	memcpy(mark.id, p->topic->id, 16);
 	/* The durable end as a place: the last segment that has synced bytes. */

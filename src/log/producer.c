@@ -12,10 +12,7 @@ static size_t slot_of(const struct tm_producers *ps, int64_t id)
 	return i;
 }
 
-struct tm_producer *tm_producers_find(const struct tm_producers *ps, int64_t id)
-{
-	return ps->cap ? ps->slots[slot_of(ps, id)] : NULL;
-}
+struct tm_producer *tm_producers_find(const struct tm_producers *ps, int64_t id) { return ps->cap ? ps->slots[slot_of(ps, id)] : NULL; }
 
 static struct tm_producer *add(struct tm_producers *ps, int64_t id)
 {

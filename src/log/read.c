@@ -29,7 +29,8 @@ static tm_rc partition_of(struct tm_topic *topic, int32_t number, struct tm_part
 
 static struct tm_log_offsets offsets_locked(struct tm_partition *p)
 {
-	return (struct tm_log_offsets){.start = p->start, .high_watermark = p->hw, .last_stable = tm_partition_last_stable(p), .end = p->end};
+	return (struct tm_log_offsets){
+	    .start = p->start, .high_watermark = p->hw, .last_stable = tm_partition_last_stable(p), .end = p->end};
 }
 
 tm_rc tm_log_offsets(struct tm_topic *topic, int32_t partition, struct tm_log_offsets *ret, struct tm_err *err)
@@ -53,10 +54,10 @@ int64_t tm_log_partition_bytes(struct tm_topic *topic, int32_t partition)
 
 /* Where to read: set under the lock, used without. */
 struct place {
-	struct tm_segment *segment;  /* a reference */
+	struct tm_segment *segment; /* a reference */
 	int64_t position, limit, unchecked;
-	int64_t next_base;           /* of the segment behind, -1 = none */
-	int64_t least, most;         /* offsets of the batches from position to limit are within: they are not under the checksum */
+	int64_t next_base;   /* of the segment behind, -1 = none */
+	int64_t least, most; /* offsets of the batches from position to limit are within: they are not under the checksum */
 };
 
 static void say_rebuilt(struct tm_partition *p, const struct tm_segment *s)
@@ -83,23 +84,30 @@ static tm_rc find_place(struct tm_partition *p, int64_t offset, struct place *re
 			say_rebuilt(p, s);
 		TM_TRY(rc);
 	}
-	*ret = (struct place){tm_segment_ref(s), position, tm_partition_limit(p, s), s->unchecked,
-			      i + 1 < p->segments.count ? p->segments.items[i + 1]->base_offset : -1, s->base_offset, p->hw - 1};
+	*ret = (struct place){tm_segment_ref(s),
+			      position,
+			      tm_partition_limit(p, s),
+			      s->unchecked,
+			      i + 1 < p->segments.count ? p->segments.items[i + 1]->base_offset : -1,
+			      s->base_offset,
+			      p->hw - 1};
 	return TM_OK;
 }
 
 static tm_rc rotten(struct tm_partition *p, const struct place *at, int64_t position, struct tm_err *err)
 {
 	tm_metric_add(&damaged, 1);
-	tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", at->segment->path, (long long)position);
-	return with_code(err, TM_KAFKA_CORRUPT, tm_fail(err, TM_CORRUPT, "%s.log is damaged at byte %lld", at->segment->path, (long long)position));
+	tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", at->segment->path,
+		     (long long)position);
+	return with_code(err, TM_KAFKA_CORRUPT,
+			 tm_fail(err, TM_CORRUPT, "%s.log is damaged at byte %lld", at->segment->path, (long long)position));
 }
 
 /* A head that can stand at this position, behind the batches before it. */
 static bool fits(const struct place *at, int64_t position, const char *head, const struct tm_batch_info *b)
 {
-	return head[TM_BATCH_MAGIC] == 2 && b->bytes >= TM_BATCH_HEAD && (int64_t)b->bytes <= at->limit - position && b->last_offset_delta >= 0 &&
-	       b->base_offset >= at->least && tm_batch_last_offset(b) <= at->most;
+	return head[TM_BATCH_MAGIC] == 2 && b->bytes >= TM_BATCH_HEAD && (int64_t)b->bytes <= at->limit - position &&
+	       b->last_offset_delta >= 0 && b->base_offset >= at->least && tm_batch_last_offset(b) <= at->most;
 }
 
 /* Skips batches that end before offset; *at moves. */
@@ -124,8 +132,8 @@ static tm_rc skip_to(struct tm_partition *p, struct place *at, int64_t offset, s
 }
 
 /* How many whole batches are in bytes, up to most and below the offset `before`; the last one's end is *ret_next. */
-static tm_rc count_whole(struct tm_partition *p, struct place *at, const char *bytes, size_t len, size_t most, bool at_least_one, int64_t before,
-			 size_t *ret_used, size_t *ret_wanted, int64_t *ret_next, bool *ret_stop, struct tm_err *err)
+static tm_rc count_whole(struct tm_partition *p, struct place *at, const char *bytes, size_t len, size_t most, bool at_least_one,
+			 int64_t before, size_t *ret_used, size_t *ret_wanted, int64_t *ret_next, bool *ret_stop, struct tm_err *err)
 {
 	size_t used = 0;
 	*ret_wanted = 0;
@@ -171,8 +179,8 @@ static tm_rc count_whole(struct tm_partition *p, struct place *at, const char *b
 }
 
 /* Reads from one segment. *ret_next is where the next read goes on; *ret_stop when no more is wanted. */
-static tm_rc read_segment(struct tm_partition *p, struct place *at, const struct tm_log_read *r, size_t had, int64_t before, struct tm_buf *out,
-			  int64_t *ret_next, bool *ret_stop, struct tm_err *err)
+static tm_rc read_segment(struct tm_partition *p, struct place *at, const struct tm_log_read *r, size_t had, int64_t before,
+			  struct tm_buf *out, int64_t *ret_next, bool *ret_stop, struct tm_err *err)
 {
 	const struct tm_env *env = p->log->env;
 	size_t most = r->max_bytes > had ? r->max_bytes - had : 0;
@@ -218,7 +226,10 @@ static void remember(struct tm_partition *p, int64_t offset, int64_t base, int64
 
 static void list_aborted(struct tm_partition *p, struct tm_log_read *r, int64_t end, struct tm_arena *arena)
 {
-	struct { struct tm_log_aborted *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_log_aborted *items;
+		size_t count, cap;
+	} list = {0};
 	for (size_t i = 0; i < p->producers.aborted.count; i++) {
 		struct tm_aborted a = p->producers.aborted.items[i];
 		if (a.last_offset >= r->offset && a.first_offset < end)
@@ -228,7 +239,8 @@ static void list_aborted(struct tm_partition *p, struct tm_log_read *r, int64_t 
 	r->aborted_count = list.count;
 }
 
-tm_rc tm_log_read(struct tm_topic *topic, int32_t partition, struct tm_log_read *r, struct tm_arena *arena, struct tm_buf *out, struct tm_err *err)
+tm_rc tm_log_read(struct tm_topic *topic, int32_t partition, struct tm_log_read *r, struct tm_arena *arena, struct tm_buf *out,
+		  struct tm_err *err)
 {
 	struct tm_partition *p;
 	size_t start = out->len;
@@ -240,8 +252,9 @@ tm_rc tm_log_read(struct tm_topic *topic, int32_t partition, struct tm_log_read 
 	int64_t before = r->committed ? r->offsets.last_stable : p->hw;
 	if (r->offset < p->start || r->offset > p->hw) {
 		pthread_mutex_unlock(&p->lock);
-		return with_code(err, TM_KAFKA_OFFSET_OUT_OF_RANGE, tm_fail(err, TM_INVALID, "offset %lld of %s-%d is outside %lld to %lld",
-				 (long long)r->offset, topic->name, partition, (long long)r->offsets.start, (long long)r->offsets.high_watermark));
+		return with_code(err, TM_KAFKA_OFFSET_OUT_OF_RANGE,
+				 tm_fail(err, TM_INVALID, "offset %lld of %s-%d is outside %lld to %lld", (long long)r->offset, topic->name,
+					 partition, (long long)r->offsets.start, (long long)r->offsets.high_watermark));
 	}
 	bool stop = r->offset >= before || p->segments.count == 0;
 	tm_rc rc = TM_OK;
@@ -278,7 +291,9 @@ tm_rc tm_log_read(struct tm_topic *topic, int32_t partition, struct tm_log_read 
 }
 
 /* ---- offsets by time ---- */
-struct find_time { int64_t least_ms, least_offset, offset, timestamp_ms; };
+struct find_time {
+	int64_t least_ms, least_offset, offset, timestamp_ms;
+};
 
 static tm_rc first_in_batch(void *ctx, const struct tm_record *r)
 {
@@ -303,7 +318,8 @@ static tm_rc scan_for_time(struct tm_partition *p, struct tm_segment *s, int64_t
 			tm_arena_init(&arena);
 			ssize_t n = p->log->env->ops->pread(p->log->env, s->fd, tm_buf_extend(&bytes, b.bytes), b.bytes, position);
 			struct tm_str rest = tm_buf_str(&bytes);
-			tm_rc rc = n == (ssize_t)b.bytes ? tm_batch_next(&rest, true, &b, err) : tm_fail(err, TM_CORRUPT, "%s.log ends too early", s->path);
+			tm_rc rc = n == (ssize_t)b.bytes ? tm_batch_next(&rest, true, &b, err)
+							 : tm_fail(err, TM_CORRUPT, "%s.log ends too early", s->path);
 			if (rc == TM_OK)
 				rc = tm_batch_each(&b, &arena, first_in_batch, f, err);
 			tm_arena_done(&arena);
@@ -346,8 +362,8 @@ static tm_rc offset_for_time(struct tm_partition *p, int64_t timestamp_ms, struc
 	return TM_OK;
 }
 
-tm_rc tm_log_offset_for_time(struct tm_topic *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset, int64_t *ret_timestamp_ms,
-			     struct tm_err *err)
+tm_rc tm_log_offset_for_time(struct tm_topic *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
+			     int64_t *ret_timestamp_ms, struct tm_err *err)
 {
 	struct tm_partition *p;
 	TM_TRY(partition_of(topic, partition, &p, err));
@@ -368,10 +384,11 @@ tm_rc tm_log_delete_records(struct tm_topic *topic, int32_t partition, int64_t b
 	tm_rc rc = TM_OK;
 	int64_t to = before_offset == -1 ? p->hw : before_offset;
 	if (!settings->remove)
-		rc = with_code(err, TM_KAFKA_POLICY_VIOLATION, tm_fail(err, TM_INVALID, "%s is compacted: records cannot be deleted by offset", topic->name));
+		rc = with_code(err, TM_KAFKA_POLICY_VIOLATION,
+			       tm_fail(err, TM_INVALID, "%s is compacted: records cannot be deleted by offset", topic->name));
 	else if (to < 0 || to > p->hw)
-		rc = with_code(err, TM_KAFKA_OFFSET_OUT_OF_RANGE, tm_fail(err, TM_INVALID, "offset %lld is above the high-water mark %lld", (long long)to,
-				 (long long)p->hw));
+		rc = with_code(err, TM_KAFKA_OFFSET_OUT_OF_RANGE,
+			       tm_fail(err, TM_INVALID, "offset %lld is above the high-water mark %lld", (long long)to, (long long)p->hw));
 	if (rc == TM_OK && to > p->start) {
 		tm_partition_move_start(p, to);
 		rc = tm_marks_put(p, err);
@@ -394,8 +411,12 @@ tm_rc tm_log_producers(struct tm_topic *topic, int32_t partition, struct tm_aren
 	for (size_t i = 0; i < p->producers.cap; i++) {
 		const struct tm_producer *x = p->producers.slots[i];
 		if (x)
-			list[n++] = (struct tm_log_producer){x->id, x->last_timestamp_ms, x->txn_first, x->epoch,
-							     x->count ? x->batches[x->count - 1].last_sequence : -1, x->coordinator_epoch};
+			list[n++] = (struct tm_log_producer){x->id,
+							     x->last_timestamp_ms,
+							     x->txn_first,
+							     x->epoch,
+							     x->count ? x->batches[x->count - 1].last_sequence : -1,
+							     x->coordinator_epoch};
 	}
 	pthread_mutex_unlock(&p->lock);
 	*ret = list;

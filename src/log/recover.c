@@ -24,7 +24,8 @@ static bool base_of(const char *name, const char *suffix, int64_t *ret)
 {
 	struct tm_str s = tm_str_of(name);
 	size_t n = strlen(suffix);
-	return s.len == 20 + n && strcmp(name + 20, suffix) == 0 && tm_str_to_i64(tm_str_n(name, 20), ret) && *ret >= 0 && *ret <= INT64_MAX - UINT32_MAX;
+	return s.len == 20 + n && strcmp(name + 20, suffix) == 0 && tm_str_to_i64(tm_str_n(name, 20), ret) && *ret >= 0 &&
+	       *ret <= INT64_MAX - UINT32_MAX;
 }
 
 static tm_rc list_segments(struct tm_partition *p, struct tm_err *err)
@@ -57,7 +58,7 @@ static tm_rc list_segments(struct tm_partition *p, struct tm_err *err)
 struct scan {
 	struct tm_partition *p;
 	struct tm_segment *s;
-	struct tm_buf bytes;         /* of the file from `from` on */
+	struct tm_buf bytes; /* of the file from `from` on */
 	int64_t from;
 };
 
@@ -91,8 +92,8 @@ static tm_rc scan_batch(struct scan *sc, int64_t position, int64_t least_offset,
 	if (bytes.len < TM_BATCH_HEAD || bytes.at[TM_BATCH_MAGIC] != 2)
 		return TM_CORRUPT;
 	tm_batch_head(bytes.at, ret);
-	if (ret->bytes < TM_BATCH_HEAD || (int64_t)ret->bytes > sc->s->size - position || ret->base_offset < least_offset || ret->last_offset_delta < 0 ||
-	    ret->base_offset - sc->s->base_offset > INT32_MAX || ret->count < 0)
+	if (ret->bytes < TM_BATCH_HEAD || (int64_t)ret->bytes > sc->s->size - position || ret->base_offset < least_offset ||
+	    ret->last_offset_delta < 0 || ret->base_offset - sc->s->base_offset > INT32_MAX || ret->count < 0)
 		return TM_CORRUPT;
 	TM_TRY(scan_fill(sc, position, ret->bytes, &bytes, err));
 	if (bytes.len < ret->bytes)
@@ -141,7 +142,8 @@ static void keep_aside(struct scan *sc, int64_t position)
 }
 
 /* Checks a segment from position on and accounts for what is good. Returns where the good part ends. */
-static tm_rc check_from(struct tm_partition *p, struct tm_segment *s, int64_t position, int64_t trusted, int64_t least_offset, struct tm_err *err)
+static tm_rc check_from(struct tm_partition *p, struct tm_segment *s, int64_t position, int64_t trusted, int64_t least_offset,
+			struct tm_err *err)
 {
 	struct scan sc = {.p = p, .s = s};
 	tm_rc rc;
@@ -151,8 +153,9 @@ static tm_rc check_from(struct tm_partition *p, struct tm_segment *s, int64_t po
 		rc = scan_batch(&sc, position, least_offset, &b, err);
 		if (rc == TM_CORRUPT && position < trusted) {
 			/* Acknowledged, and rotten: it stays for whoever can repair it; reads refuse it. On from the mark. */
-			tm_log_found(p->log, "%s.log is damaged at byte %lld: acknowledged records from offset %lld on do not fit their checksum", s->path,
-				     (long long)position, (long long)least_offset);
+			tm_log_found(p->log,
+				     "%s.log is damaged at byte %lld: acknowledged records from offset %lld on do not fit their checksum",
+				     s->path, (long long)position, (long long)least_offset);
 			position = trusted;
 			if (p->end > least_offset)
 				least_offset = p->end;
@@ -172,10 +175,13 @@ static tm_rc check_from(struct tm_partition *p, struct tm_segment *s, int64_t po
 		rc = TM_OK;
 		if (good_behind(&sc, position, least_offset)) {
 			keep_aside(&sc, position);
-			tm_log_found(p->log, "%s.log: %lld bytes from byte %lld on begin with a damaged batch, with good ones behind it; they are kept in a file .cut",
+			tm_log_found(p->log,
+				     "%s.log: %lld bytes from byte %lld on begin with a damaged batch, with good ones behind it; they are "
+				     "kept in a file .cut",
 				     s->path, (long long)left, (long long)position);
 		} else {
-			tm_say(TM_SAY_WARN, "log", "%s.log: a torn tail of %lld bytes was cut; it had not been acknowledged", s->path, (long long)left);
+			tm_say(TM_SAY_WARN, "log", "%s.log: a torn tail of %lld bytes was cut; it had not been acknowledged", s->path,
+			       (long long)left);
 		}
 		tm_metric_add(&cut_bytes, left);
 		rc = tm_segment_cut(p->log->env, s, position, err);
@@ -240,9 +246,11 @@ static tm_rc recover_segments(struct tm_partition *p, const struct tm_mark *mark
 			TM_TRY(recover_segment(p, s, at_mark ? mark->position : 0, at_mark ? mark->durable : s->base_offset, err));
 		}
 	}
-	if (marked && (p->segments.count == 0 || p->segments.items[first]->base_offset > mark->base) && mark->durable > mark->start && p->end < mark->durable)
-		tm_log_found(p->log, "%s: the segment that begins at offset %lld is missing; acknowledged records before offset %lld are lost", p->dir,
-			     (long long)mark->base, (long long)mark->durable);
+	if (marked && (p->segments.count == 0 || p->segments.items[first]->base_offset > mark->base) && mark->durable > mark->start &&
+	    p->end < mark->durable)
+		tm_log_found(p->log,
+			     "%s: the segment that begins at offset %lld is missing; acknowledged records before offset %lld are lost",
+			     p->dir, (long long)mark->base, (long long)mark->durable);
 	if (p->end < durable)
 		p->end = durable;
 	/* Lost records leave a hole; the next ones begin behind it in a segment of their own where the hole is too wide. */
@@ -295,7 +303,8 @@ static bool is_marker_of(struct tm_partition *p, const struct tm_aborted *a)
 		return false;
 	while (tm_segment_head(p->log->env, s, position, &b, NULL) == TM_OK && b.base_offset < a->last_offset)
 		position += (int64_t)b.bytes;
-	return tm_segment_head(p->log->env, s, position, &b, NULL) == TM_OK && b.base_offset == a->last_offset && b.control && b.producer_id == a->producer_id;
+	return tm_segment_head(p->log->env, s, position, &b, NULL) == TM_OK && b.base_offset == a->last_offset && b.control &&
+	       b.producer_id == a->producer_id;
 }
 
 /* Aborted transactions that ended below offset, from .txnindex; each entry is checked against its marker. False = damaged. */
@@ -426,12 +435,14 @@ tm_rc tm_partition_recover(struct tm_partition *p, bool clean, struct tm_err *er
 		p->mark = tm_marks_take(p->log);
 	if (stat(p->dir, &st) != 0) {
 		if (!marked || mark.durable > 0)
-			tm_log_found(p->log, "the folder %s is missing; its records before offset %lld are lost", p->dir, (long long)mark.durable);
+			tm_log_found(p->log, "the folder %s is missing; its records before offset %lld are lost", p->dir,
+				     (long long)mark.durable);
 		TM_TRY(tm_dir_make(p->dir, err));
 	}
 	TM_TRY(list_segments(p, err));
 	struct tm_segment *active = tm_partition_active(p);
-	bool known = clean && marked && (active ? active->base_offset == mark.base && active->size == mark.position : mark.durable == mark.start);
+	bool known =
+	    clean && marked && (active ? active->base_offset == mark.base && active->size == mark.position : mark.durable == mark.start);
 	p->start = marked ? mark.start : 0;
 	if (p->segments.count && p->segments.items[0]->base_offset > p->start)
 		p->start = p->segments.items[0]->base_offset;

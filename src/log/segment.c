@@ -90,8 +90,9 @@ void tm_segment_remove_files(const struct tm_env *env, struct tm_segment *s)
 /* ---- heads ---- */
 static bool plausible(const struct tm_segment *s, const struct tm_batch_info *b, const char *head, int64_t position)
 {
-	return head[TM_BATCH_MAGIC] == 2 && b->bytes >= TM_BATCH_HEAD && b->bytes <= (uint64_t)(s->size - position) && b->base_offset >= s->base_offset &&
-	       b->last_offset_delta >= 0 && b->count >= 0 && b->base_offset - s->base_offset <= INT32_MAX;
+	return head[TM_BATCH_MAGIC] == 2 && b->bytes >= TM_BATCH_HEAD && b->bytes <= (uint64_t)(s->size - position) &&
+	       b->base_offset >= s->base_offset && b->last_offset_delta >= 0 && b->count >= 0 &&
+	       b->base_offset - s->base_offset <= INT32_MAX;
 }
 
 tm_rc tm_segment_head(const struct tm_env *env, struct tm_segment *s, int64_t position, struct tm_batch_info *ret, struct tm_err *err)
@@ -115,8 +116,12 @@ tm_rc tm_segment_head(const struct tm_env *env, struct tm_segment *s, int64_t po
 }
 
 /* ---- index entries ---- */
-struct index_entry { int64_t offset, position; };
-struct time_entry { int64_t timestamp_ms, offset; };
+struct index_entry {
+	int64_t offset, position;
+};
+struct time_entry {
+	int64_t timestamp_ms, offset;
+};
 
 /* The newest entries wait here, so that a small append does not pay for two more writes. After a crash those that were
  * not written are found again by walking the heads behind the last one that was. */
@@ -206,7 +211,8 @@ static void time_add(const struct tm_env *env, struct tm_segment *s)
 	s->indexed_timestamp_ms = s->max_timestamp_ms;
 }
 
-void tm_segment_account(const struct tm_env *env, struct tm_segment *s, const struct tm_batch_info *b, int64_t position, int32_t interval_bytes)
+void tm_segment_account(const struct tm_env *env, struct tm_segment *s, const struct tm_batch_info *b, int64_t position,
+			int32_t interval_bytes)
 {
 	if (s->first_timestamp_ms < 0)
 		s->first_timestamp_ms = b->max_timestamp_ms;
@@ -240,7 +246,8 @@ static tm_rc walk(const struct tm_env *env, struct tm_segment *s, int64_t positi
 		struct tm_batch_info b;
 		TM_TRY(tm_segment_head(env, s, position, &b, err));
 		if (b.base_offset < least)
-			return tm_fail(err, TM_CORRUPT, "%s.log is damaged before byte %lld: the offsets go back", s->path, (long long)position);
+			return tm_fail(err, TM_CORRUPT, "%s.log is damaged before byte %lld: the offsets go back", s->path,
+				       (long long)position);
 		s->walked_to = least = tm_batch_last_offset(&b) + 1;
 		if (index_first) {
 			tm_segment_account(env, s, &b, position, 4096);
@@ -346,7 +353,8 @@ tm_rc tm_segment_load(const struct tm_env *env, struct tm_segment *s, bool *ret_
 }
 
 /* ---- searching ---- */
-tm_rc tm_segment_seek(const struct tm_env *env, struct tm_segment *s, int64_t offset, int64_t *ret_position, bool *ret_rebuilt, struct tm_err *err)
+tm_rc tm_segment_seek(const struct tm_env *env, struct tm_segment *s, int64_t offset, int64_t *ret_position, bool *ret_rebuilt,
+		      struct tm_err *err)
 {
 	TM_TRY(tm_segment_load(env, s, ret_rebuilt, err));
 	TM_TRY(open_indexes(env, s, err));

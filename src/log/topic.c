@@ -22,11 +22,14 @@ tm_rc tm_log_topic_check_name(struct tm_str n, struct tm_err *err)
 	else if (tm_str_is(n, ".") || tm_str_is(n, ".."))
 		rc = tm_fail(err, TM_INVALID, "Topic name is invalid: '%.*s' is not allowed", TM_STR_ARG(n));
 	else if (n.len > 249)
-		rc = tm_fail(err, TM_INVALID, "Topic name is invalid: the length of '%.*s' is longer than the max allowed length 249", TM_STR_ARG(n));
+		rc = tm_fail(err, TM_INVALID, "Topic name is invalid: the length of '%.*s' is longer than the max allowed length 249",
+			     TM_STR_ARG(n));
 	for (size_t i = 0; rc == TM_OK && i < n.len; i++) {
 		char c = n.at[i];
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
-			rc = tm_fail(err, TM_INVALID, "Topic name is invalid: '%.*s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+			rc = tm_fail(err, TM_INVALID,
+				     "Topic name is invalid: '%.*s' contains one or more characters other than ASCII alphanumerics, '.', "
+				     "'_' and '-'",
 				     TM_STR_ARG(n));
 	}
 	return rc == TM_OK ? rc : with_code(err, TM_KAFKA_INVALID_TOPIC, rc);
@@ -68,7 +71,10 @@ void tm_topic_unref(struct tm_topic *t)
 struct tm_str tm_topic_name(const struct tm_topic *t) { return tm_str_of(t->name); }
 const uint8_t *tm_topic_id(const struct tm_topic *t) { return t->id; }
 int32_t tm_topic_partitions(const struct tm_topic *t) { return __atomic_load_n(&t->partition_count, __ATOMIC_ACQUIRE); }
-bool tm_topic_internal(const struct tm_topic *t) { return strcmp(t->name, "__consumer_offsets") == 0 || strcmp(t->name, "__transaction_state") == 0; }
+bool tm_topic_internal(const struct tm_topic *t)
+{
+	return strcmp(t->name, "__consumer_offsets") == 0 || strcmp(t->name, "__transaction_state") == 0;
+}
 
 /* ---- the list ---- */
 static size_t place_of(const struct tm_log *log, struct tm_str name, bool *ret_found)
@@ -150,7 +156,10 @@ static void put_text(struct tm_buf *b, struct tm_str s)
 		tm_buf_cstr_put(b, "%00"); /* so that a field is never nothing */
 }
 
-static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 static struct tm_str get_text(struct tm_str s)
 {
@@ -283,8 +292,8 @@ static const char *collision(const struct tm_log *log, struct tm_str name)
 	return NULL;
 }
 
-tm_rc tm_log_topic_create(struct tm_log *log, struct tm_str name, int32_t partitions, const struct tm_log_config *configs, size_t config_count,
-			  struct tm_topic **ret, struct tm_err *err)
+tm_rc tm_log_topic_create(struct tm_log *log, struct tm_str name, int32_t partitions, const struct tm_log_config *configs,
+			  size_t config_count, struct tm_topic **ret, struct tm_err *err)
 {
 	bool found;
 	if (partitions == -1)
@@ -298,11 +307,14 @@ tm_rc tm_log_topic_create(struct tm_log *log, struct tm_str name, int32_t partit
 	if (found)
 		rc = with_code(err, TM_KAFKA_TOPIC_EXISTS, tm_fail(err, TM_EXISTS, "Topic '%.*s' already exists.", TM_STR_ARG(name)));
 	else if (collides)
-		rc = with_code(err, TM_KAFKA_INVALID_TOPIC, tm_fail(err, TM_INVALID, "Topic '%.*s' collides with existing topic: %s", TM_STR_ARG(name), collides));
+		rc = with_code(err, TM_KAFKA_INVALID_TOPIC,
+			       tm_fail(err, TM_INVALID, "Topic '%.*s' collides with existing topic: %s", TM_STR_ARG(name), collides));
 	else if (partitions <= 0)
-		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS, tm_fail(err, TM_INVALID, "Number of partitions was set to an invalid non-positive value."));
+		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS,
+			       tm_fail(err, TM_INVALID, "Number of partitions was set to an invalid non-positive value."));
 	else if (partitions > TM_LOG_MAX_PARTITIONS)
-		rc = with_code(err, TM_KAFKA_POLICY_VIOLATION, tm_fail(err, TM_LIMIT, "Excessively large number of partitions per request."));
+		rc = with_code(err, TM_KAFKA_POLICY_VIOLATION,
+			       tm_fail(err, TM_LIMIT, "Excessively large number of partitions per request."));
 	else
 		rc = check_configs(configs, config_count, err);
 	if (rc == TM_OK) {
@@ -385,10 +397,12 @@ tm_rc tm_log_topic_add_partitions(struct tm_log *log, struct tm_str name, int32_
 	if (rc == TM_OK && total == now)
 		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS, tm_fail(err, TM_INVALID, "Topic already has %d partition(s).", now));
 	else if (rc == TM_OK && total < now)
-		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS, tm_fail(err, TM_INVALID,
-			       "The topic %s currently has %d partition(s); %d would not be an increase.", t->name, now, total));
+		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS,
+			       tm_fail(err, TM_INVALID, "The topic %s currently has %d partition(s); %d would not be an increase.", t->name,
+				       now, total));
 	else if (rc == TM_OK && total > TM_LOG_MAX_PARTITIONS)
-		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS, tm_fail(err, TM_LIMIT, "%d partitions are more than %d", total, TM_LOG_MAX_PARTITIONS));
+		rc = with_code(err, TM_KAFKA_INVALID_PARTITIONS,
+			       tm_fail(err, TM_LIMIT, "%d partitions are more than %d", total, TM_LOG_MAX_PARTITIONS));
 	if (rc == TM_OK) {
 		struct tm_partition **list = tm_zalloc(tm_mul_size((size_t)total, sizeof *list)), **old = t->partitions;
 		memcpy(list, old, (size_t)now * sizeof *list);
@@ -439,8 +453,8 @@ struct tm_str tm_topic_config(const struct tm_topic *t, const char *name, bool *
 	return value;
 }
 
-tm_rc tm_log_topic_alter(struct tm_log *log, struct tm_str name, const struct tm_log_config *sets, size_t set_count, const struct tm_str *deletes,
-			 size_t delete_count, bool replace_all, struct tm_err *err)
+tm_rc tm_log_topic_alter(struct tm_log *log, struct tm_str name, const struct tm_log_config *sets, size_t set_count,
+			 const struct tm_str *deletes, size_t delete_count, bool replace_all, struct tm_err *err)
 {
 	bool found;
 	TM_TRY(check_configs(sets, set_count, err));
@@ -483,10 +497,11 @@ static bool parse_topic(struct tm_log *log, struct tm_str rest, struct tm_topic 
 {
 	struct tm_str name, id, count, created;
 	int64_t n, ms;
-	if (!tm_str_split(&rest, ' ', &name) || !tm_str_split(&rest, ' ', &id) || !tm_str_split(&rest, ' ', &count) || !tm_str_split(&rest, ' ', &created))
+	if (!tm_str_split(&rest, ' ', &name) || !tm_str_split(&rest, ' ', &id) || !tm_str_split(&rest, ' ', &count) ||
+	    !tm_str_split(&rest, ' ', &created))
 		return false;
-	if (tm_log_topic_check_name(name, NULL) != TM_OK || id.len != 32 || !tm_str_to_i64(count, &n) || n <= 0 || n > TM_LOG_MAX_PARTITIONS ||
-	    !tm_str_to_i64(created, &ms))
+	if (tm_log_topic_check_name(name, NULL) != TM_OK || id.len != 32 || !tm_str_to_i64(count, &n) || n <= 0 ||
+	    n > TM_LOG_MAX_PARTITIONS || !tm_str_to_i64(created, &ms))
 		return false;
 	struct tm_topic *t = topic_new(log, name);
 	for (int i = 0; i < 16; i++)

@@ -19,10 +19,12 @@ static size_t verify_segment(struct tm_partition *p, struct tm_segment *s, int64
 		ssize_t n = p->log->env->ops->pread(p->log->env, s->fd, tm_buf_extend(&bytes, b.bytes), b.bytes, position);
 		struct tm_str rest = tm_buf_str(&bytes);
 		if (n != (ssize_t)b.bytes || tm_batch_next(&rest, true, &b, &err) != TM_OK) {
-			tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", s->path, (long long)position);
+			tm_log_found(p->log, "%s.log is damaged at byte %lld: the batch there does not fit its checksum", s->path,
+				     (long long)position);
 			bad++;
 		} else if (b.base_offset < least || tm_batch_last_offset(&b) >= end) { /* the base offset is not under the checksum */
-			tm_log_found(p->log, "%s.log is damaged at byte %lld: the offsets there do not fit those around them", s->path, (long long)position);
+			tm_log_found(p->log, "%s.log is damaged at byte %lld: the offsets there do not fit those around them", s->path,
+				     (long long)position);
 			bad++;
 		} else {
 			least = tm_batch_last_offset(&b) + 1;
@@ -35,7 +37,10 @@ static size_t verify_segment(struct tm_partition *p, struct tm_segment *s, int64
 
 static size_t verify_partition(struct tm_partition *p)
 {
-	struct { struct tm_segment *s; int64_t limit; } *list = NULL;
+	struct {
+		struct tm_segment *s;
+		int64_t limit;
+	} *list = NULL;
 	size_t count = 0, bad = 0;
 	int64_t end = 0;
 	pthread_mutex_lock(&p->lock);

@@ -30,16 +30,19 @@ static tm_rc count_result(AGG_RESULT_ARGS)
 		ret->i64[i] = *(const int64_t *)states[i];
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_count = {.name = "count", .state_bytes = 8, .update = count_update, .merge = count_merge, .result = count_result};
+static const struct tm_agg_kernel agg_count = {
+    .name = "count", .state_bytes = 8, .update = count_update, .merge = count_merge, .result = count_result};
 BIND(count) { return fn_is_agg(b, &agg_count, &tm_type_bigint, false); }
 
-static tm_rc count_if_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc count_if_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
+			     size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		*(int64_t *)states[i] += !tm_is_null(&args[0], i) && AT(0, boolean, i);
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_count_if = {.name = "count_if", .state_bytes = 8, .update = count_if_update, .merge = count_merge, .result = count_result};
+static const struct tm_agg_kernel agg_count_if = {
+    .name = "count_if", .state_bytes = 8, .update = count_if_update, .merge = count_merge, .result = count_result};
 BIND(count_if)
 {
 	TM_TRY(fn_want(b, 0, &tm_type_boolean, err));
@@ -48,11 +51,17 @@ BIND(count_if)
 
 /* ---- sum and avg ---- one state for all: the number of values, whether the sum was lost, the sum */
 struct sum {
-	union { double f64; i128_state dec; } v;
+	union {
+		double f64;
+		i128_state dec;
+	} v;
 	int64_t count;
 	bool lost;
 };
-struct sum_bound { enum tm_cast_mode mode; const struct tm_type *type; };
+struct sum_bound {
+	enum tm_cast_mode mode;
+	const struct tm_type *type;
+};
 
 static bool dec_add(i128_state *into, i128 v)
 {
@@ -62,17 +71,18 @@ static bool dec_add(i128_state *into, i128 v)
 	return over;
 }
 
-#define SUM_UPDATE(name, ...) \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n) \
-	{ \
-		for (size_t i = 0; i < n; i++) { \
-			if (tm_is_null(&args[0], i)) \
-				continue; \
-			struct sum *s = states[i]; \
-			s->count++; \
-			__VA_ARGS__; \
-		} \
-		return TM_OK; \
+#define SUM_UPDATE(name, ...)                                                                                                              \
+	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,   \
+			  size_t n)                                                                                                        \
+	{                                                                                                                                  \
+		for (size_t i = 0; i < n; i++) {                                                                                           \
+			if (tm_is_null(&args[0], i))                                                                                       \
+				continue;                                                                                                  \
+			struct sum *s = states[i];                                                                                         \
+			s->count++;                                                                                                        \
+			__VA_ARGS__;                                                                                                       \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 /* Integers are summed with 128 bits: what goes over and comes back was not lost, as in Spark's partial sums. */
 SUM_UPDATE(sum_i64, s->v.dec += AT(0, i64, i))
@@ -144,13 +154,18 @@ static tm_rc sum_result(AGG_RESULT_ARGS)
 			else
 				ret->i128[i] = 0;
 			break;
-		case TM_T_DOUBLE: ret->f64[i] = s->v.f64; break;
+		case TM_T_DOUBLE:
+			ret->f64[i] = s->v.f64;
+			break;
 		case TM_T_INTERVAL_YM:
 			ret->i32[i] = (int32_t)s->v.dec;
 			if (s->count && ret->i32[i] != s->v.dec)
-				return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015", "Integer overflow while operating with intervals. Use `try_sum` to tolerate overflow and return NULL instead.");
+				return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
+						     "Integer overflow while operating with intervals. Use `try_sum` to tolerate overflow "
+						     "and return NULL instead.");
 			break;
-		default: ret->i64[i] = (int64_t)s->v.dec;
+		default:
+			ret->i64[i] = (int64_t)s->v.dec;
 		}
 	}
 	return TM_OK;
@@ -172,19 +187,22 @@ static tm_rc avg_result(AGG_RESULT_ARGS)
 			TM_TRY(decimal_result(ev, agg, q, agg->type->scale, !ok, i, ret));
 			break;
 		}
-		case TM_T_INTERVAL_YM: ret->i32[i] = (int32_t)((s->v.dec * 2 + (s->v.dec < 0 ? -count : count)) / (2 * count)); break;
+		case TM_T_INTERVAL_YM:
+			ret->i32[i] = (int32_t)((s->v.dec * 2 + (s->v.dec < 0 ? -count : count)) / (2 * count));
+			break;
 		case TM_T_INTERVAL_DT: {
 			i128 twice = s->v.dec * 2 + (s->v.dec < 0 ? -count : count);
 			ret->i64[i] = (int64_t)(twice / (2 * (i128)count));
 			break;
 		}
-		default: ret->f64[i] = s->v.f64 / (double)count;
+		default:
+			ret->f64[i] = s->v.f64 / (double)count;
 		}
 	}
 	return TM_OK;
 }
 
-#define SUM_KERNEL(id, up, mer, res) \
+#define SUM_KERNEL(id, up, mer, res)                                                                                                       \
 	static const struct tm_agg_kernel id = {.name = #id, .state_bytes = sizeof(struct sum), .update = up, .merge = mer, .result = res}
 SUM_KERNEL(agg_sum_i64, sum_i64, sum_merge_int, sum_result);
 SUM_KERNEL(agg_sum_i32, sum_i32, sum_merge_int, sum_result);
@@ -206,7 +224,9 @@ BIND(sum)
 	b->bound = bound;
 	if (t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT) {
 		bool ym = t->kind == TM_T_INTERVAL_YM;
-		const struct tm_type *result = !avg ? t : ym ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH) : tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND);
+		const struct tm_type *result = !avg ? t
+					       : ym ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH)
+						    : tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND);
 		return fn_is_agg(b, ym ? (avg ? &agg_avg_i32 : &agg_sum_i32) : (avg ? &agg_avg_i64 : &agg_sum_i64), result, true);
 	}
 	if (!tm_type_numeric(t) && t->kind != TM_T_STRING && t->kind != TM_T_NULL)
@@ -214,7 +234,9 @@ BIND(sum)
 	if (t->kind == TM_T_DECIMAL) {
 		int more = avg ? 4 : 10, p = t->precision + more, s = t->scale + (avg ? 4 : 0);
 		bound->type = t;
-		return fn_is_agg(b, avg ? &agg_avg_dec : &agg_sum_dec, avg ? tm_type_decimal(b->arena, p > 38 ? 38 : p, s > 38 ? 38 : s) : tm_type_decimal(b->arena, p > 38 ? 38 : p, s),
+		return fn_is_agg(b, avg ? &agg_avg_dec : &agg_sum_dec,
+				 avg ? tm_type_decimal(b->arena, p > 38 ? 38 : p, s > 38 ? 38 : s)
+				     : tm_type_decimal(b->arena, p > 38 ? 38 : p, s),
 				 true);
 	}
 	bool whole = tm_type_integral(t) && !avg;
@@ -223,21 +245,28 @@ BIND(sum)
 }
 
 /* ---- min and max ---- of 64 bits and less in 16 bytes */
-struct extreme { int64_t v; bool has; };
-struct extreme_f { double v; bool has; };
-#define EXTREME_UPDATE(name, state, field, better) \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n) \
-	{ \
-		for (size_t i = 0; i < n; i++) { \
-			if (tm_is_null(&args[0], i)) \
-				continue; \
-			state *s = states[i]; \
-			__typeof__(s->v) v = (__typeof__(s->v))AT(0, field, i), o = s->v; \
-			if (!s->has || (better)) \
-				s->v = v; \
-			s->has = true; \
-		} \
-		return TM_OK; \
+struct extreme {
+	int64_t v;
+	bool has;
+};
+struct extreme_f {
+	double v;
+	bool has;
+};
+#define EXTREME_UPDATE(name, state, field, better)                                                                                         \
+	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,   \
+			  size_t n)                                                                                                        \
+	{                                                                                                                                  \
+		for (size_t i = 0; i < n; i++) {                                                                                           \
+			if (tm_is_null(&args[0], i))                                                                                       \
+				continue;                                                                                                  \
+			state *s = states[i];                                                                                              \
+			__typeof__(s->v) v = (__typeof__(s->v))AT(0, field, i), o = s->v;                                                  \
+			if (!s->has || (better))                                                                                           \
+				s->v = v;                                                                                                  \
+			s->has = true;                                                                                                     \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 #define ABOVE (v > o || (v != v && o == o))
 #define BELOW (v < o || (o != o && v == v))
@@ -251,15 +280,15 @@ EXTREME_UPDATE(max_f32, struct extreme_f, f32, ABOVE)
 EXTREME_UPDATE(min_f32, struct extreme_f, f32, BELOW)
 EXTREME_UPDATE(max_f64, struct extreme_f, f64, ABOVE)
 EXTREME_UPDATE(min_f64, struct extreme_f, f64, BELOW)
-#define EXTREME_MERGE(name, state, better) \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from) \
-	{ \
-		state *s = into; \
-		const state *f = from; \
-		__typeof__(s->v) v = f->v, o = s->v; \
-		if (f->has && (!s->has || (better))) \
-			*s = *f; \
-		return TM_OK; \
+#define EXTREME_MERGE(name, state, better)                                                                                                 \
+	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)                        \
+	{                                                                                                                                  \
+		state *s = into;                                                                                                           \
+		const state *f = from;                                                                                                     \
+		__typeof__(s->v) v = f->v, o = s->v;                                                                                       \
+		if (f->has && (!s->has || (better)))                                                                                       \
+			*s = *f;                                                                                                           \
+		return TM_OK;                                                                                                              \
 	}
 EXTREME_MERGE(max_merge, struct extreme, v > o)
 EXTREME_MERGE(min_merge, struct extreme, v < o)
@@ -274,10 +303,17 @@ static tm_rc extreme_result(AGG_RESULT_ARGS)
 		if (!s->has)
 			fn_null(ev, ret, i);
 		switch (tm_type_width(agg->type)) {
-		case 1: ret->i8[i] = (int8_t)s->v; break;
-		case 2: ret->i16[i] = (int16_t)s->v; break;
-		case 4: ret->i32[i] = (int32_t)s->v; break;
-		default: ret->i64[i] = s->v;
+		case 1:
+			ret->i8[i] = (int8_t)s->v;
+			break;
+		case 2:
+			ret->i16[i] = (int16_t)s->v;
+			break;
+		case 4:
+			ret->i32[i] = (int32_t)s->v;
+			break;
+		default:
+			ret->i64[i] = s->v;
 		}
 	}
 	return TM_OK;
@@ -299,14 +335,19 @@ static tm_rc extreme_result_f(AGG_RESULT_ARGS)
 
 /* ---- held values: the other types of min and max, first, last, any_value ---- */
 enum { HOLD_MIN, HOLD_MAX, HOLD_FIRST, HOLD_LAST };
-struct hold_bound { int what; bool skip_nulls; };
+struct hold_bound {
+	int what;
+	bool skip_nulls;
+};
 
 static bool hold_wants(struct tm_eval *ev, const struct hold_bound *b, const struct held *h, const struct tm_column *c, size_t row)
 {
 	bool null = tm_is_null(c, row);
 	switch (b->what) {
-	case HOLD_FIRST: return h->state == HELD_NONE && !(null && b->skip_nulls);
-	case HOLD_LAST: return !(null && b->skip_nulls);
+	case HOLD_FIRST:
+		return h->state == HELD_NONE && !(null && b->skip_nulls);
+	case HOLD_LAST:
+		return !(null && b->skip_nulls);
 	default:
 		if (null)
 			return false;
@@ -348,16 +389,32 @@ static tm_rc hold_result(AGG_RESULT_ARGS)
 static void hold_done(UNUSED const struct tm_agg *agg, void *state) { held_done(state); }
 static void hold_encode(const struct tm_agg *agg, const void *state, struct tm_buf *out) { held_encode(agg->type, state, out); }
 static bool hold_decode(const struct tm_agg *agg, struct tm_cursor *in, void *state) { return held_decode(agg->type, in, state); }
-static const struct tm_agg_kernel agg_hold = {.name = "hold", .state_bytes = sizeof(struct held), .update = hold_update, .merge = hold_merge, .result = hold_result,
-					      .done = hold_done, .encode = hold_encode, .decode = hold_decode};
+static const struct tm_agg_kernel agg_hold = {.name = "hold",
+					      .state_bytes = sizeof(struct held),
+					      .update = hold_update,
+					      .merge = hold_merge,
+					      .result = hold_result,
+					      .done = hold_done,
+					      .encode = hold_encode,
+					      .decode = hold_decode};
 
-#define EXTREME_KERNEL(f, state, suffix) \
-	{{.name = "min", .state_bytes = sizeof(state), .update = min_##f, .merge = min_merge##suffix, .result = extreme_result##suffix}, \
-	 {.name = "max", .state_bytes = sizeof(state), .update = max_##f, .merge = max_merge##suffix, .result = extreme_result##suffix}}
+#define EXTREME_KERNEL(f, state, suffix)                                                                                                   \
+	{                                                                                                                                  \
+		{.name = "min",                                                                                                            \
+		 .state_bytes = sizeof(state),                                                                                             \
+		 .update = min_##f,                                                                                                        \
+		 .merge = min_merge##suffix,                                                                                               \
+		 .result = extreme_result##suffix},                                                                                        \
+		{                                                                                                                          \
+			.name = "max", .state_bytes = sizeof(state), .update = max_##f, .merge = max_merge##suffix,                        \
+			.result = extreme_result##suffix                                                                                   \
+		}                                                                                                                          \
+	}
 enum { E_BOOL, E_I8, E_I16, E_I32, E_I64, E_F32, E_F64 };
-static const struct tm_agg_kernel extremes[][2] = {
-	EXTREME_KERNEL(boolean, struct extreme, ), EXTREME_KERNEL(i8, struct extreme, ), EXTREME_KERNEL(i16, struct extreme, ), EXTREME_KERNEL(i32, struct extreme, ),
-	EXTREME_KERNEL(i64, struct extreme, ), EXTREME_KERNEL(f32, struct extreme_f, _f), EXTREME_KERNEL(f64, struct extreme_f, _f)};
+static const struct tm_agg_kernel extremes[][2] = {EXTREME_KERNEL(boolean, struct extreme, ), EXTREME_KERNEL(i8, struct extreme, ),
+						   EXTREME_KERNEL(i16, struct extreme, ),     EXTREME_KERNEL(i32, struct extreme, ),
+						   EXTREME_KERNEL(i64, struct extreme, ),     EXTREME_KERNEL(f32, struct extreme_f, _f),
+						   EXTREME_KERNEL(f64, struct extreme_f, _f)};
 static int extreme_class(enum tm_type_kind k)
 {
 	if (k >= TM_T_BOOLEAN && k <= TM_T_DOUBLE)
@@ -373,7 +430,8 @@ BIND(min_max)
 	const struct tm_type *t = b->args[0].type;
 	if (!tm_type_orderable(t)) {
 		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name, TM_STR_ARG(sql));
+		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
+				   TM_STR_ARG(sql));
 	}
 	int class = extreme_class(t->kind), what = fn_variant(b);
 	if (class >= 0)
@@ -406,10 +464,14 @@ static int64_t integer_at(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
 	switch (tm_type_width(c->type)) {
-	case 1: return c->i8[i];
-	case 2: return c->i16[i];
-	case 4: return c->i32[i];
-	default: return c->i64[i];
+	case 1:
+		return c->i8[i];
+	case 2:
+		return c->i16[i];
+	case 4:
+		return c->i32[i];
+	default:
+		return c->i64[i];
 	}
 }
 static void bit_join(int what, struct extreme *s, int64_t v)
@@ -432,7 +494,8 @@ static tm_rc bit_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void
 		bit_join((int)(intptr_t)agg->bound, into, f->v);
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_bits = {.name = "bits", .state_bytes = sizeof(struct extreme), .update = bit_update, .merge = bit_merge, .result = extreme_result};
+static const struct tm_agg_kernel agg_bits = {
+    .name = "bits", .state_bytes = sizeof(struct extreme), .update = bit_update, .merge = bit_merge, .result = extreme_result};
 BIND(bit_agg)
 {
 	const struct tm_type *t = b->args[0].type;

@@ -8,10 +8,10 @@
 /* ---- a set of encoded values with counts ---- */
 struct bag {
 	struct value_list list;
-	int64_t *counts;         /* per value */
+	int64_t *counts; /* per value */
 	uint64_t *hashes;
-	size_t *offsets;         /* of each value's bytes (behind the length) */
-	uint32_t *slots;         /* value number + 1 */
+	size_t *offsets; /* of each value's bytes (behind the length) */
+	uint32_t *slots; /* value number + 1 */
 	size_t cap, mask;
 };
 static void bag_done(struct bag *b)
@@ -85,7 +85,8 @@ static void bag_add_row(struct bag *b, const struct tm_column *c, size_t row, st
 	tm_value_encode(&one, row, scratch);
 	bag_add(b, tm_buf_str(scratch), 1);
 }
-static tm_rc bag_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc bag_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
+			size_t n)
 {
 	struct tm_buf scratch = {0};
 	for (size_t i = 0; i < n; i++)
@@ -143,7 +144,8 @@ static tm_rc lists_column(struct tm_eval *ev, const struct tm_agg *agg, void *co
 }
 static tm_rc set_result(AGG_RESULT_ARGS) { return lists_column(ev, agg, states, n, offsetof(struct bag, list), ret); }
 static tm_rc list_result(AGG_RESULT_ARGS) { return lists_column(ev, agg, states, n, 0, ret); }
-static tm_rc list_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc list_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
+			 size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!tm_is_null(&args[0], i))
@@ -161,10 +163,22 @@ static tm_rc list_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *a
 static void list_free(UNUSED const struct tm_agg *agg, void *state) { tm_buf_done(&((struct value_list *)state)->bytes); }
 static void list_store(UNUSED const struct tm_agg *agg, const void *state, struct tm_buf *out) { list_encode(state, out); }
 static bool list_load(UNUSED const struct tm_agg *agg, struct tm_cursor *in, void *state) { return list_decode(in, state); }
-static const struct tm_agg_kernel agg_list = {.name = "collect_list", .state_bytes = sizeof(struct value_list), .update = list_update, .merge = list_merge, .result = list_result,
-					      .done = list_free, .encode = list_store, .decode = list_load};
-static const struct tm_agg_kernel agg_set = {.name = "collect_set", .state_bytes = sizeof(struct bag), .update = bag_update, .merge = bag_merge, .result = set_result, .done = bag_free,
-					     .encode = bag_encode, .decode = bag_decode};
+static const struct tm_agg_kernel agg_list = {.name = "collect_list",
+					      .state_bytes = sizeof(struct value_list),
+					      .update = list_update,
+					      .merge = list_merge,
+					      .result = list_result,
+					      .done = list_free,
+					      .encode = list_store,
+					      .decode = list_load};
+static const struct tm_agg_kernel agg_set = {.name = "collect_set",
+					     .state_bytes = sizeof(struct bag),
+					     .update = bag_update,
+					     .merge = bag_merge,
+					     .result = set_result,
+					     .done = bag_free,
+					     .encode = bag_encode,
+					     .decode = bag_decode};
 /* variant: 1 set */
 BIND(collect)
 {
@@ -175,7 +189,10 @@ BIND(collect)
 }
 
 /* ---- listagg ---- the separator is a constant; ORDER BY sorts the values themselves */
-struct listagg { struct tm_str separator; bool sort, descending; };
+struct listagg {
+	struct tm_str separator;
+	bool sort, descending;
+};
 /* Row numbers of a column in order, by merging runs. */
 static void sort_values(struct tm_eval *ev, const struct tm_column *c, size_t n, bool down, uint32_t **ret)
 {
@@ -225,8 +242,14 @@ static tm_rc listagg_result(AGG_RESULT_ARGS)
 	tm_buf_done(&b);
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_listagg = {.name = "listagg", .state_bytes = sizeof(struct value_list), .update = list_update, .merge = list_merge, .result = listagg_result,
-						 .done = list_free, .encode = list_store, .decode = list_load};
+static const struct tm_agg_kernel agg_listagg = {.name = "listagg",
+						 .state_bytes = sizeof(struct value_list),
+						 .update = list_update,
+						 .merge = list_merge,
+						 .result = listagg_result,
+						 .done = list_free,
+						 .encode = list_store,
+						 .decode = list_load};
 BIND(listagg)
 {
 	struct listagg *o = TM_NEW(b->arena, struct listagg);
@@ -236,7 +259,9 @@ BIND(listagg)
 	o->sort = b->ordered;
 	o->descending = b->descending;
 	if (b->arg_count > 1 && !fn_literal_null(b, 1) && !fn_literal_str(b, 1, &o->separator))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"delimiter\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"delimiter\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[1].expr->text));
 	o->separator = tm_arena_str(b->arena, o->separator);
 	o->sort = b->ordered;
 	o->descending = b->descending;
@@ -250,22 +275,31 @@ static uint32_t java_hash(const struct tm_column *c, size_t i)
 {
 	uint64_t v;
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: return c->boolean[i] ? 1231 : 1237;
-	case TM_T_TINYINT: return (uint32_t)c->i8[i];
-	case TM_T_SMALLINT: return (uint32_t)c->i16[i];
+	case TM_T_BOOLEAN:
+		return c->boolean[i] ? 1231 : 1237;
+	case TM_T_TINYINT:
+		return (uint32_t)c->i8[i];
+	case TM_T_SMALLINT:
+		return (uint32_t)c->i16[i];
 	case TM_T_INT:
 	case TM_T_DATE:
-	case TM_T_INTERVAL_YM: return (uint32_t)c->i32[i];
-	case TM_T_FLOAT: memcpy(&v, &c->f32[i], 4); return (uint32_t)v;
+	case TM_T_INTERVAL_YM:
+		return (uint32_t)c->i32[i];
+	case TM_T_FLOAT:
+		memcpy(&v, &c->f32[i], 4);
+		return (uint32_t)v;
 	case TM_T_STRING:
-	case TM_T_BINARY: return fn_murmur_bytes(c->str[i], 42);
+	case TM_T_BINARY:
+		return fn_murmur_bytes(c->str[i], 42);
 	case TM_T_DECIMAL:
 	case TM_T_INTERVAL:
 	case TM_T_VARIANT:
 	case TM_T_ARRAY:
 	case TM_T_MAP:
-	case TM_T_STRUCT: return (uint32_t)i;
-	default: v = (uint64_t)c->i64[i];
+	case TM_T_STRUCT:
+		return (uint32_t)i;
+	default:
+		v = (uint64_t)c->i64[i];
 	}
 	return (uint32_t)(v ^ v >> 32);
 }
@@ -311,8 +345,14 @@ static tm_rc mode_result(AGG_RESULT_ARGS)
 	tm_appender_finish(a, ret);
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_mode = {.name = "mode", .state_bytes = sizeof(struct bag), .update = bag_update, .merge = bag_merge, .result = mode_result, .done = bag_free,
-					      .encode = bag_encode, .decode = bag_decode};
+static const struct tm_agg_kernel agg_mode = {.name = "mode",
+					      .state_bytes = sizeof(struct bag),
+					      .update = bag_update,
+					      .merge = bag_merge,
+					      .result = mode_result,
+					      .done = bag_free,
+					      .encode = bag_encode,
+					      .decode = bag_decode};
 BIND(mode)
 {
 	const struct tm_column *d = b->arg_count > 1 ? b->args[1].literal : NULL;
@@ -323,8 +363,15 @@ BIND(mode)
 }
 
 /* ---- percentiles ---- of all values, sorted at the end */
-struct percentile { double *p; size_t count; bool array, disc, typed; };
-struct doubles { double *v; size_t count, cap; };
+struct percentile {
+	double *p;
+	size_t count;
+	bool array, disc, typed;
+};
+struct doubles {
+	double *v;
+	size_t count, cap;
+};
 static void doubles_add(struct doubles *d, double v)
 {
 	if (d->count == d->cap) {
@@ -337,18 +384,26 @@ static double number_at(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
 	switch (c->type->kind) {
-	case TM_T_TINYINT: return c->i8[i];
-	case TM_T_SMALLINT: return c->i16[i];
+	case TM_T_TINYINT:
+		return c->i8[i];
+	case TM_T_SMALLINT:
+		return c->i16[i];
 	case TM_T_INT:
 	case TM_T_DATE:
-	case TM_T_INTERVAL_YM: return c->i32[i];
-	case TM_T_FLOAT: return (double)c->f32[i];
-	case TM_T_DOUBLE: return c->f64[i];
-	case TM_T_DECIMAL: return tm_decimal_to_double(c->i128[i], c->type->scale);
-	default: return (double)c->i64[i];
+	case TM_T_INTERVAL_YM:
+		return c->i32[i];
+	case TM_T_FLOAT:
+		return (double)c->f32[i];
+	case TM_T_DOUBLE:
+		return c->f64[i];
+	case TM_T_DECIMAL:
+		return tm_decimal_to_double(c->i128[i], c->type->scale);
+	default:
+		return (double)c->i64[i];
 	}
 }
-static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
+			    size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (tm_is_null(&args[0], i))
@@ -357,7 +412,8 @@ static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 		if (agg->arg_count > 2 && !((const struct percentile *)agg->bound)->typed)
 			times = tm_is_null(&args[2], i) ? 0 : (int64_t)number_at(&args[2], i);
 		if (times < 0)
-			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003", "Found the negative value in frequency expression.");
+			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003",
+					     "Found the negative value in frequency expression.");
 		for (; times > 0; times--)
 			doubles_add(states[i], number_at(&args[0], i));
 	}
@@ -407,13 +463,23 @@ static double percentile_of(const struct percentile *o, const double *v, size_t 
 static void put_number(struct tm_column *c, size_t i, double v)
 {
 	switch (c->type->kind) {
-	case TM_T_TINYINT: c->i8[i] = (int8_t)v; break;
-	case TM_T_SMALLINT: c->i16[i] = (int16_t)v; break;
+	case TM_T_TINYINT:
+		c->i8[i] = (int8_t)v;
+		break;
+	case TM_T_SMALLINT:
+		c->i16[i] = (int16_t)v;
+		break;
 	case TM_T_INT:
 	case TM_T_DATE:
-	case TM_T_INTERVAL_YM: c->i32[i] = (int32_t)v; break;
-	case TM_T_FLOAT: c->f32[i] = (float)v; break;
-	case TM_T_DOUBLE: c->f64[i] = v; break;
+	case TM_T_INTERVAL_YM:
+		c->i32[i] = (int32_t)v;
+		break;
+	case TM_T_FLOAT:
+		c->f32[i] = (float)v;
+		break;
+	case TM_T_DOUBLE:
+		c->f64[i] = v;
+		break;
 	case TM_T_DECIMAL: {
 		char text[64];
 		struct tm_buf b = {text, 0, sizeof text};
@@ -422,7 +488,8 @@ static void put_number(struct tm_column *c, size_t i, double v)
 		tm_decimal_parse(tm_buf_str(&b), c->type->precision, c->type->scale, &c->i128[i]);
 		break;
 	}
-	default: c->i64[i] = (int64_t)v;
+	default:
+		c->i64[i] = (int64_t)v;
 	}
 }
 static tm_rc percentile_result(AGG_RESULT_ARGS)
@@ -455,8 +522,14 @@ static tm_rc percentile_result(AGG_RESULT_ARGS)
 				put_number(out, i * o->count + j, 0);
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_percentile = {.name = "percentile", .state_bytes = sizeof(struct doubles), .update = doubles_update, .merge = doubles_merge,
-						    .result = percentile_result, .done = doubles_free, .encode = doubles_encode, .decode = doubles_decode};
+static const struct tm_agg_kernel agg_percentile = {.name = "percentile",
+						    .state_bytes = sizeof(struct doubles),
+						    .update = doubles_update,
+						    .merge = doubles_merge,
+						    .result = percentile_result,
+						    .done = doubles_free,
+						    .encode = doubles_encode,
+						    .decode = doubles_decode};
 /* variant: 0 percentile and percentile_cont, 1 median, 2 percentile_approx, 3 percentile_disc */
 BIND(percentile)
 {
@@ -471,7 +544,8 @@ BIND(percentile)
 	if (what != 1) {
 		const struct tm_column *l = b->args[1].literal;
 		if (!l || tm_is_null(l, 0))
-			return fn_mismatch(b, err, l ? "UNEXPECTED_NULL" : "NON_FOLDABLE_INPUT", "the input \"percentage\" should be a foldable \"DOUBLE\" expression; however, got \"%.*s\".",
+			return fn_mismatch(b, err, l ? "UNEXPECTED_NULL" : "NON_FOLDABLE_INPUT",
+					   "the input \"percentage\" should be a foldable \"DOUBLE\" expression; however, got \"%.*s\".",
 					   TM_STR_ARG(b->args[1].expr->text));
 		const struct tm_column *values = l;
 		size_t from = 0;
@@ -487,11 +561,13 @@ BIND(percentile)
 				return fn_unexpected_type(b, 1, "DOUBLE", err);
 			o->p[i] = number_at(values, from + i);
 			if (!(o->p[i] >= 0 && o->p[i] <= 1))
-				return fn_mismatch(b, err, "VALUE_OUT_OF_RANGE", "The `percentage` must be between [0.0, 1.0] (current value = %g).", o->p[i]);
+				return fn_mismatch(b, err, "VALUE_OUT_OF_RANGE",
+						   "The `percentage` must be between [0.0, 1.0] (current value = %g).", o->p[i]);
 		}
 	}
 	const struct tm_type *result = &tm_type_double;
-	bool interval = t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT, time = t->kind == TM_T_DATE || t->kind == TM_T_TIMESTAMP || t->kind == TM_T_TIMESTAMP_NTZ;
+	bool interval = t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT,
+	     time = t->kind == TM_T_DATE || t->kind == TM_T_TIMESTAMP || t->kind == TM_T_TIMESTAMP_NTZ;
 	if (!tm_type_numeric(t) && !interval && !(time && o->typed))
 		TM_TRY(fn_want(b, 0, &tm_type_double, err));
 	if (o->typed || interval)
@@ -501,8 +577,13 @@ BIND(percentile)
 }
 
 /* ---- histogram_numeric ---- the closest two bars are joined until there are few enough */
-struct bar { double x, y; };
-struct bars { struct bar *v; size_t count; };
+struct bar {
+	double x, y;
+};
+struct bars {
+	struct bar *v;
+	size_t count;
+};
 static void bars_trim(struct bars *h, size_t most)
 {
 	while (h->count > most) {
@@ -587,8 +668,14 @@ static bool bars_decode(UNUSED const struct tm_agg *agg, struct tm_cursor *in, v
 	h->count = n;
 	return true;
 }
-static const struct tm_agg_kernel agg_bars = {.name = "histogram_numeric", .state_bytes = sizeof(struct bars), .update = bars_update, .merge = bars_merge, .result = bars_result,
-					      .done = bars_free, .encode = bars_encode, .decode = bars_decode};
+static const struct tm_agg_kernel agg_bars = {.name = "histogram_numeric",
+					      .state_bytes = sizeof(struct bars),
+					      .update = bars_update,
+					      .merge = bars_merge,
+					      .result = bars_result,
+					      .done = bars_free,
+					      .encode = bars_encode,
+					      .decode = bars_decode};
 BIND(histogram_numeric)
 {
 	int64_t n;
@@ -599,5 +686,8 @@ BIND(histogram_numeric)
 		TM_TRY(fn_want(b, 0, &tm_type_double, err));
 	const struct tm_type *types[2] = {fn_type(b, 0), &tm_type_double};
 	b->bound = (const void *)(intptr_t)n;
-	return fn_is_agg(b, &agg_bars, tm_type_array(b->arena, tm_type_struct(b->arena, 2, (const struct tm_str[]){TM_STR("x"), TM_STR("y")}, types, NULL), true), true);
+	return fn_is_agg(
+	    b, &agg_bars,
+	    tm_type_array(b->arena, tm_type_struct(b->arena, 2, (const struct tm_str[]){TM_STR("x"), TM_STR("y")}, types, NULL), true),
+	    true);
 }

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 
 static bool by_bytes(const struct tm_type *t) { return t->kind == TM_T_STRING || t->kind == TM_T_BINARY || t->kind == TM_T_VARIANT; }
-static bool nested(const struct tm_type *t) { return t->child_count > 0 || t->kind == TM_T_STRUCT || t->kind == TM_T_ARRAY || t->kind == TM_T_MAP; }
+static bool nested(const struct tm_type *t)
+{
+	return t->child_count > 0 || t->kind == TM_T_STRUCT || t->kind == TM_T_ARRAY || t->kind == TM_T_MAP;
+}
 
 static void keep(struct held *h, const void *at, size_t n)
 {
@@ -126,7 +129,8 @@ int held_cmp_held(struct tm_eval *ev, const struct tm_type *t, const struct held
 	return held_cmp(ev, a, &one, 0);
 }
 
-void held_column(struct tm_eval *ev, const struct tm_type *t, size_t n, const struct held *(*at)(const void *ctx, size_t i), const void *ctx, struct tm_column *ret)
+void held_column(struct tm_eval *ev, const struct tm_type *t, size_t n, const struct held *(*at)(const void *ctx, size_t i),
+		 const void *ctx, struct tm_column *ret)
 {
 	if (nested(t)) {
 		struct tm_appender *a = tm_appender_new(ev->arena, t);

@@ -11,8 +11,11 @@
 
 enum { HELD_NONE, HELD_NULL, HELD_VALUE };
 struct held {
-	union { int64_t i64; i128_state wide; } fixed; /* types of fixed width: their bytes */
-	char *bytes;                             /* strings as they are, nested values encoded */
+	union {
+		int64_t i64;
+		i128_state wide;
+	} fixed;     /* types of fixed width: their bytes */
+	char *bytes; /* strings as they are, nested values encoded */
 	uint32_t len;
 	uint8_t state;
 };
@@ -25,7 +28,8 @@ bool held_decode(const struct tm_type *t, struct tm_cursor *in, struct held *h);
 int held_cmp(struct tm_eval *ev, const struct held *h, const struct tm_column *c, size_t row);
 int held_cmp_held(struct tm_eval *ev, const struct tm_type *t, const struct held *a, const struct held *b);
 /* A column of n held values; at(ctx, i) gives each. NULL and HELD_NONE are null. */
-void held_column(struct tm_eval *ev, const struct tm_type *t, size_t n, const struct held *(*at)(const void *ctx, size_t i), const void *ctx, struct tm_column *ret);
+void held_column(struct tm_eval *ev, const struct tm_type *t, size_t n, const struct held *(*at)(const void *ctx, size_t i),
+		 const void *ctx, struct tm_column *ret);
 
 /* A growing list of encoded values on the heap: u32 length, bytes. */
 struct value_list {

@@ -5,8 +5,13 @@
 #include <stdlib.h>
 
 /* ---- HyperLogLog++ ---- state: one byte per register behind a pointer, made at the first value */
-struct hll { uint8_t *registers; };
-struct hll_bound { int p; size_t m; };
+struct hll {
+	uint8_t *registers;
+};
+struct hll_bound {
+	int p;
+	size_t m;
+};
 
 static tm_rc hll_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
 {
@@ -44,15 +49,18 @@ static tm_rc hll_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void
  * Spark interpolates between tables of the same kind. */
 static double hll_bias(double e, double m)
 {
-	static const struct { double e, bias; } table[] = {
-		{0.744, 0.6947}, {0.787, 0.6518}, {0.833, 0.6099}, {0.879, 0.5705}, {0.928, 0.5320}, {0.979, 0.4961}, {1.030, 0.4618}, {1.085, 0.4285},
-		{1.140, 0.3976}, {1.196, 0.3682}, {1.256, 0.3399}, {1.316, 0.3139}, {1.379, 0.2888}, {1.441, 0.2656}, {1.506, 0.2440}, {1.573, 0.2234},
-		{1.640, 0.2046}, {1.708, 0.1869}, {1.779, 0.1700}, {1.850, 0.1549}, {1.924, 0.1408}, {1.997, 0.1276}, {2.071, 0.1159}, {2.148, 0.1048},
-		{2.224, 0.0948}, {2.300, 0.0856}, {2.380, 0.0772}, {2.458, 0.0694}, {2.539, 0.0624}, {2.619, 0.0561}, {2.699, 0.0503}, {2.781, 0.0451},
-		{2.863, 0.0408}, {2.945, 0.0364}, {3.029, 0.0328}, {3.111, 0.0295}, {3.196, 0.0261}, {3.279, 0.0232}, {3.362, 0.0204}, {3.448, 0.0186},
-		{3.532, 0.0166}, {3.617, 0.0150}, {3.703, 0.0135}, {3.788, 0.0127}, {3.875, 0.0114}, {3.960, 0.0104}, {4.045, 0.0095}, {4.131, 0.0084},
-		{4.217, 0.0080}, {4.302, 0.0072}, {4.390, 0.0068}, {4.475, 0.0062}, {4.562, 0.0058}, {4.648, 0.0057}, {4.734, 0.0052}, {4.822, 0.0055},
-		{4.908, 0.0053}, {4.993, 0.0051}, {5.081, 0.0047}, {5.167, 0.0045},
+	static const struct {
+		double e, bias;
+	} table[] = {
+	    {0.744, 0.6947}, {0.787, 0.6518}, {0.833, 0.6099}, {0.879, 0.5705}, {0.928, 0.5320}, {0.979, 0.4961}, {1.030, 0.4618},
+	    {1.085, 0.4285}, {1.140, 0.3976}, {1.196, 0.3682}, {1.256, 0.3399}, {1.316, 0.3139}, {1.379, 0.2888}, {1.441, 0.2656},
+	    {1.506, 0.2440}, {1.573, 0.2234}, {1.640, 0.2046}, {1.708, 0.1869}, {1.779, 0.1700}, {1.850, 0.1549}, {1.924, 0.1408},
+	    {1.997, 0.1276}, {2.071, 0.1159}, {2.148, 0.1048}, {2.224, 0.0948}, {2.300, 0.0856}, {2.380, 0.0772}, {2.458, 0.0694},
+	    {2.539, 0.0624}, {2.619, 0.0561}, {2.699, 0.0503}, {2.781, 0.0451}, {2.863, 0.0408}, {2.945, 0.0364}, {3.029, 0.0328},
+	    {3.111, 0.0295}, {3.196, 0.0261}, {3.279, 0.0232}, {3.362, 0.0204}, {3.448, 0.0186}, {3.532, 0.0166}, {3.617, 0.0150},
+	    {3.703, 0.0135}, {3.788, 0.0127}, {3.875, 0.0114}, {3.960, 0.0104}, {4.045, 0.0095}, {4.131, 0.0084}, {4.217, 0.0080},
+	    {4.302, 0.0072}, {4.390, 0.0068}, {4.475, 0.0062}, {4.562, 0.0058}, {4.648, 0.0057}, {4.734, 0.0052}, {4.822, 0.0055},
+	    {4.908, 0.0053}, {4.993, 0.0051}, {5.081, 0.0047}, {5.167, 0.0045},
 	};
 	enum { COUNT = sizeof table / sizeof *table };
 	double x = e / m;
@@ -111,14 +119,22 @@ static bool hll_decode(const struct tm_agg *agg, struct tm_cursor *in, void *sta
 	((struct hll *)state)->registers = r;
 	return true;
 }
-static const struct tm_agg_kernel agg_hll = {.name = "approx_count_distinct", .state_bytes = sizeof(struct hll), .update = hll_update, .merge = hll_merge, .result = hll_result,
-					     .done = hll_free, .encode = hll_encode, .decode = hll_decode};
+static const struct tm_agg_kernel agg_hll = {.name = "approx_count_distinct",
+					     .state_bytes = sizeof(struct hll),
+					     .update = hll_update,
+					     .merge = hll_merge,
+					     .result = hll_result,
+					     .done = hll_free,
+					     .encode = hll_encode,
+					     .decode = hll_decode};
 BIND(approx_count_distinct)
 {
 	double rsd = 0.05;
 	struct hll_bound *bound = TM_NEW(b->arena, struct hll_bound);
 	if (b->arg_count > 1 && !fn_literal_double(b, 1, &rsd))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"relativeSD\" should be a foldable \"DOUBLE\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"relativeSD\" should be a foldable \"DOUBLE\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[1].expr->text));
 	bound->p = (int)ceil(2 * log(1.106 / rsd) / log(2));
 	if (!(rsd <= 0.39) || bound->p < 4 || bound->p > 24)
 		return fn_mismatch(b, err, "VALUE_OUT_OF_RANGE", "The `relativeSD` must be between (0.0, 0.39] (current value = %g).", rsd);
@@ -129,7 +145,9 @@ BIND(approx_count_distinct)
 
 /* ---- bitmaps ---- 32768 bits per bucket */
 enum { BITMAP_BYTES = 4096 };
-struct bitmap { uint8_t *bits; };
+struct bitmap {
+	uint8_t *bits;
+};
 static uint8_t *bitmap_bits(struct bitmap *s)
 {
 	if (!s->bits)
@@ -151,7 +169,8 @@ static tm_rc bitmap_update(struct tm_eval *ev, const struct tm_agg *agg, const s
 		}
 		int64_t p = AT(0, i64, i);
 		if (p < 0 || p >= BITMAP_BYTES * 8)
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_BITMAP_POSITION", "22003", "The 0-indexed bitmap position %lld is out of bounds. The bitmap has %d bits (%d bytes).",
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_BITMAP_POSITION", "22003",
+					     "The 0-indexed bitmap position %lld is out of bounds. The bitmap has %d bits (%d bytes).",
 					     (long long)p, BITMAP_BYTES * 8, BITMAP_BYTES);
 		bits[p / 8] |= (uint8_t)(1 << p % 8);
 	}
@@ -194,8 +213,14 @@ static bool bitmap_decode(UNUSED const struct tm_agg *agg, struct tm_cursor *in,
 	memcpy(bitmap_bits(state), s.at, s.len);
 	return true;
 }
-static const struct tm_agg_kernel agg_bitmap = {.name = "bitmap", .state_bytes = sizeof(struct bitmap), .update = bitmap_update, .merge = bitmap_merge, .result = bitmap_result,
-						.done = bitmap_free, .encode = bitmap_encode, .decode = bitmap_decode};
+static const struct tm_agg_kernel agg_bitmap = {.name = "bitmap",
+						.state_bytes = sizeof(struct bitmap),
+						.update = bitmap_update,
+						.merge = bitmap_merge,
+						.result = bitmap_result,
+						.done = bitmap_free,
+						.encode = bitmap_encode,
+						.decode = bitmap_decode};
 /* variant: 1 of bitmaps (bitmap_or_agg) */
 BIND(bitmap_agg)
 {

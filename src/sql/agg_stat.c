@@ -4,10 +4,13 @@
 #include <math.h>
 
 /* ---- one variable ---- */
-struct moments { double n, avg, m2, m3, m4; };
+struct moments {
+	double n, avg, m2, m3, m4;
+};
 enum { VAR_POP, VAR_SAMP, STD_POP, STD_SAMP, SKEWNESS, KURTOSIS };
 
-static tm_rc moments_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc moments_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
+			    size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (tm_is_null(&args[0], i))
@@ -32,8 +35,8 @@ static tm_rc moments_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg
 	a->avg = l.avg + dn * r->n;
 	a->m2 = l.m2 + r->m2 + delta * dn * l.n * r->n;
 	a->m3 = l.m3 + r->m3 + dn * dn * delta * l.n * r->n * (l.n - r->n) + 3 * dn * (l.n * r->m2 - r->n * l.m2);
-	a->m4 = l.m4 + r->m4 + dn * dn * dn * delta * l.n * r->n * (l.n * l.n - l.n * r->n + r->n * r->n) + 6 * dn * dn * (l.n * l.n * r->m2 + r->n * r->n * l.m2) +
-		4 * dn * (l.n * r->m3 - r->n * l.m3);
+	a->m4 = l.m4 + r->m4 + dn * dn * dn * delta * l.n * r->n * (l.n * l.n - l.n * r->n + r->n * r->n) +
+		6 * dn * dn * (l.n * l.n * r->m2 + r->n * r->n * l.m2) + 4 * dn * (l.n * r->m3 - r->n * l.m3);
 	return TM_OK;
 }
 static tm_rc moments_result(AGG_RESULT_ARGS)
@@ -50,16 +53,24 @@ static tm_rc moments_result(AGG_RESULT_ARGS)
 		}
 		double var = s->m2 / (sample ? s->n - 1 : s->n);
 		switch (what) {
-		case SKEWNESS: ret->f64[i] = sqrt(s->n) * s->m3 / sqrt(s->m2 * s->m2 * s->m2); break;
-		case KURTOSIS: ret->f64[i] = s->n * s->m4 / (s->m2 * s->m2) - 3; break;
+		case SKEWNESS:
+			ret->f64[i] = sqrt(s->n) * s->m3 / sqrt(s->m2 * s->m2 * s->m2);
+			break;
+		case KURTOSIS:
+			ret->f64[i] = s->n * s->m4 / (s->m2 * s->m2) - 3;
+			break;
 		case STD_POP:
-		case STD_SAMP: ret->f64[i] = sqrt(var); break;
-		default: ret->f64[i] = var;
+		case STD_SAMP:
+			ret->f64[i] = sqrt(var);
+			break;
+		default:
+			ret->f64[i] = var;
 		}
 	}
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_moments = {.name = "moments", .state_bytes = sizeof(struct moments), .update = moments_update, .merge = moments_merge, .result = moments_result};
+static const struct tm_agg_kernel agg_moments = {
+    .name = "moments", .state_bytes = sizeof(struct moments), .update = moments_update, .merge = moments_merge, .result = moments_result};
 BIND(moments)
 {
 	TM_TRY(fn_want(b, 0, &tm_type_double, err));
@@ -68,9 +79,14 @@ BIND(moments)
 }
 
 /* ---- two variables ---- rows where both are there */
-struct pairs { double n, x_avg, y_avg, ck, x_mk, y_mk; };
+struct pairs {
+	double n, x_avg, y_avg, ck, x_mk, y_mk;
+};
 enum { COVAR_POP, COVAR_SAMP, CORR, REGR_COUNT, REGR_AVGX, REGR_AVGY, REGR_SLOPE, REGR_INTERCEPT, REGR_R2, REGR_SXX, REGR_SYY, REGR_SXY };
-struct pairs_bound { int what; size_t x, y; };
+struct pairs_bound {
+	int what;
+	size_t x, y;
+};
 
 static tm_rc pairs_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
 {
@@ -108,16 +124,36 @@ static bool pairs_value(const struct pairs *s, int what, double *ret)
 	if (s->n == 0 || (what == COVAR_SAMP && s->n == 1) || (what == CORR && (s->n == 1 || s->x_mk * s->y_mk == 0)))
 		return false;
 	switch (what) {
-	case COVAR_POP: *ret = s->ck / s->n; return true;
-	case COVAR_SAMP: *ret = s->ck / (s->n - 1); return true;
-	case CORR: *ret = s->ck / sqrt(s->x_mk * s->y_mk); return true;
-	case REGR_AVGX: *ret = s->x_avg; return true;
-	case REGR_AVGY: *ret = s->y_avg; return true;
-	case REGR_SXX: *ret = s->x_mk; return true;
-	case REGR_SYY: *ret = s->y_mk; return true;
-	case REGR_SXY: *ret = s->ck; return true;
-	case REGR_SLOPE: *ret = flat ? 0 : s->ck / s->x_mk; return !flat;
-	case REGR_INTERCEPT: *ret = flat ? 0 : s->y_avg - s->ck / s->x_mk * s->x_avg; return !flat;
+	case COVAR_POP:
+		*ret = s->ck / s->n;
+		return true;
+	case COVAR_SAMP:
+		*ret = s->ck / (s->n - 1);
+		return true;
+	case CORR:
+		*ret = s->ck / sqrt(s->x_mk * s->y_mk);
+		return true;
+	case REGR_AVGX:
+		*ret = s->x_avg;
+		return true;
+	case REGR_AVGY:
+		*ret = s->y_avg;
+		return true;
+	case REGR_SXX:
+		*ret = s->x_mk;
+		return true;
+	case REGR_SYY:
+		*ret = s->y_mk;
+		return true;
+	case REGR_SXY:
+		*ret = s->ck;
+		return true;
+	case REGR_SLOPE:
+		*ret = flat ? 0 : s->ck / s->x_mk;
+		return !flat;
+	case REGR_INTERCEPT:
+		*ret = flat ? 0 : s->y_avg - s->ck / s->x_mk * s->x_avg;
+		return !flat;
 	default:
 		if (flat)
 			return false;
@@ -141,7 +177,8 @@ static tm_rc pairs_result(AGG_RESULT_ARGS)
 	}
 	return TM_OK;
 }
-static const struct tm_agg_kernel agg_pairs = {.name = "pairs", .state_bytes = sizeof(struct pairs), .update = pairs_update, .merge = pairs_merge, .result = pairs_result};
+static const struct tm_agg_kernel agg_pairs = {
+    .name = "pairs", .state_bytes = sizeof(struct pairs), .update = pairs_update, .merge = pairs_merge, .result = pairs_result};
 /* The regr_ functions name the dependent variable first. */
 BIND(pairs)
 {
@@ -157,7 +194,9 @@ BIND(pairs)
 }
 
 /* ---- the extreme of another column: max_by, min_by ---- of equal ones the last */
-struct by { struct held value, order; };
+struct by {
+	struct held value, order;
+};
 static tm_rc by_update(AGG_UPDATE_ARGS)
 {
 	bool max = agg->bound;
@@ -209,13 +248,20 @@ static bool by_decode(const struct tm_agg *agg, struct tm_cursor *in, void *stat
 	struct by *s = state;
 	return held_decode(agg->args[0]->type, in, &s->value) && held_decode(agg->args[1]->type, in, &s->order);
 }
-static const struct tm_agg_kernel agg_by = {.name = "by", .state_bytes = sizeof(struct by), .update = by_update, .merge = by_merge, .result = by_result, .done = by_done,
-					    .encode = by_encode, .decode = by_decode};
+static const struct tm_agg_kernel agg_by = {.name = "by",
+					    .state_bytes = sizeof(struct by),
+					    .update = by_update,
+					    .merge = by_merge,
+					    .result = by_result,
+					    .done = by_done,
+					    .encode = by_encode,
+					    .decode = by_decode};
 BIND(max_by)
 {
 	if (!tm_type_orderable(b->args[1].type)) {
 		struct tm_str sql = fn_type_sql(b->arena, b->args[1].type);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name, TM_STR_ARG(sql));
+		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
+				   TM_STR_ARG(sql));
 	}
 	b->bound = fn_variant(b) ? "" : NULL;
 	return fn_is_agg(b, &agg_by, b->args[0].type, true);

@@ -11,16 +11,25 @@ static bool scalar_allowed(const struct tm_type *from, const struct tm_type *to,
 	enum tm_type_kind f = from->kind, t = to->kind;
 	bool number_from = tm_type_numeric(from), number_to = tm_type_numeric(to);
 	switch (t) {
-	case TM_T_BINARY: return f == TM_T_STRING || (legacy && tm_type_integral(from));
-	case TM_T_BOOLEAN: return f == TM_T_STRING || number_from || (legacy && is_time(from) && f != TM_T_TIMESTAMP_NTZ);
-	case TM_T_TIMESTAMP: return f == TM_T_STRING || is_time(from) || number_from || (legacy && f == TM_T_BOOLEAN);
-	case TM_T_TIMESTAMP_NTZ: return f == TM_T_STRING || is_time(from);
-	case TM_T_DATE: return f == TM_T_STRING || is_time(from);
-	case TM_T_TIME: return f == TM_T_STRING || f == TM_T_TIME || f == TM_T_TIMESTAMP || f == TM_T_TIMESTAMP_NTZ;
-	case TM_T_INTERVAL: return f == TM_T_STRING;
+	case TM_T_BINARY:
+		return f == TM_T_STRING || (legacy && tm_type_integral(from));
+	case TM_T_BOOLEAN:
+		return f == TM_T_STRING || number_from || (legacy && is_time(from) && f != TM_T_TIMESTAMP_NTZ);
+	case TM_T_TIMESTAMP:
+		return f == TM_T_STRING || is_time(from) || number_from || (legacy && f == TM_T_BOOLEAN);
+	case TM_T_TIMESTAMP_NTZ:
+		return f == TM_T_STRING || is_time(from);
+	case TM_T_DATE:
+		return f == TM_T_STRING || is_time(from);
+	case TM_T_TIME:
+		return f == TM_T_STRING || f == TM_T_TIME || f == TM_T_TIMESTAMP || f == TM_T_TIMESTAMP_NTZ;
+	case TM_T_INTERVAL:
+		return f == TM_T_STRING;
 	case TM_T_INTERVAL_YM:
-	case TM_T_INTERVAL_DT: return f == TM_T_STRING || f == t || (tm_type_integral(from) && to->from_field == to->to_field);
-	default: break;
+	case TM_T_INTERVAL_DT:
+		return f == TM_T_STRING || f == t || (tm_type_integral(from) && to->from_field == to->to_field);
+	default:
+		break;
 	}
 	if (!number_to)
 		return false;
@@ -176,26 +185,33 @@ static bool makes_null(const struct tm_type *from, const struct tm_type *to, enu
 	return to->kind == TM_T_DECIMAL || ((from->kind == TM_T_FLOAT || from->kind == TM_T_DOUBLE) && to->kind == TM_T_TIMESTAMP);
 }
 
-static tm_rc refuse(struct tm_session const *session, struct tm_arena *arena, const struct tm_expr *value, const struct tm_type *to, enum tm_cast_mode mode,
-		    struct tm_err *err)
+static tm_rc refuse(struct tm_session const *session, struct tm_arena *arena, const struct tm_expr *value, const struct tm_type *to,
+		    enum tm_cast_mode mode, struct tm_err *err)
 {
 	struct tm_str f = fn_type_sql(arena, value->type), t = fn_type_sql(arena, to), text = value->text;
 	const struct tm_type *from = value->type;
 	const char *klass = "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION";
 	struct tm_str more = TM_STR("");
-	const char *function = to->kind == TM_T_DATE && tm_type_numeric(from) ? "DATE_FROM_UNIX_DATE"
+	const char *function = to->kind == TM_T_DATE && tm_type_numeric(from)   ? "DATE_FROM_UNIX_DATE"
 			       : from->kind == TM_T_DATE && tm_type_numeric(to) ? "UNIX_DATE"
-										 : NULL;
+										: NULL;
 	bool ansi = mode != TM_CAST_LEGACY || session->ansi;
 	if (ansi && function && mode == TM_CAST_ANSI) {
 		klass = "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION";
-		more = tm_arena_printf(arena, "\nTo convert values from \"%.*s\" to \"%.*s\", you can use the functions `%s` instead.", TM_STR_ARG(f), TM_STR_ARG(t), function);
+		more = tm_arena_printf(arena, "\nTo convert values from \"%.*s\" to \"%.*s\", you can use the functions `%s` instead.",
+				       TM_STR_ARG(f), TM_STR_ARG(t), function);
 	} else if (mode == TM_CAST_ANSI && tm_cast_allowed(from, to, TM_CAST_LEGACY)) {
 		klass = "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION";
-		more = tm_arena_printf(arena, " with ANSI mode on.\nIf you have to cast \"%.*s\" to \"%.*s\", you can set \"spark.sql.ansi.enabled\" as 'false'.", TM_STR_ARG(f), TM_STR_ARG(t));
+		more = tm_arena_printf(
+		    arena,
+		    " with ANSI mode on.\nIf you have to cast \"%.*s\" to \"%.*s\", you can set \"spark.sql.ansi.enabled\" as 'false'.",
+		    TM_STR_ARG(f), TM_STR_ARG(t));
 	}
-	tm_rc rc = tm_fail_class(err, TM_INVALID, klass, "42K09", "Cannot resolve \"%sCAST(%.*s AS %.*s)\" due to data type mismatch: cannot cast \"%.*s\" to \"%.*s\"%s%.*s",
-				 mode == TM_CAST_TRY ? "TRY_" : "", TM_STR_ARG(text), TM_STR_ARG(t), TM_STR_ARG(f), TM_STR_ARG(t), more.len && more.at[0] == ' ' ? "" : ".", TM_STR_ARG(more));
+	tm_rc rc =
+	    tm_fail_class(err, TM_INVALID, klass, "42K09",
+			  "Cannot resolve \"%sCAST(%.*s AS %.*s)\" due to data type mismatch: cannot cast \"%.*s\" to \"%.*s\"%s%.*s",
+			  mode == TM_CAST_TRY ? "TRY_" : "", TM_STR_ARG(text), TM_STR_ARG(t), TM_STR_ARG(f), TM_STR_ARG(t),
+			  more.len && more.at[0] == ' ' ? "" : ".", TM_STR_ARG(more));
 	tm_err_at(err, NULL, value->line, value->column_no);
 	return rc;
 }
@@ -219,8 +235,8 @@ static const struct tm_type *plain_strings(struct tm_arena *arena, const struct 
 	return same ? t : copy;
 }
 
-tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to, enum tm_cast_mode mode,
-		   struct tm_expr **ret, struct tm_err *err)
+tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to,
+		   enum tm_cast_mode mode, struct tm_expr **ret, struct tm_err *err)
 {
 	to = plain_strings(arena, to);
 	if (tm_type_eq(value->type, to)) {
@@ -244,7 +260,8 @@ tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, str
 	e->line = value->line;
 	e->column_no = value->column_no;
 	struct tm_str type = fn_type_sql(arena, to);
-	e->text = tm_arena_printf(arena, "%sCAST(%.*s AS %.*s)", mode == TM_CAST_TRY ? "TRY_" : "", TM_STR_ARG(value->text), TM_STR_ARG(type));
+	e->text =
+	    tm_arena_printf(arena, "%sCAST(%.*s AS %.*s)", mode == TM_CAST_TRY ? "TRY_" : "", TM_STR_ARG(value->text), TM_STR_ARG(type));
 	*ret = e;
 	return TM_OK;
 }
@@ -263,7 +280,8 @@ tm_rc cast_invalid(struct tm_eval *ev, const struct cast_plan *p, const struct t
 {
 	struct tm_str v = value_sql(ev, in, row), f = fn_type_sql(ev->arena, p->from), t = fn_type_sql(ev->arena, p->to);
 	return tm_fail_class(ev->err, TM_DATA, "CAST_INVALID_INPUT", "22018",
-			     "The value %.*s of the type \"%.*s\" cannot be cast to \"%.*s\" because it is malformed. Correct the value as per the syntax, or change its "
+			     "The value %.*s of the type \"%.*s\" cannot be cast to \"%.*s\" because it is malformed. Correct the value as "
+			     "per the syntax, or change its "
 			     "target type. Use `try_cast` to tolerate malformed input and return NULL instead.",
 			     TM_STR_ARG(v), TM_STR_ARG(f), TM_STR_ARG(t));
 }
@@ -272,14 +290,16 @@ tm_rc cast_overflow(struct tm_eval *ev, const struct cast_plan *p, const struct 
 {
 	struct tm_str v = value_sql(ev, in, row), f = fn_type_sql(ev->arena, p->from), t = fn_type_sql(ev->arena, p->to);
 	return tm_fail_class(ev->err, TM_DATA, "CAST_OVERFLOW", "22003",
-			     "The value %.*s of the type \"%.*s\" cannot be cast to \"%.*s\" due to an overflow. Use `try_cast` to tolerate overflow and return NULL instead.",
+			     "The value %.*s of the type \"%.*s\" cannot be cast to \"%.*s\" due to an overflow. Use `try_cast` to "
+			     "tolerate overflow and return NULL instead.",
 			     TM_STR_ARG(v), TM_STR_ARG(f), TM_STR_ARG(t));
 }
 
 tm_rc cast_decimal_range(struct tm_eval *ev, const struct tm_type *to, struct tm_str value)
 {
 	return tm_fail_class(ev->err, TM_DATA, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003",
-			     " %.*s cannot be represented as Decimal(%d, %d). If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error, and return NULL "
+			     " %.*s cannot be represented as Decimal(%d, %d). If necessary set \"spark.sql.ansi.enabled\" to \"false\" to "
+			     "bypass this error, and return NULL "
 			     "instead.",
 			     TM_STR_ARG(value), to->precision, to->scale);
 }

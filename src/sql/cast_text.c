@@ -1,7 +1,7 @@
 /* Casts from and to STRING. */
 #include "sql/value_text.h"
 
-#define RUN(name) \
+#define RUN(name)                                                                                                                          \
 	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
 #define LIVE(i) (!out->valid || out->valid[i])
 
@@ -13,35 +13,35 @@ static tm_rc bad(struct tm_eval *ev, const struct cast_plan *p, const struct tm_
 	return TM_OK;
 }
 
-#define TO_INTEGER(name, field, min, max) \
-	RUN(name) \
-	{ \
-		cast_begin(ev, p, in, rows, out); \
-		for (size_t i = 0; i < rows; i++) { \
-			int64_t v = 0; \
-			if (LIVE(i) && tm_integer_parse(in->str[i], p->mode != TM_CAST_LEGACY, min, max, &v) != TM_NUMBER_OK) \
-				TM_TRY(bad(ev, p, in, i, out)); \
-			out->field[i] = (__typeof__(*out->field))v; \
-		} \
-		return TM_OK; \
+#define TO_INTEGER(name, field, min, max)                                                                                                  \
+	RUN(name)                                                                                                                          \
+	{                                                                                                                                  \
+		cast_begin(ev, p, in, rows, out);                                                                                          \
+		for (size_t i = 0; i < rows; i++) {                                                                                        \
+			int64_t v = 0;                                                                                                     \
+			if (LIVE(i) && tm_integer_parse(in->str[i], p->mode != TM_CAST_LEGACY, min, max, &v) != TM_NUMBER_OK)              \
+				TM_TRY(bad(ev, p, in, i, out));                                                                            \
+			out->field[i] = (__typeof__(*out->field))v;                                                                        \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 TO_INTEGER(to_i8, i8, INT8_MIN, INT8_MAX)
 TO_INTEGER(to_i16, i16, INT16_MIN, INT16_MAX)
 TO_INTEGER(to_i32, i32, INT32_MIN, INT32_MAX)
 TO_INTEGER(to_i64, i64, INT64_MIN, INT64_MAX)
 
-#define BY_PARSER(name, field, type, ...) \
-	RUN(name) \
-	{ \
-		cast_begin(ev, p, in, rows, out); \
-		for (size_t i = 0; i < rows; i++) { \
-			struct tm_str s = in->str[i]; \
-			type v = {0}; \
-			if (LIVE(i) && !(__VA_ARGS__)) \
-				TM_TRY(bad(ev, p, in, i, out)); \
-			out->field[i] = v; \
-		} \
-		return TM_OK; \
+#define BY_PARSER(name, field, type, ...)                                                                                                  \
+	RUN(name)                                                                                                                          \
+	{                                                                                                                                  \
+		cast_begin(ev, p, in, rows, out);                                                                                          \
+		for (size_t i = 0; i < rows; i++) {                                                                                        \
+			struct tm_str s = in->str[i];                                                                                      \
+			type v = {0};                                                                                                      \
+			if (LIVE(i) && !(__VA_ARGS__))                                                                                     \
+				TM_TRY(bad(ev, p, in, i, out));                                                                            \
+			out->field[i] = v;                                                                                                 \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 BY_PARSER(to_bool, boolean, bool, tm_boolean_parse(s, &v))
 BY_PARSER(to_f64, f64, double, tm_double_parse(s, &v))
@@ -65,7 +65,8 @@ RUN(to_decimal)
 			return cast_decimal_range(ev, p->to, tm_trim_all(in->str[i]));
 		if (p->mode == TM_CAST_ANSI && got == TM_NUMBER_HUGE)
 			return tm_fail_class(ev->err, TM_DATA, "NUMERIC_OUT_OF_SUPPORTED_RANGE", "22003",
-					     "The value %.*s cannot be interpreted as a numeric since it has more than 38 digits.", TM_STR_ARG(in->str[i]));
+					     "The value %.*s cannot be interpreted as a numeric since it has more than 38 digits.",
+					     TM_STR_ARG(in->str[i]));
 		TM_TRY(bad(ev, p, in, i, out));
 	}
 	return TM_OK;
@@ -96,7 +97,8 @@ RUN(to_timestamp)
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int64_t v = 0;
-		bool ok = !LIVE(i) || (ntz ? tm_timestamp_ntz_parse(in->str[i], true, &v) : tm_timestamp_parse(in->str[i], zone, ev->session->now_us, &v));
+		bool ok = !LIVE(i) || (ntz ? tm_timestamp_ntz_parse(in->str[i], true, &v)
+					   : tm_timestamp_parse(in->str[i], zone, ev->session->now_us, &v));
 		if (!ok && p->special && tm_special_time(in->str[i], zone, ev->session->now_us, &v)) {
 			ok = true;
 			if (ntz && v)
@@ -112,11 +114,22 @@ RUN(to_timestamp)
 /* CHAR(n) and VARCHAR(n) in a cast are strings. */
 cast_run *cast_from_string_run(const struct tm_type *to)
 {
-	static cast_run *const runs[TM_T_KIND_COUNT] = {
-		[TM_T_STRING] = cast_identity, [TM_T_BOOLEAN] = to_bool, [TM_T_TINYINT] = to_i8, [TM_T_SMALLINT] = to_i16, [TM_T_INT] = to_i32, [TM_T_BIGINT] = to_i64,
-		[TM_T_FLOAT] = to_f32, [TM_T_DOUBLE] = to_f64, [TM_T_DECIMAL] = to_decimal, [TM_T_DATE] = to_date, [TM_T_TIMESTAMP] = to_timestamp,
-		[TM_T_TIMESTAMP_NTZ] = to_timestamp, [TM_T_TIME] = to_time, [TM_T_INTERVAL] = to_interval, [TM_T_INTERVAL_YM] = to_interval_ym,
-		[TM_T_INTERVAL_DT] = to_interval_dt};
+	static cast_run *const runs[TM_T_KIND_COUNT] = {[TM_T_STRING] = cast_identity,
+							[TM_T_BOOLEAN] = to_bool,
+							[TM_T_TINYINT] = to_i8,
+							[TM_T_SMALLINT] = to_i16,
+							[TM_T_INT] = to_i32,
+							[TM_T_BIGINT] = to_i64,
+							[TM_T_FLOAT] = to_f32,
+							[TM_T_DOUBLE] = to_f64,
+							[TM_T_DECIMAL] = to_decimal,
+							[TM_T_DATE] = to_date,
+							[TM_T_TIMESTAMP] = to_timestamp,
+							[TM_T_TIMESTAMP_NTZ] = to_timestamp,
+							[TM_T_TIME] = to_time,
+							[TM_T_INTERVAL] = to_interval,
+							[TM_T_INTERVAL_YM] = to_interval_ym,
+							[TM_T_INTERVAL_DT] = to_interval_dt};
 	return runs[to->kind];
 }
 

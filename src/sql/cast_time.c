@@ -2,7 +2,7 @@
 #include "sql/fn_int.h"
 #include <math.h>
 
-#define RUN(name) \
+#define RUN(name)                                                                                                                          \
 	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
 #define LIVE(i) (!out->valid || out->valid[i])
 
@@ -58,14 +58,14 @@ RUN(time_time)
 }
 
 /* ---- numbers are seconds ---- */
-#define SECONDS(name, field) \
-	RUN(name) \
-	{ \
-		cast_begin(ev, p, in, rows, out); \
-		for (size_t i = 0; i < rows; i++) \
-			if (__builtin_mul_overflow((int64_t)in->field[i], TM_US_SECOND, &out->i64[i])) \
-				out->i64[i] = in->field[i] < 0 ? INT64_MIN : INT64_MAX; \
-		return TM_OK; \
+#define SECONDS(name, field)                                                                                                               \
+	RUN(name)                                                                                                                          \
+	{                                                                                                                                  \
+		cast_begin(ev, p, in, rows, out);                                                                                          \
+		for (size_t i = 0; i < rows; i++)                                                                                          \
+			if (__builtin_mul_overflow((int64_t)in->field[i], TM_US_SECOND, &out->i64[i]))                                     \
+				out->i64[i] = in->field[i] < 0 ? INT64_MIN : INT64_MAX;                                                    \
+		return TM_OK;                                                                                                              \
 	}
 SECONDS(i8_ts, i8)
 SECONDS(i16_ts, i16)
@@ -126,18 +126,18 @@ RUN(dec_ts)
 	}
 	return TM_OK;
 }
-#define TS_INTEGER(name, type) \
-	RUN(name) \
-	{ \
-		cast_begin(ev, p, in, rows, out); \
-		type *r = out->data; \
-		for (size_t i = 0; i < rows; i++) { \
-			int64_t v = tm_floor_div(in->i64[i], TM_US_SECOND); \
-			r[i] = (type)v; \
-			if (r[i] != v && LIVE(i) && p->mode != TM_CAST_LEGACY) \
-				TM_TRY(overflowed(ev, p, in, i, out)); \
-		} \
-		return TM_OK; \
+#define TS_INTEGER(name, type)                                                                                                             \
+	RUN(name)                                                                                                                          \
+	{                                                                                                                                  \
+		cast_begin(ev, p, in, rows, out);                                                                                          \
+		type *r = out->data;                                                                                                       \
+		for (size_t i = 0; i < rows; i++) {                                                                                        \
+			int64_t v = tm_floor_div(in->i64[i], TM_US_SECOND);                                                                \
+			r[i] = (type)v;                                                                                                    \
+			if (r[i] != v && LIVE(i) && p->mode != TM_CAST_LEGACY)                                                             \
+				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 TS_INTEGER(ts_i8, int8_t)
 TS_INTEGER(ts_i16, int16_t)
@@ -218,10 +218,18 @@ RUN(interval_number)
 	for (size_t i = 0; i < rows; i++) {
 		int64_t v = interval_value(in, i), whole = v / unit, back;
 		switch (p->to->kind) {
-		case TM_T_TINYINT: back = out->i8[i] = (int8_t)whole; break;
-		case TM_T_SMALLINT: back = out->i16[i] = (int16_t)whole; break;
-		case TM_T_INT: back = out->i32[i] = (int32_t)whole; break;
-		case TM_T_BIGINT: back = out->i64[i] = whole; break;
+		case TM_T_TINYINT:
+			back = out->i8[i] = (int8_t)whole;
+			break;
+		case TM_T_SMALLINT:
+			back = out->i16[i] = (int16_t)whole;
+			break;
+		case TM_T_INT:
+			back = out->i32[i] = (int32_t)whole;
+			break;
+		case TM_T_BIGINT:
+			back = out->i64[i] = whole;
+			break;
 		default:
 			TM_TRY(p->from->to_field == TM_F_SECOND ? put_decimal(ev, p, v, 6, i, out) : put_decimal(ev, p, whole, 0, i, out));
 			back = whole;
@@ -239,7 +247,11 @@ RUN(number_interval)
 	int64_t unit = field_unit(p->to, p->to->to_field);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
-		int64_t v = p->from->kind == TM_T_TINYINT ? in->i8[i] : p->from->kind == TM_T_SMALLINT ? in->i16[i] : p->from->kind == TM_T_INT ? in->i32[i] : in->i64[i], r;
+		int64_t v = p->from->kind == TM_T_TINYINT    ? in->i8[i]
+			    : p->from->kind == TM_T_SMALLINT ? in->i16[i]
+			    : p->from->kind == TM_T_INT      ? in->i32[i]
+							     : in->i64[i],
+			r;
 		bool over = __builtin_mul_overflow(v, unit, &r);
 		if (p->to->kind == TM_T_INTERVAL_YM) {
 			out->i32[i] = (int32_t)r;
@@ -270,12 +282,14 @@ RUN(integer_binary)
 
 cast_run *cast_time_run(const struct tm_type *from, const struct tm_type *to)
 {
-	static cast_run *const to_ts[TM_T_KIND_COUNT] = {[TM_T_BOOLEAN] = bool_ts, [TM_T_TINYINT] = i8_ts, [TM_T_SMALLINT] = i16_ts, [TM_T_INT] = i32_ts,
-							 [TM_T_BIGINT] = i64_ts, [TM_T_FLOAT] = f32_ts, [TM_T_DOUBLE] = f64_ts, [TM_T_DECIMAL] = dec_ts,
-							 [TM_T_DATE] = date_ts, [TM_T_TIMESTAMP_NTZ] = ts_ts};
-	static cast_run *const from_ts[TM_T_KIND_COUNT] = {[TM_T_BOOLEAN] = ts_bool, [TM_T_TINYINT] = ts_i8, [TM_T_SMALLINT] = ts_i16, [TM_T_INT] = ts_i32,
-							   [TM_T_BIGINT] = ts_i64, [TM_T_FLOAT] = ts_f32, [TM_T_DOUBLE] = ts_f64, [TM_T_DECIMAL] = ts_dec,
-							   [TM_T_DATE] = ts_date, [TM_T_TIMESTAMP_NTZ] = ts_ts, [TM_T_TIME] = ts_time};
+	static cast_run *const to_ts[TM_T_KIND_COUNT] = {
+	    [TM_T_BOOLEAN] = bool_ts, [TM_T_TINYINT] = i8_ts,      [TM_T_SMALLINT] = i16_ts, [TM_T_INT] = i32_ts,
+	    [TM_T_BIGINT] = i64_ts,   [TM_T_FLOAT] = f32_ts,       [TM_T_DOUBLE] = f64_ts,   [TM_T_DECIMAL] = dec_ts,
+	    [TM_T_DATE] = date_ts,    [TM_T_TIMESTAMP_NTZ] = ts_ts};
+	static cast_run *const from_ts[TM_T_KIND_COUNT] = {
+	    [TM_T_BOOLEAN] = ts_bool, [TM_T_TINYINT] = ts_i8,       [TM_T_SMALLINT] = ts_i16, [TM_T_INT] = ts_i32,
+	    [TM_T_BIGINT] = ts_i64,   [TM_T_FLOAT] = ts_f32,        [TM_T_DOUBLE] = ts_f64,   [TM_T_DECIMAL] = ts_dec,
+	    [TM_T_DATE] = ts_date,    [TM_T_TIMESTAMP_NTZ] = ts_ts, [TM_T_TIME] = ts_time};
 	enum tm_type_kind f = from->kind, t = to->kind;
 	if (t == TM_T_BINARY)
 		return tm_type_integral(from) ? integer_binary : NULL;

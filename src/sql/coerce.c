@@ -11,14 +11,22 @@ static bool fractional(const struct tm_type *t) { return t->kind == TM_T_FLOAT |
 const struct tm_type *fn_decimal_for(struct tm_arena *arena, const struct tm_type *t)
 {
 	switch (t->kind) {
-	case TM_T_TINYINT: return tm_type_decimal(arena, 3, 0);
-	case TM_T_SMALLINT: return tm_type_decimal(arena, 5, 0);
-	case TM_T_INT: return tm_type_decimal(arena, 10, 0);
-	case TM_T_BIGINT: return tm_type_decimal(arena, 20, 0);
-	case TM_T_FLOAT: return tm_type_decimal(arena, 14, 7);
-	case TM_T_DOUBLE: return tm_type_decimal(arena, 30, 15);
-	case TM_T_DECIMAL: return t;
-	default: return NULL;
+	case TM_T_TINYINT:
+		return tm_type_decimal(arena, 3, 0);
+	case TM_T_SMALLINT:
+		return tm_type_decimal(arena, 5, 0);
+	case TM_T_INT:
+		return tm_type_decimal(arena, 10, 0);
+	case TM_T_BIGINT:
+		return tm_type_decimal(arena, 20, 0);
+	case TM_T_FLOAT:
+		return tm_type_decimal(arena, 14, 7);
+	case TM_T_DOUBLE:
+		return tm_type_decimal(arena, 30, 15);
+	case TM_T_DECIMAL:
+		return t;
+	default:
+		return NULL;
 	}
 }
 
@@ -50,7 +58,8 @@ static const struct tm_type *common_numeric(struct tm_arena *arena, const struct
 
 static const struct tm_type *common_interval(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b)
 {
-	int from = a->from_field < b->from_field ? a->from_field : b->from_field, to = a->to_field > b->to_field ? a->to_field : b->to_field;
+	int from = a->from_field < b->from_field ? a->from_field : b->from_field,
+	    to = a->to_field > b->to_field ? a->to_field : b->to_field;
 	return a->kind == TM_T_INTERVAL_YM ? tm_type_interval_ym(arena, from, to) : tm_type_interval_dt(arena, from, to);
 }
 
@@ -74,10 +83,13 @@ static const struct tm_type *common(struct tm_arena *arena, const struct tm_type
 		return common_numeric(arena, a, b, ansi);
 	if (a->kind == b->kind) {
 		switch (a->kind) {
-		case TM_T_STRING: return a->length == b->length && a->fixed_length == b->fixed_length ? a : &tm_type_string;
+		case TM_T_STRING:
+			return a->length == b->length && a->fixed_length == b->fixed_length ? a : &tm_type_string;
 		case TM_T_INTERVAL_YM:
-		case TM_T_INTERVAL_DT: return common_interval(arena, a, b);
-		case TM_T_TIME: return a->precision > b->precision ? a : b;
+		case TM_T_INTERVAL_DT:
+			return common_interval(arena, a, b);
+		case TM_T_TIME:
+			return a->precision > b->precision ? a : b;
 		case TM_T_ARRAY: {
 			const struct tm_type *e = common(arena, a->children[0], b->children[0], ansi, strings);
 			return e ? tm_type_array(arena, e, a->nullable[0] || b->nullable[0]) : NULL;
@@ -93,13 +105,15 @@ static const struct tm_type *common(struct tm_arena *arena, const struct tm_type
 			const struct tm_type **types = TM_NEW_N(arena, const struct tm_type *, a->child_count + 1);
 			bool *nulls = TM_NEW_N(arena, bool, a->child_count + 1);
 			for (size_t i = 0; i < a->child_count; i++) {
-				if (!tm_str_ieq(a->names[i], b->names[i]) || !(types[i] = common(arena, a->children[i], b->children[i], ansi, strings)))
+				if (!tm_str_ieq(a->names[i], b->names[i]) ||
+				    !(types[i] = common(arena, a->children[i], b->children[i], ansi, strings)))
 					return NULL;
 				nulls[i] = a->nullable[i] || b->nullable[i];
 			}
 			return tm_type_struct(arena, a->child_count, a->names, types, nulls);
 		}
-		default: return a;
+		default:
+			return a;
 		}
 	}
 	const struct tm_type *lo = a->kind < b->kind ? a : b, *hi = lo == a ? b : a;

@@ -9,7 +9,7 @@
 #define TM_US_DAY (86400 * TM_US_SECOND)
 
 /* ---- civil dates ---- */
-int64_t tm_date_days(int64_t year, int month, int day);   /* no check */
+int64_t tm_date_days(int64_t year, int month, int day); /* no check */
 void tm_civil_of(int64_t days, int64_t *ret_year, int *ret_month, int *ret_day);
 bool tm_leap_year(int64_t year);
 int tm_date_month_days(int64_t year, int month);
@@ -22,8 +22,8 @@ static inline int64_t tm_floor_mod(int64_t a, int64_t b) { return a % b < 0 ? a 
 static inline int64_t tm_micros_to_days(int64_t us) { return tm_floor_div(us, TM_US_DAY); }
 static inline int tm_weekday(int64_t days) { return (int)tm_floor_mod(days + 3, 7); } /* 0 = Monday */
 void tm_iso_week(int64_t days, int64_t *ret_year, int *ret_week);
-int64_t tm_add_months(int64_t days, int64_t months);    /* the day is cut to the month's length */
-struct tm_local {                                       /* a local date and time */
+int64_t tm_add_months(int64_t days, int64_t months); /* the day is cut to the month's length */
+struct tm_local {                                    /* a local date and time */
 	int64_t year;
 	int month, day, hour, minute, second;
 	int32_t nanos;
@@ -33,7 +33,7 @@ void tm_local_of(int64_t local_us, struct tm_local *ret);
 
 /* ---- time zones ---- immutable, live as long as the process. */
 struct tm_sql_zone;
-const struct tm_sql_zone *tm_sql_zone_find(struct tm_str id);   /* as ZoneId.of with Spark's relaxations; NULL = no such zone */
+const struct tm_sql_zone *tm_sql_zone_find(struct tm_str id); /* as ZoneId.of with Spark's relaxations; NULL = no such zone */
 const struct tm_sql_zone *tm_sql_zone_utc(void);
 struct tm_str tm_sql_zone_id(const struct tm_sql_zone *zone);
 int32_t tm_sql_zone_offset(const struct tm_sql_zone *zone, int64_t utc_seconds);
@@ -82,5 +82,6 @@ tm_rc tm_pattern_new(struct tm_arena *arena, struct tm_str text, bool parsing, s
 void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zone, int64_t us, bool local, struct tm_buf *out);
 /* *ret_local: date and time as written; *ret_zone NULL = none named. What is missing is filled from 1970-01-01 00:00.
  * why (may be NULL): Java's message when it fails. */
-bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone, struct tm_buf *why);
+bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone,
+		      struct tm_buf *why);
 #endif

@@ -8,9 +8,9 @@
 #undef TM_FN
 #undef TM_FN_SIMPLE
 
-#define TM_FN(name, kind, min, max, bind, variant, doc, example) \
+#define TM_FN(name, kind, min, max, bind, variant, doc, example)                                                                           \
 	{name, TM_FN_##kind, min, max, tm_bind_##bind, (const void *)(intptr_t)(variant), doc, example},
-#define TM_FN_SIMPLE(name, min, max, sig, kernel, doc, example) \
+#define TM_FN_SIMPLE(name, min, max, sig, kernel, doc, example)                                                                            \
 	{name, TM_FN_SCALAR, min, max, tm_bind_simple, &(const struct fn_simple){sig, &tm_k_##kernel}, doc, example},
 static const struct tm_fn table[] = {
 #include "sql/functions.def"
@@ -20,7 +20,10 @@ static const struct tm_fn table[] = {
 enum { COUNT = sizeof table / sizeof *table };
 static const struct tm_fn *sorted[COUNT];
 
-static int by_name(const void *a, const void *b) { return strcmp((*(const struct tm_fn *const *)a)->name, (*(const struct tm_fn *const *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const struct tm_fn *const *)a)->name, (*(const struct tm_fn *const *)b)->name);
+}
 __attribute__((constructor)) static void sort_names(void)
 {
 	for (size_t i = 0; i < COUNT; i++)

@@ -4,42 +4,43 @@
 #include "stream/plan.h"
 
 struct tm_fn_arg {
-	const struct tm_type *type;           /* NULL for a lambda whose parameters are not typed yet */
+	const struct tm_type *type; /* NULL for a lambda whose parameters are not typed yet */
 	bool nullable;
-	const struct tm_column *literal;      /* the value, when the argument is a constant expression; else NULL */
+	const struct tm_column *literal; /* the value, when the argument is a constant expression; else NULL */
 	struct tm_expr *expr;
 	bool lambda;
 	size_t lambda_arity;
 };
 /* Binding a call: types in, kernel and types out. */
 struct tm_fn_bind {
-	struct tm_arena *arena;               /* plan's lifetime */
+	struct tm_arena *arena; /* plan's lifetime */
 	const struct tm_session *session;
 	const struct tm_fn *fn;
-	struct tm_str name;                   /* as written */
+	struct tm_str name; /* as written */
 	struct tm_fn_arg *args;
 	size_t arg_count;
 	bool distinct, ignore_nulls;
-	bool ordered, descending;             /* WITHIN GROUP (ORDER BY the first argument [DESC]) */
+	bool ordered, descending; /* WITHIN GROUP (ORDER BY the first argument [DESC]) */
 	/* Types a lambda argument: the function says its parameters' types, the analyser analyses the body and fills args[i].type/expr. */
-	tm_rc (*bind_lambda)(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *parameter_types, const bool *parameter_nullable, size_t n, struct tm_err *err);
-	void *analyser;                       /* of bind_lambda */
+	tm_rc (*bind_lambda)(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *parameter_types,
+			     const bool *parameter_nullable, size_t n, struct tm_err *err);
+	void *analyser; /* of bind_lambda */
 	/* results */
-	const struct tm_type **cast;          /* [arg_count], NULL entry = as it is; the analyser adds implicit casts */
+	const struct tm_type **cast; /* [arg_count], NULL entry = as it is; the analyser adds implicit casts */
 	const struct tm_type *type;
 	bool nullable;
-	const struct tm_kernel *kernel;       /* scalar */
-	const struct tm_agg_kernel *agg;      /* aggregate */
+	const struct tm_kernel *kernel;  /* scalar */
+	const struct tm_agg_kernel *agg; /* aggregate */
 	const void *bound;
-	struct tm_expr *replacement;          /* instead of a kernel: a rewritten expression (nvl2 -> if) */
+	struct tm_expr *replacement; /* instead of a kernel: a rewritten expression (nvl2 -> if) */
 };
 enum tm_fn_kind { TM_FN_SCALAR, TM_FN_AGGREGATE, TM_FN_GENERATOR, TM_FN_WINDOW };
 struct tm_fn {
-	const char *name;                     /* lower case; operators by their sign: "+", "=", "<=>", "||" */
+	const char *name; /* lower case; operators by their sign: "+", "=", "<=>", "||" */
 	enum tm_fn_kind kind;
-	int min_args, max_args;               /* max -1 = any */
+	int min_args, max_args; /* max -1 = any */
 	tm_rc (*bind)(struct tm_fn_bind *bind, struct tm_err *err);
-	const void *data;                     /* of bind: lets one bind serve many rows of the table */
+	const void *data; /* of bind: lets one bind serve many rows of the table */
 	const char *doc, *example;
 };
 /* Case aside; NULL when there is none. */
@@ -51,8 +52,8 @@ enum tm_cast_mode { TM_CAST_LEGACY, TM_CAST_ANSI, TM_CAST_TRY };
 /* May a value of `from` be cast to `to` at all (else DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION …)? */
 bool tm_cast_allowed(const struct tm_type *from, const struct tm_type *to, enum tm_cast_mode mode);
 /* The call expression of the cast, text "CAST(x AS INT)" left to the caller. */
-tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to, enum tm_cast_mode mode,
-		   struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to,
+		   enum tm_cast_mode mode, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
 /* Spark's type coercion: the type both can be widened to, or NULL. ansi: AnsiTypeCoercion, else TypeCoercion. */
 const struct tm_type *tm_type_common(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi);
 /* May `from` be cast implicitly where `to` is asked for? */

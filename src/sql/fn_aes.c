@@ -7,7 +7,10 @@ enum { GCM_IV = 12, CBC_IV = 16, TAG = 16 };
 
 static tm_rc bad_key(struct tm_eval *ev, size_t n)
 {
-	return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_KEY_LENGTH", "22023", "The value of parameter(s) `key` in `aes_encrypt`/`aes_decrypt` is invalid: expects a binary value with 16, 24 or 32 bytes, but got %zu bytes.", n);
+	return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_KEY_LENGTH", "22023",
+			     "The value of parameter(s) `key` in `aes_encrypt`/`aes_decrypt` is invalid: expects a binary value with 16, "
+			     "24 or 32 bytes, but got %zu bytes.",
+			     n);
 }
 static enum mode mode_of(struct tm_str m, struct tm_str padding)
 {
@@ -18,12 +21,15 @@ static enum mode mode_of(struct tm_str m, struct tm_str padding)
 }
 static const EVP_CIPHER *cipher_of(enum mode m, size_t key)
 {
-	static const EVP_CIPHER *(*const table[3][3])(void) = {{EVP_aes_128_ecb, EVP_aes_192_ecb, EVP_aes_256_ecb}, {EVP_aes_128_cbc, EVP_aes_192_cbc, EVP_aes_256_cbc}, {EVP_aes_128_gcm, EVP_aes_192_gcm, EVP_aes_256_gcm}};
+	static const EVP_CIPHER *(*const table[3][3])(void) = {{EVP_aes_128_ecb, EVP_aes_192_ecb, EVP_aes_256_ecb},
+							       {EVP_aes_128_cbc, EVP_aes_192_cbc, EVP_aes_256_cbc},
+							       {EVP_aes_128_gcm, EVP_aes_192_gcm, EVP_aes_256_gcm}};
 	return key == 16 || key == 24 || key == 32 ? table[m][key / 8 - 2]() : NULL;
 }
 
 /* iv, out: room for the text, a block and the tag. *ret_len; false when the cipher refuses (a wrong key, a changed text). */
-static bool run(const EVP_CIPHER *cipher, enum mode m, bool encrypt, struct tm_str key, const unsigned char *iv, struct tm_str text, struct tm_str aad, unsigned char *out, size_t *ret_len)
+static bool run(const EVP_CIPHER *cipher, enum mode m, bool encrypt, struct tm_str key, const unsigned char *iv, struct tm_str text,
+		struct tm_str aad, unsigned char *out, size_t *ret_len)
 {
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	int n = 0, total = 0;
@@ -59,8 +65,10 @@ static tm_rc aes(FN_EVAL_ARGS, bool encrypt)
 		struct tm_str text = STR_AT(0, i), key = STR_AT(1, i), aad = n > aad_arg ? STR_AT(aad_arg, i) : (struct tm_str){0};
 		enum mode m = mode_of(n > 2 ? STR_AT(2, i) : TM_STR("GCM"), n > 3 ? STR_AT(3, i) : TM_STR("DEFAULT"));
 		if (m == NO_MODE)
-			return tm_fail_class(ev->err, TM_DATA, "UNSUPPORTED_FEATURE.AES_MODE", "0A000", "The feature is not supported: AES-%.*s with the padding %.*s by the `aes_encrypt`/`aes_decrypt` function.",
-					     TM_STR_ARG(STR_AT(2, i)), TM_STR_ARG(n > 3 ? STR_AT(3, i) : TM_STR("DEFAULT")));
+			return tm_fail_class(
+			    ev->err, TM_DATA, "UNSUPPORTED_FEATURE.AES_MODE", "0A000",
+			    "The feature is not supported: AES-%.*s with the padding %.*s by the `aes_encrypt`/`aes_decrypt` function.",
+			    TM_STR_ARG(STR_AT(2, i)), TM_STR_ARG(n > 3 ? STR_AT(3, i) : TM_STR("DEFAULT")));
 		const EVP_CIPHER *cipher = cipher_of(m, key.len);
 		if (!cipher)
 			return bad_key(ev, key.len);
@@ -72,7 +80,10 @@ static tm_rc aes(FN_EVAL_ARGS, bool encrypt)
 		if (encrypt) {
 			struct tm_str given = n > 4 ? STR_AT(4, i) : (struct tm_str){0};
 			if (given.len && given.len != iv_len)
-				return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_IV_LENGTH", "22023", "The value of parameter(s) `iv` in `aes_encrypt` is invalid: %zu bytes are expected, but got %zu.", iv_len, given.len);
+				return tm_fail_class(
+				    ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_IV_LENGTH", "22023",
+				    "The value of parameter(s) `iv` in `aes_encrypt` is invalid: %zu bytes are expected, but got %zu.",
+				    iv_len, given.len);
 			if (given.len)
 				memcpy(iv, given.at, iv_len);
 			else if (iv_len)
@@ -93,7 +104,9 @@ static tm_rc aes(FN_EVAL_ARGS, bool encrypt)
 		} else if (call->bound) {
 			fn_null(ev, ret, i);
 		} else {
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_CRYPTO_ERROR", "22023", "The value of parameter(s) `expr, key` in `aes_decrypt` is invalid: the text cannot be decrypted with this key.");
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.AES_CRYPTO_ERROR", "22023",
+					     "The value of parameter(s) `expr, key` in `aes_decrypt` is invalid: the text cannot be "
+					     "decrypted with this key.");
 		}
 	}
 	return TM_OK;

@@ -10,7 +10,8 @@ void fn_begin_some(struct tm_eval *ev, const struct tm_expr *call, const struct 
 	fn_begin(ev, &fewer, args, ret);
 }
 
-void fn_pool(struct tm_eval *ev, const struct tm_column *const *parts, size_t n, const struct tm_type *type, struct tm_column *ret, size_t *ret_base)
+void fn_pool(struct tm_eval *ev, const struct tm_column *const *parts, size_t n, const struct tm_type *type, struct tm_column *ret,
+	     size_t *ret_base)
 {
 	struct tm_column *flat = TM_NEW_N(ev->arena, struct tm_column, n);
 	const struct tm_column **list = TM_NEW_N(ev->arena, const struct tm_column *, n);
@@ -90,7 +91,8 @@ BIND(array_repeat)
 }
 tm_rc fn_list_too_long(struct tm_eval *ev, const char *function)
 {
-	return tm_fail_class(ev->err, TM_LIMIT, "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION", "54000", "Can't create array with more than %d elements which exceeding the array size limit, caused by `%s`.",
+	return tm_fail_class(ev->err, TM_LIMIT, "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION", "54000",
+			     "Can't create array with more than %d elements which exceeding the array size limit, caused by `%s`.",
 			     FN_LIST_LIMIT, function);
 }
 
@@ -156,8 +158,10 @@ BIND(flatten)
 
 /* ---- reordering and picking: each row's elements by a function ---- */
 /* Keeps, drops or reorders the elements of args[0]: pick writes numbers within the span, at most span.count (or limit). */
-typedef size_t pick_fn(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t row, struct tm_span s, uint32_t *out);
-static tm_rc pick_elements(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t null_args, struct tm_column *ret, pick_fn *pick)
+typedef size_t pick_fn(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t row, struct tm_span s,
+		       uint32_t *out);
+static tm_rc pick_elements(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t null_args,
+			   struct tm_column *ret, pick_fn *pick)
 {
 	struct tm_column pool = args[0].children[0];
 	struct fn_index index = {0};
@@ -181,10 +185,10 @@ static tm_rc pick_elements(struct tm_eval *ev, const struct tm_expr *call, const
 	fn_list_set(ev, ret, &pool, &index);
 	return TM_OK;
 }
-#define PICK(name) \
-	static size_t pick_##name(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args, \
-				  __attribute__((unused)) size_t row, struct tm_span s, uint32_t *out)
-#define PICK_KERNEL(name, null_args) \
+#define PICK(name)                                                                                                                         \
+	static size_t pick_##name(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,          \
+				  const struct tm_column *args, __attribute__((unused)) size_t row, struct tm_span s, uint32_t *out)
+#define PICK_KERNEL(name, null_args)                                                                                                       \
 	KERNEL(name) { return pick_elements(ev, call, args, null_args, ret, pick_##name); }
 
 PICK(array_reverse)
@@ -366,7 +370,8 @@ BIND(array_pick) /* variant: which; the result has the type of the first argumen
 		return fn_unexpected_type(b, 0, "ARRAY", err);
 	if (which == 2 && t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
 		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name, TM_STR_ARG(sql));
+		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
+				   TM_STR_ARG(sql));
 	}
 	if (b->arg_count > 1)
 		TM_TRY(fn_want(b, 1, &tm_type_boolean, err));
@@ -384,7 +389,8 @@ KERNEL(arrays_overlap)
 			for (uint32_t k = 0; k < t.count && !hit; k++) {
 				bool n = tm_is_null(&args[1].children[0], t.from + k);
 				null |= n;
-				hit = !n && !tm_is_null(&args[0].children[0], s.from + j) && tm_value_cmp(&args[0].children[0], s.from + j, &args[1].children[0], t.from + k) == 0;
+				hit = !n && !tm_is_null(&args[0].children[0], s.from + j) &&
+				      tm_value_cmp(&args[0].children[0], s.from + j, &args[1].children[0], t.from + k) == 0;
 			}
 		}
 		ret->boolean[i] = hit;
@@ -396,7 +402,8 @@ KERNEL(arrays_overlap)
 /* variant: 0 union, 1 intersect, 2 except, 3 overlap */
 BIND(array_set)
 {
-	static const struct tm_kernel *const kernels[] = {&tm_k_array_union, &tm_k_array_intersect, &tm_k_array_except, &tm_k_arrays_overlap};
+	static const struct tm_kernel *const kernels[] = {&tm_k_array_union, &tm_k_array_intersect, &tm_k_array_except,
+							  &tm_k_arrays_overlap};
 	const struct tm_type *t;
 	TM_TRY(fn_want_common(b, 0, 2, &t, err));
 	if (t->kind != TM_T_ARRAY)
@@ -417,8 +424,10 @@ static tm_rc want_element(struct tm_fn_bind *b, size_t array, size_t element, st
 	const struct tm_type *common = fn_common_element(b->arena, t->children[0], e, b->session->ansi);
 	if (!common) {
 		struct tm_str ts = fn_type_sql(b->arena, t), es = fn_type_sql(b->arena, e);
-		return fn_mismatch(b, err, "ARRAY_FUNCTION_DIFF_TYPES", "Input to `%s` should have been \"ARRAY\" followed by a value with same element type, but it's [\"%.*s\", \"%.*s\"].",
-				   b->fn->name, TM_STR_ARG(ts), TM_STR_ARG(es));
+		return fn_mismatch(
+		    b, err, "ARRAY_FUNCTION_DIFF_TYPES",
+		    "Input to `%s` should have been \"ARRAY\" followed by a value with same element type, but it's [\"%.*s\", \"%.*s\"].",
+		    b->fn->name, TM_STR_ARG(ts), TM_STR_ARG(es));
 	}
 	if (!tm_type_same(common, e))
 		b->cast[element] = common;
@@ -452,7 +461,8 @@ KERNEL(array_position)
 		struct tm_span s = AT(0, span, i);
 		ret->i64[i] = 0;
 		for (uint32_t j = 0; j < s.count && !ret->i64[i]; j++)
-			if (!tm_is_null(&args[0].children[0], s.from + j) && tm_value_cmp(&args[0].children[0], s.from + j, &args[1], i) == 0)
+			if (!tm_is_null(&args[0].children[0], s.from + j) &&
+			    tm_value_cmp(&args[0].children[0], s.from + j, &args[1], i) == 0)
 				ret->i64[i] = j + 1;
 	}
 	return TM_OK;
@@ -525,7 +535,8 @@ BIND(array_insert)
 		TM_TRY(fn_want(b, 1, &tm_type_int, err));
 	b->bound = (const void *)(intptr_t)kind;
 	const struct tm_type *t = fn_type(b, 0);
-	return fn_is(b, &tm_k_array_insert, tm_type_array(b->arena, t->children[0], t->nullable[0] || b->args[element].nullable || kind == 2), fn_any_nullable(b));
+	return fn_is(b, &tm_k_array_insert,
+		     tm_type_array(b->arena, t->children[0], t->nullable[0] || b->args[element].nullable || kind == 2), fn_any_nullable(b));
 }
 
 /* ---- single elements ---- */
@@ -591,7 +602,8 @@ KERNEL(element_at)
 			pick[i] = s.from + (uint32_t)at;
 		else if (kind == 0 && ev->session->ansi)
 			return tm_fail_class(ev->err, TM_DATA, "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", "22003",
-					     "The index %lld is out of bounds. The array has %u elements. Use `try_element_at` to tolerate accessing element at invalid index and return NULL instead.",
+					     "The index %lld is out of bounds. The array has %u elements. Use `try_element_at` to tolerate "
+					     "accessing element at invalid index and return NULL instead.",
 					     (long long)index, s.count);
 	}
 	struct tm_column flat = *source;
@@ -608,7 +620,8 @@ BIND(element_at)
 	if (t->kind == TM_T_MAP && kind != 2) {
 		const struct tm_type *k = tm_type_common(b->arena, t->children[0], b->args[1].type, b->session->ansi);
 		if (!k)
-			return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES", "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
+			return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES",
+					   "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
 		if (!tm_type_same(k, t->children[0]))
 			b->cast[0] = tm_type_map(b->arena, k, t->children[1], t->nullable[1]);
 		if (!tm_type_same(k, b->args[1].type))
@@ -652,7 +665,8 @@ BIND(array_extreme)
 		return fn_unexpected_type(b, 0, "ARRAY", err);
 	if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
 		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name, TM_STR_ARG(sql));
+		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
+				   TM_STR_ARG(sql));
 	}
 	b->bound = fn_variant(b) ? "" : NULL;
 	return fn_is(b, &tm_k_array_extreme, t->children[0], true);

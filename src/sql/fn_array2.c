@@ -13,9 +13,12 @@ KERNEL(slice)
 		struct tm_span s = AT(0, span, i);
 		int64_t start = AT(1, i32, i), len = AT(2, i32, i);
 		if (start == 0)
-			return fn_bad_parameter(ev, "START", "`start` in `slice` is invalid: Expects a positive or a negative value for `start`, but got 0.");
+			return fn_bad_parameter(
+			    ev, "START", "`start` in `slice` is invalid: Expects a positive or a negative value for `start`, but got 0.");
 		if (len < 0)
-			return fn_bad_parameter(ev, "LENGTH", "`length` in `slice` is invalid: Expects `length` greater than or equal to 0, but got %lld.", (long long)len);
+			return fn_bad_parameter(
+			    ev, "LENGTH", "`length` in `slice` is invalid: Expects `length` greater than or equal to 0, but got %lld.",
+			    (long long)len);
 		int64_t from = start > 0 ? start - 1 : (int64_t)s.count + start;
 		if (from < 0 || from > s.count)
 			len = 0;
@@ -34,8 +37,14 @@ static tm_rc bad_boundaries(struct tm_eval *ev, long long from, long long to, lo
 {
 	return tm_fail(ev->err, TM_DATA, "requirement failed: Illegal sequence boundaries: %lld to %lld by %lld", from, to, step);
 }
-struct numbers { int64_t *items; size_t count, cap; };
-static tm_rc sequence_room(struct tm_eval *ev, const struct numbers *n) { return n->count >= FN_LIST_LIMIT ? fn_list_too_long(ev, "sequence") : TM_OK; }
+struct numbers {
+	int64_t *items;
+	size_t count, cap;
+};
+static tm_rc sequence_room(struct tm_eval *ev, const struct numbers *n)
+{
+	return n->count >= FN_LIST_LIMIT ? fn_list_too_long(ev, "sequence") : TM_OK;
+}
 
 static tm_rc number_sequence(struct tm_eval *ev, int64_t from, int64_t to, int64_t step, struct numbers *out)
 {
@@ -49,18 +58,21 @@ static tm_rc number_sequence(struct tm_eval *ev, int64_t from, int64_t to, int64
 	}
 }
 /* Of dates (in days) or timestamps (in microseconds) by an interval: start + n * step, so that month ends do not creep. */
-static tm_rc time_sequence(struct tm_eval *ev, const struct tm_sql_zone *zone, bool date, int64_t from, int64_t to, struct tm_interval step, struct numbers *out)
+static tm_rc time_sequence(struct tm_eval *ev, const struct tm_sql_zone *zone, bool date, int64_t from, int64_t to, struct tm_interval step,
+			   struct numbers *out)
 {
 	bool forward = step.months > 0 || (step.months == 0 && (step.days > 0 || (step.days == 0 && step.micros > 0)));
-	int64_t from_us = date ? tm_sql_zone_to_utc(zone, from * TM_US_DAY) : from, to_us = date ? tm_sql_zone_to_utc(zone, to * TM_US_DAY) : to;
+	int64_t from_us = date ? tm_sql_zone_to_utc(zone, from * TM_US_DAY) : from,
+		to_us = date ? tm_sql_zone_to_utc(zone, to * TM_US_DAY) : to;
 	bool zero = step.months == 0 && step.days == 0 && step.micros == 0;
 	if ((zero && from != to) || (!zero && (forward ? from_us > to_us : from_us < to_us)))
 		return bad_boundaries(ev, from, to, 0);
 	for (int32_t n = 0;; n++) {
 		int64_t us;
 		struct tm_interval by;
-		if (__builtin_mul_overflow(step.months, n, &by.months) || __builtin_mul_overflow(step.days, n, &by.days) || __builtin_mul_overflow(step.micros, (int64_t)n, &by.micros) ||
-		    !fn_timestamp_shift(zone, from_us, by, &us) || (forward ? us > to_us : us < to_us))
+		if (__builtin_mul_overflow(step.months, n, &by.months) || __builtin_mul_overflow(step.days, n, &by.days) ||
+		    __builtin_mul_overflow(step.micros, (int64_t)n, &by.micros) || !fn_timestamp_shift(zone, from_us, by, &us) ||
+		    (forward ? us > to_us : us < to_us))
 			return TM_OK;
 		TM_TRY(sequence_room(ev, out));
 		TM_PUSH_IN(ev->arena, out, date ? tm_micros_to_days(tm_sql_zone_to_local(zone, us)) : us);
@@ -81,10 +93,14 @@ static int64_t integer_at(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
 	switch (tm_type_width(c->type)) {
-	case 1: return c->i8[i];
-	case 2: return c->i16[i];
-	case 4: return c->i32[i];
-	default: return c->i64[i];
+	case 1:
+		return c->i8[i];
+	case 2:
+		return c->i16[i];
+	case 4:
+		return c->i32[i];
+	default:
+		return c->i64[i];
 	}
 }
 KERNEL(sequence)
@@ -113,10 +129,17 @@ KERNEL(sequence)
 	tm_column_init(c, ev->arena, e, out.count);
 	for (size_t j = 0; j < out.count; j++)
 		switch (tm_type_width(e)) {
-		case 1: c->i8[j] = (int8_t)out.items[j]; break;
-		case 2: c->i16[j] = (int16_t)out.items[j]; break;
-		case 4: c->i32[j] = (int32_t)out.items[j]; break;
-		default: c->i64[j] = out.items[j];
+		case 1:
+			c->i8[j] = (int8_t)out.items[j];
+			break;
+		case 2:
+			c->i16[j] = (int16_t)out.items[j];
+			break;
+		case 4:
+			c->i32[j] = (int32_t)out.items[j];
+			break;
+		default:
+			c->i64[j] = out.items[j];
 		}
 	return TM_OK;
 }
@@ -126,7 +149,9 @@ BIND(sequence)
 	TM_TRY(fn_want_common(b, 0, 2, &t, err));
 	bool time = t->kind == TM_T_DATE || t->kind == TM_T_TIMESTAMP || t->kind == TM_T_TIMESTAMP_NTZ;
 	if (!tm_type_integral(t) && !time)
-		return fn_mismatch(b, err, "SEQUENCE_WRONG_INPUT_TYPES", "`sequence` uses the wrong parameter type. The parameter type must conform to integral or datetime types.");
+		return fn_mismatch(
+		    b, err, "SEQUENCE_WRONG_INPUT_TYPES",
+		    "`sequence` uses the wrong parameter type. The parameter type must conform to integral or datetime types.");
 	if (b->arg_count > 2) {
 		const struct tm_type *s = b->args[2].type;
 		if (time) {
@@ -135,7 +160,8 @@ BIND(sequence)
 		} else {
 			TM_TRY(fn_want_common(b, 0, 3, &t, err));
 			if (!tm_type_integral(t))
-				return fn_mismatch(b, err, "SEQUENCE_WRONG_INPUT_TYPES", "`sequence` uses the wrong parameter type. The step type must be integral.");
+				return fn_mismatch(b, err, "SEQUENCE_WRONG_INPUT_TYPES",
+						   "`sequence` uses the wrong parameter type. The step type must be integral.");
 		}
 	}
 	return fn_is(b, &tm_k_sequence, tm_type_array(b->arena, t, false), fn_any_nullable(b));
@@ -213,7 +239,10 @@ BIND(arrays_zip)
 		if (b->args[i].type->kind != TM_T_ARRAY)
 			return fn_unexpected_type(b, i, "ARRAY", err);
 		types[i] = b->args[i].type->children[0];
-		names[i] = b->args[i].expr && b->args[i].expr->kind == TM_EXPR_COLUMN && b->args[i].expr->text.len ? b->args[i].expr->text : tm_arena_printf(b->arena, "%zu", i);
+		names[i] = b->args[i].expr && b->args[i].expr->kind == TM_EXPR_COLUMN && b->args[i].expr->text.len
+			       ? b->args[i].expr->text
+			       : tm_arena_printf(b->arena, "%zu", i);
 	}
-	return fn_is(b, &tm_k_arrays_zip, tm_type_array(b->arena, tm_type_struct(b->arena, n, names, types, NULL), false), fn_any_nullable(b));
+	return fn_is(b, &tm_k_arrays_zip, tm_type_array(b->arena, tm_type_struct(b->arena, n, names, types, NULL), false),
+		     fn_any_nullable(b));
 }

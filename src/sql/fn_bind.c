@@ -81,7 +81,11 @@ tm_rc fn_is_agg(struct tm_fn_bind *b, const struct tm_agg_kernel *agg, const str
 	return TM_OK;
 }
 
-static bool infix(const char *name) { return !((name[0] >= 'a' && name[0] <= 'z') || name[0] == '_') || strcmp(name, "div") == 0 || strcmp(name, "and") == 0 || strcmp(name, "or") == 0; }
+static bool infix(const char *name)
+{
+	return !((name[0] >= 'a' && name[0] <= 'z') || name[0] == '_') || strcmp(name, "div") == 0 || strcmp(name, "and") == 0 ||
+	       strcmp(name, "or") == 0;
+}
 
 struct tm_str fn_call_text(struct tm_fn_bind *b)
 {
@@ -120,7 +124,8 @@ tm_rc fn_mismatch(struct tm_fn_bind *b, struct tm_err *err, const char *klass, c
 	va_end(ap);
 	snprintf(name, sizeof name, "DATATYPE_MISMATCH.%s", klass);
 	struct tm_str text = fn_call_text(b);
-	return tm_fail_class(err, TM_INVALID, name, "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: %.*s", TM_STR_ARG(text), TM_STR_ARG(why));
+	return tm_fail_class(err, TM_INVALID, name, "42K09", "Cannot resolve \"%.*s\" due to data type mismatch: %.*s", TM_STR_ARG(text),
+			     TM_STR_ARG(why));
 }
 
 static const char *const ordinals[] = {"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"};
@@ -128,7 +133,8 @@ tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, s
 {
 	struct tm_str has = b->args[i].type ? fn_type_sql(b->arena, b->args[i].type) : TM_STR("LAMBDA");
 	struct tm_str text = b->args[i].expr ? b->args[i].expr->text : (struct tm_str){"", 0};
-	return fn_mismatch(b, err, "UNEXPECTED_INPUT_TYPE", "The %s parameter requires the \"%s\" type, however \"%.*s\" has the type \"%.*s\".",
+	return fn_mismatch(b, err, "UNEXPECTED_INPUT_TYPE",
+			   "The %s parameter requires the \"%s\" type, however \"%.*s\" has the type \"%.*s\".",
 			   i < 10 ? ordinals[i] : "given", required, TM_STR_ARG(text), TM_STR_ARG(has));
 }
 
@@ -164,7 +170,8 @@ tm_rc fn_want_common(struct tm_fn_bind *b, size_t from, size_t to, const struct 
 		}
 		struct tm_str types = tm_arena_str(b->arena, tm_buf_str(&list));
 		tm_buf_done(&list);
-		return fn_mismatch(b, err, "DATA_DIFF_TYPES", "Input to `%s` should all be the same type, but it's [%.*s].", b->fn->name, TM_STR_ARG(types));
+		return fn_mismatch(b, err, "DATA_DIFF_TYPES", "Input to `%s` should all be the same type, but it's [%.*s].", b->fn->name,
+				   TM_STR_ARG(types));
 	}
 	for (size_t i = from; i < to; i++)
 		if (!tm_type_eq(fn_type(b, i), t))
@@ -188,15 +195,31 @@ bool fn_literal_double(const struct tm_fn_bind *b, size_t i, double *ret)
 	if (!c || tm_is_null(c, 0))
 		return false;
 	switch (c->type->kind) {
-	case TM_T_TINYINT: *ret = c->i8[0]; return true;
-	case TM_T_SMALLINT: *ret = c->i16[0]; return true;
-	case TM_T_INT: *ret = c->i32[0]; return true;
-	case TM_T_BIGINT: *ret = (double)c->i64[0]; return true;
-	case TM_T_FLOAT: *ret = (double)c->f32[0]; return true;
-	case TM_T_DOUBLE: *ret = c->f64[0]; return true;
-	case TM_T_DECIMAL: *ret = tm_decimal_to_double(c->i128[0], c->type->scale); return true;
-	case TM_T_STRING: return tm_double_parse(c->str[0], ret);
-	default: return false;
+	case TM_T_TINYINT:
+		*ret = c->i8[0];
+		return true;
+	case TM_T_SMALLINT:
+		*ret = c->i16[0];
+		return true;
+	case TM_T_INT:
+		*ret = c->i32[0];
+		return true;
+	case TM_T_BIGINT:
+		*ret = (double)c->i64[0];
+		return true;
+	case TM_T_FLOAT:
+		*ret = (double)c->f32[0];
+		return true;
+	case TM_T_DOUBLE:
+		*ret = c->f64[0];
+		return true;
+	case TM_T_DECIMAL:
+		*ret = tm_decimal_to_double(c->i128[0], c->type->scale);
+		return true;
+	case TM_T_STRING:
+		return tm_double_parse(c->str[0], ret);
+	default:
+		return false;
 	}
 }
 
@@ -217,21 +240,37 @@ bool fn_literal_int(const struct tm_fn_bind *b, size_t i, int64_t *ret)
 static const struct tm_type *letter_type(struct tm_fn_bind *b, char c)
 {
 	switch (c) {
-	case 's': return &tm_type_string;
-	case 'b': return &tm_type_binary;
-	case 'z': return &tm_type_boolean;
-	case 't': return &tm_type_tinyint;
-	case 'i': return &tm_type_int;
-	case 'l': return &tm_type_bigint;
-	case 'f': return &tm_type_float;
-	case 'd': return &tm_type_double;
-	case 'D': return &tm_type_date;
-	case 'T': return &tm_type_timestamp;
-	case 'N': return &tm_type_timestamp_ntz;
-	case 'v': return &tm_type_variant;
-	case 'S': return tm_type_array(b->arena, &tm_type_string, true);
-	case 'V': return &tm_type_null;
-	default: TM_ASSERT(c >= '0' && c <= '9'); return fn_type(b, (size_t)(c - '0'));
+	case 's':
+		return &tm_type_string;
+	case 'b':
+		return &tm_type_binary;
+	case 'z':
+		return &tm_type_boolean;
+	case 't':
+		return &tm_type_tinyint;
+	case 'i':
+		return &tm_type_int;
+	case 'l':
+		return &tm_type_bigint;
+	case 'f':
+		return &tm_type_float;
+	case 'd':
+		return &tm_type_double;
+	case 'D':
+		return &tm_type_date;
+	case 'T':
+		return &tm_type_timestamp;
+	case 'N':
+		return &tm_type_timestamp_ntz;
+	case 'v':
+		return &tm_type_variant;
+	case 'S':
+		return tm_type_array(b->arena, &tm_type_string, true);
+	case 'V':
+		return &tm_type_null;
+	default:
+		TM_ASSERT(c >= '0' && c <= '9');
+		return fn_type(b, (size_t)(c - '0'));
 	}
 }
 
@@ -241,9 +280,14 @@ static tm_rc want_letter(struct tm_fn_bind *b, size_t i, char c, struct tm_err *
 	if (!t)
 		return fn_unexpected_type(b, i, "ANY", err);
 	switch (c) {
-	case 'a': return TM_OK;
-	case 'x': return t->kind == TM_T_BINARY ? TM_OK : fn_want(b, i, &tm_type_string, err);
-	case 'n': return tm_type_numeric(t) ? TM_OK : t->kind == TM_T_STRING || t->kind == TM_T_NULL ? fn_want(b, i, &tm_type_double, err) : fn_unexpected_type(b, i, "NUMERIC", err);
+	case 'a':
+		return TM_OK;
+	case 'x':
+		return t->kind == TM_T_BINARY ? TM_OK : fn_want(b, i, &tm_type_string, err);
+	case 'n':
+		return tm_type_numeric(t)                               ? TM_OK
+		       : t->kind == TM_T_STRING || t->kind == TM_T_NULL ? fn_want(b, i, &tm_type_double, err)
+									: fn_unexpected_type(b, i, "NUMERIC", err);
 	case 'A':
 		if (t->kind == TM_T_NULL)
 			return fn_want(b, i, tm_type_array(b->arena, &tm_type_null, true), err);
@@ -252,7 +296,8 @@ static tm_rc want_letter(struct tm_fn_bind *b, size_t i, char c, struct tm_err *
 		if (t->kind == TM_T_NULL)
 			return fn_want(b, i, tm_type_map(b->arena, &tm_type_null, &tm_type_null, true), err);
 		return t->kind == TM_T_MAP ? TM_OK : fn_unexpected_type(b, i, "MAP", err);
-	default: return fn_want(b, i, letter_type(b, c), err);
+	default:
+		return fn_want(b, i, letter_type(b, c), err);
 	}
 }
 
@@ -277,12 +322,19 @@ tm_rc fn_call(struct tm_fn_bind *b, const char *name, struct tm_expr **args, siz
 
 tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err)
 {
-	struct tm_fn_bind inner = {.arena = b->arena, .session = b->session, .fn = fn, .name = tm_str_of(fn->name), .arg_count = n,
-				   .bind_lambda = b->bind_lambda, .analyser = b->analyser};
+	struct tm_fn_bind inner = {.arena = b->arena,
+				   .session = b->session,
+				   .fn = fn,
+				   .name = tm_str_of(fn->name),
+				   .arg_count = n,
+				   .bind_lambda = b->bind_lambda,
+				   .analyser = b->analyser};
 	inner.args = TM_NEW_N(b->arena, struct tm_fn_arg, n + 1);
 	inner.cast = TM_NEW_N(b->arena, const struct tm_type *, n + 1);
 	for (size_t i = 0; i < n; i++)
-		inner.args[i] = (struct tm_fn_arg){.type = args[i]->type, .nullable = args[i]->nullable, .expr = args[i],
+		inner.args[i] = (struct tm_fn_arg){.type = args[i]->type,
+						   .nullable = args[i]->nullable,
+						   .expr = args[i],
 						   .literal = args[i]->kind == TM_EXPR_LITERAL ? &args[i]->literal : NULL};
 	TM_TRY(inner.fn->bind(&inner, err));
 	if (inner.replacement) {
@@ -300,7 +352,8 @@ tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **
 	for (size_t i = 0; i < n; i++) {
 		e->args[i] = args[i];
 		if (inner.cast[i])
-			TM_TRY(tm_cast_bind(b->arena, b->session, args[i], inner.cast[i], b->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, &e->args[i], err));
+			TM_TRY(tm_cast_bind(b->arena, b->session, args[i], inner.cast[i], b->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY,
+					    &e->args[i], err));
 	}
 	e->text = fn_call_text(&inner);
 	if (n) {
@@ -325,12 +378,23 @@ struct tm_expr *fn_make_literal_int(struct tm_arena *arena, const struct tm_type
 {
 	struct tm_expr *e = literal(arena, type);
 	switch (type->kind) {
-	case TM_T_TINYINT: e->literal.i8[0] = (int8_t)v; break;
-	case TM_T_SMALLINT: e->literal.i16[0] = (int16_t)v; break;
-	case TM_T_INT: e->literal.i32[0] = (int32_t)v; break;
-	case TM_T_BOOLEAN: e->literal.boolean[0] = v != 0; break;
-	case TM_T_DOUBLE: e->literal.f64[0] = (double)v; break;
-	default: e->literal.i64[0] = v;
+	case TM_T_TINYINT:
+		e->literal.i8[0] = (int8_t)v;
+		break;
+	case TM_T_SMALLINT:
+		e->literal.i16[0] = (int16_t)v;
+		break;
+	case TM_T_INT:
+		e->literal.i32[0] = (int32_t)v;
+		break;
+	case TM_T_BOOLEAN:
+		e->literal.boolean[0] = v != 0;
+		break;
+	case TM_T_DOUBLE:
+		e->literal.f64[0] = (double)v;
+		break;
+	default:
+		e->literal.i64[0] = v;
 	}
 	e->text = tm_arena_printf(arena, "%lld", (long long)v);
 	return e;
@@ -345,7 +409,8 @@ struct tm_expr *fn_make_literal_str(struct tm_arena *arena, struct tm_str s)
 }
 
 /* ---- lists ---- */
-void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t rows, struct tm_span *ret_spans, uint32_t **ret_index, size_t *ret_count)
+void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t rows, struct tm_span *ret_spans, uint32_t **ret_index,
+		     size_t *ret_count)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < rows; i++)
@@ -376,8 +441,8 @@ tm_rc fn_remainder_by_zero(struct tm_eval *ev)
 tm_rc fn_overflow(struct tm_eval *ev, const char *what, const char *try_name)
 {
 	if (try_name)
-		return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "%soverflow. Use '%s' to tolerate overflow and return NULL instead." FN_ANSI_HINT, what,
-				     try_name);
+		return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003",
+				     "%soverflow. Use '%s' to tolerate overflow and return NULL instead." FN_ANSI_HINT, what, try_name);
 	return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "%soverflow." FN_ANSI_HINT, what);
 }
 tm_rc fn_index_zero(struct tm_eval *ev)

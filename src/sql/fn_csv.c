@@ -1,13 +1,18 @@
 /* from_csv, to_csv, schema_of_csv: one record per text. */
 #include "sql/value_text.h"
 
-struct csv { char sep, quote, escape; bool trim; struct tm_str null_value; };
+struct csv {
+	char sep, quote, escape;
+	bool trim;
+	struct tm_str null_value;
+};
 static void csv_defaults(struct csv *o) { *o = (struct csv){.sep = ',', .quote = '"', .escape = '\\'}; }
 
 static bool option(const struct tm_fn_bind *b, size_t arg, const char *name, struct tm_str *ret)
 {
 	const struct tm_column *m = arg < b->arg_count ? b->args[arg].literal : NULL;
-	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING || m->type->children[1]->kind != TM_T_STRING)
+	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING ||
+	    m->type->children[1]->kind != TM_T_STRING)
 		return false;
 	struct tm_span s = m->span[0];
 	for (uint32_t i = s.from; i < s.from + s.count; i++)
@@ -54,7 +59,10 @@ static bool next_field(const struct csv *o, struct tm_str s, size_t *io_at, stru
 	return true;
 }
 
-struct from_csv { struct csv options; const struct cast_plan **casts; };
+struct from_csv {
+	struct csv options;
+	const struct cast_plan **casts;
+};
 KERNEL(from_csv)
 {
 	const struct from_csv *f = call->bound;
@@ -69,7 +77,8 @@ KERNEL(from_csv)
 		bool live = !ret->valid || ret->valid[i];
 		for (size_t c = 0; c < t->child_count; c++) {
 			bool quoted;
-			if (live && next_field(&f->options, STR_AT(0, i), &at, &b, &quoted) && (b.len || quoted) && !(f->options.null_value.at && tm_str_eq(tm_buf_str(&b), f->options.null_value)))
+			if (live && next_field(&f->options, STR_AT(0, i), &at, &b, &quoted) && (b.len || quoted) &&
+			    !(f->options.null_value.at && tm_str_eq(tm_buf_str(&b), f->options.null_value)))
 				texts[c].str[i] = fn_buf(ev, &b);
 			else
 				fn_null(ev, &texts[c], i);
@@ -87,15 +96,20 @@ BIND(from_csv)
 	struct from_csv *f = TM_NEW(b->arena, struct from_csv);
 	TM_TRY(fn_want(b, 0, &tm_type_string, err));
 	if (!fn_literal_str(b, 1, &s))
-		return tm_fail_class(err, TM_INVALID, "INVALID_SCHEMA.NON_STRING_LITERAL", "42K07", "The input schema \"%.*s\" is not a valid schema string.", TM_STR_ARG(b->args[1].expr->text));
+		return tm_fail_class(err, TM_INVALID, "INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
+				     "The input schema \"%.*s\" is not a valid schema string.", TM_STR_ARG(b->args[1].expr->text));
 	TM_TRY(tm_type_parse(b->arena, s, &t, err));
 	if (t->kind != TM_T_STRUCT)
-		return tm_fail_class(err, TM_INVALID, "INVALID_SCHEMA.NON_STRUCT_TYPE", "42K07", "The input schema \"%.*s\" is not a valid schema string. The input expression should be evaluated to struct type.", TM_STR_ARG(s));
+		return tm_fail_class(
+		    err, TM_INVALID, "INVALID_SCHEMA.NON_STRUCT_TYPE", "42K07",
+		    "The input schema \"%.*s\" is not a valid schema string. The input expression should be evaluated to struct type.",
+		    TM_STR_ARG(s));
 	t = tm_type_struct(b->arena, t->child_count, t->names, t->children, NULL);
 	f->casts = TM_NEW_N(b->arena, const struct cast_plan *, t->child_count + 1);
 	for (size_t c = 0; c < t->child_count; c++)
 		if (!(f->casts[c] = cast_plan_new(b->arena, &tm_type_string, t->children[c], TM_CAST_TRY)))
-			return fn_mismatch(b, err, "UNSUPPORTED_INPUT_TYPE", "a CSV field cannot be read as \"%.*s\".", TM_STR_ARG(fn_type_sql(b->arena, t->children[c])));
+			return fn_mismatch(b, err, "UNSUPPORTED_INPUT_TYPE", "a CSV field cannot be read as \"%.*s\".",
+					   TM_STR_ARG(fn_type_sql(b->arena, t->children[c])));
 	csv_options(b, 2, &f->options);
 	b->bound = f;
 	return fn_is(b, &tm_k_from_csv, t, true);
@@ -179,7 +193,9 @@ BIND(schema_of_csv)
 	struct tm_buf field = {0}, out = {0};
 	bool quoted;
 	if (!fn_literal_str(b, 0, &s))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"csv\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[0].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"csv\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[0].expr->text));
 	csv_options(b, 1, &o);
 	tm_buf_cstr_put(&out, "STRUCT<");
 	for (size_t at = 0, n = 0; next_field(&o, s, &at, &field, &quoted); n++)

@@ -6,27 +6,53 @@
 
 /* ---- parts ---- */
 enum part {
-	P_YEAR, P_QUARTER, P_MONTH, P_DAY, P_DAYOFWEEK, P_WEEKDAY, P_DOW_ISO, P_DAYOFYEAR, P_WEEK, P_YEAROFWEEK, P_HOUR, P_MINUTE, P_SECOND, P_SECONDS
+	P_YEAR,
+	P_QUARTER,
+	P_MONTH,
+	P_DAY,
+	P_DAYOFWEEK,
+	P_WEEKDAY,
+	P_DOW_ISO,
+	P_DAYOFYEAR,
+	P_WEEK,
+	P_YEAROFWEEK,
+	P_HOUR,
+	P_MINUTE,
+	P_SECOND,
+	P_SECONDS
 };
 static int32_t date_part(enum part part, int64_t days)
 {
 	int64_t year;
 	int month, day, week;
 	switch (part) {
-	case P_DAYOFWEEK: return (tm_weekday(days) + 1) % 7 + 1;
-	case P_WEEKDAY: return tm_weekday(days);
-	case P_DOW_ISO: return tm_weekday(days) + 1;
-	case P_WEEK: tm_iso_week(days, &year, &week); return week;
-	case P_YEAROFWEEK: tm_iso_week(days, &year, &week); return (int32_t)year;
-	default: break;
+	case P_DAYOFWEEK:
+		return (tm_weekday(days) + 1) % 7 + 1;
+	case P_WEEKDAY:
+		return tm_weekday(days);
+	case P_DOW_ISO:
+		return tm_weekday(days) + 1;
+	case P_WEEK:
+		tm_iso_week(days, &year, &week);
+		return week;
+	case P_YEAROFWEEK:
+		tm_iso_week(days, &year, &week);
+		return (int32_t)year;
+	default:
+		break;
 	}
 	tm_civil_of(days, &year, &month, &day);
 	switch (part) {
-	case P_YEAR: return (int32_t)year;
-	case P_QUARTER: return (month - 1) / 3 + 1;
-	case P_MONTH: return month;
-	case P_DAY: return day;
-	default: return (int32_t)(days - tm_date_days(year, 1, 1)) + 1;
+	case P_YEAR:
+		return (int32_t)year;
+	case P_QUARTER:
+		return (month - 1) / 3 + 1;
+	case P_MONTH:
+		return month;
+	case P_DAY:
+		return day;
+	default:
+		return (int32_t)(days - tm_date_days(year, 1, 1)) + 1;
 	}
 }
 KERNEL(date_field) /* bound: the part */
@@ -46,10 +72,17 @@ KERNEL(time_field)
 	{
 		int64_t us = kind == TM_T_TIME ? AT(0, i64, i) / 1000 : tm_floor_mod(tm_sql_zone_to_local(zone, AT(0, i64, i)), TM_US_DAY);
 		switch (part) {
-		case P_HOUR: ret->i32[i] = (int32_t)(us / TM_US_HOUR); break;
-		case P_MINUTE: ret->i32[i] = (int32_t)(us / TM_US_MINUTE % 60); break;
-		case P_SECOND: ret->i32[i] = (int32_t)(us / TM_US_SECOND % 60); break;
-		default: ret->i128[i] = us % TM_US_MINUTE;
+		case P_HOUR:
+			ret->i32[i] = (int32_t)(us / TM_US_HOUR);
+			break;
+		case P_MINUTE:
+			ret->i32[i] = (int32_t)(us / TM_US_MINUTE % 60);
+			break;
+		case P_SECOND:
+			ret->i32[i] = (int32_t)(us / TM_US_SECOND % 60);
+			break;
+		default:
+			ret->i128[i] = us % TM_US_MINUTE;
 		}
 	}
 	return TM_OK;
@@ -71,17 +104,26 @@ KERNEL(interval_field)
 			v.days = (int32_t)(AT(0, i64, i) / TM_US_DAY);
 		}
 		switch (part) {
-		case P_YEAR: ret->i32[i] = v.months / 12; break;
-		case P_MONTH: ret->i8[i] = (int8_t)(v.months % 12); break;
-		case P_DAY: ret->i32[i] = v.days; break;
+		case P_YEAR:
+			ret->i32[i] = v.months / 12;
+			break;
+		case P_MONTH:
+			ret->i8[i] = (int8_t)(v.months % 12);
+			break;
+		case P_DAY:
+			ret->i32[i] = v.days;
+			break;
 		case P_HOUR:
 			if (call->type->kind == TM_T_TINYINT)
 				ret->i8[i] = (int8_t)(v.micros / TM_US_HOUR);
 			else
 				ret->i64[i] = v.micros / TM_US_HOUR;
 			break;
-		case P_MINUTE: ret->i8[i] = (int8_t)(v.micros / TM_US_MINUTE % 60); break;
-		default: ret->i128[i] = v.micros % TM_US_MINUTE;
+		case P_MINUTE:
+			ret->i8[i] = (int8_t)(v.micros / TM_US_MINUTE % 60);
+			break;
+		default:
+			ret->i128[i] = v.micros % TM_US_MINUTE;
 		}
 	}
 	return TM_OK;
@@ -93,8 +135,8 @@ static tm_rc bind_part(struct tm_fn_bind *b, size_t arg, enum part part, struct 
 	b->bound = (const void *)(intptr_t)part;
 	if (t->kind == TM_T_INTERVAL || t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT) {
 		bool ym = t->kind == TM_T_INTERVAL_YM;
-		const struct tm_type *r = part == P_YEAR || part == P_DAY ? &tm_type_int
-					  : part == P_SECONDS || part == P_SECOND ? tm_type_decimal(b->arena, 8, 6)
+		const struct tm_type *r = part == P_YEAR || part == P_DAY              ? &tm_type_int
+					  : part == P_SECONDS || part == P_SECOND      ? tm_type_decimal(b->arena, 8, 6)
 					  : part == P_HOUR && t->kind == TM_T_INTERVAL ? &tm_type_bigint
 										       : &tm_type_tinyint;
 		if (ym != (part == P_YEAR || part == P_MONTH) && t->kind != TM_T_INTERVAL)
@@ -104,19 +146,55 @@ static tm_rc bind_part(struct tm_fn_bind *b, size_t arg, enum part part, struct 
 	if (part >= P_HOUR) {
 		if (t->kind != TM_T_TIMESTAMP_NTZ && t->kind != TM_T_TIME)
 			TM_TRY(fn_want(b, arg, &tm_type_timestamp, err));
-		return fn_is(b, &tm_k_time_field, part == P_SECONDS ? tm_type_decimal(b->arena, 8, 6) : &tm_type_int, b->args[arg].nullable);
+		return fn_is(b, &tm_k_time_field, part == P_SECONDS ? tm_type_decimal(b->arena, 8, 6) : &tm_type_int,
+			     b->args[arg].nullable);
 	}
 	TM_TRY(fn_want(b, arg, &tm_type_date, err));
 	return fn_is(b, &tm_k_date_field, &tm_type_int, b->args[arg].nullable);
 }
 BIND(date_part_of) { return bind_part(b, 0, (enum part)fn_variant(b), err); }
 
-static const struct { const char *name; enum part part; } part_names[] = {
-	{"year", P_YEAR}, {"y", P_YEAR}, {"years", P_YEAR}, {"yr", P_YEAR}, {"yrs", P_YEAR}, {"yearofweek", P_YEAROFWEEK}, {"quarter", P_QUARTER}, {"qtr", P_QUARTER},
-	{"month", P_MONTH}, {"mon", P_MONTH}, {"mons", P_MONTH}, {"months", P_MONTH}, {"week", P_WEEK}, {"w", P_WEEK}, {"weeks", P_WEEK}, {"day", P_DAY}, {"d", P_DAY},
-	{"days", P_DAY}, {"dayofweek", P_DAYOFWEEK}, {"dow", P_DAYOFWEEK}, {"dayofweek_iso", P_DOW_ISO}, {"dow_iso", P_DOW_ISO}, {"doy", P_DAYOFYEAR}, {"hour", P_HOUR},
-	{"h", P_HOUR}, {"hours", P_HOUR}, {"hr", P_HOUR}, {"hrs", P_HOUR}, {"minute", P_MINUTE}, {"m", P_MINUTE}, {"min", P_MINUTE}, {"mins", P_MINUTE}, {"minutes", P_MINUTE},
-	{"second", P_SECONDS}, {"s", P_SECONDS}, {"sec", P_SECONDS}, {"seconds", P_SECONDS}, {"secs", P_SECONDS}};
+static const struct {
+	const char *name;
+	enum part part;
+} part_names[] = {{"year", P_YEAR},
+		  {"y", P_YEAR},
+		  {"years", P_YEAR},
+		  {"yr", P_YEAR},
+		  {"yrs", P_YEAR},
+		  {"yearofweek", P_YEAROFWEEK},
+		  {"quarter", P_QUARTER},
+		  {"qtr", P_QUARTER},
+		  {"month", P_MONTH},
+		  {"mon", P_MONTH},
+		  {"mons", P_MONTH},
+		  {"months", P_MONTH},
+		  {"week", P_WEEK},
+		  {"w", P_WEEK},
+		  {"weeks", P_WEEK},
+		  {"day", P_DAY},
+		  {"d", P_DAY},
+		  {"days", P_DAY},
+		  {"dayofweek", P_DAYOFWEEK},
+		  {"dow", P_DAYOFWEEK},
+		  {"dayofweek_iso", P_DOW_ISO},
+		  {"dow_iso", P_DOW_ISO},
+		  {"doy", P_DAYOFYEAR},
+		  {"hour", P_HOUR},
+		  {"h", P_HOUR},
+		  {"hours", P_HOUR},
+		  {"hr", P_HOUR},
+		  {"hrs", P_HOUR},
+		  {"minute", P_MINUTE},
+		  {"m", P_MINUTE},
+		  {"min", P_MINUTE},
+		  {"mins", P_MINUTE},
+		  {"minutes", P_MINUTE},
+		  {"second", P_SECONDS},
+		  {"s", P_SECONDS},
+		  {"sec", P_SECONDS},
+		  {"seconds", P_SECONDS},
+		  {"secs", P_SECONDS}};
 
 /* date_part(field, source); extract(field FROM source) comes with its field as a string too. */
 BIND(date_part)
@@ -127,13 +205,20 @@ BIND(date_part)
 		return tm_cast_bind(b->arena, b->session, b->args[0].expr, &tm_type_double, TM_CAST_TRY, &b->replacement, err);
 	}
 	if (!fn_literal_str(b, 0, &field))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"field\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[0].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"field\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[0].expr->text));
 	for (size_t i = 0; i < sizeof part_names / sizeof *part_names; i++)
 		if (tm_str_iis(field, part_names[i].name)) {
-			const struct tm_fn part = {.name = b->fn->name, .min_args = 1, .max_args = 1, .bind = tm_bind_date_part_of, .data = (const void *)(intptr_t)part_names[i].part};
+			const struct tm_fn part = {.name = b->fn->name,
+						   .min_args = 1,
+						   .max_args = 1,
+						   .bind = tm_bind_date_part_of,
+						   .data = (const void *)(intptr_t)part_names[i].part};
 			return fn_call_of(b, &part, &b->args[1].expr, 1, &b->replacement, err);
 		}
-	return tm_fail_class(err, TM_INVALID, "INVALID_EXTRACT_FIELD", "42601", "Cannot extract `%.*s` from \"%.*s\".", TM_STR_ARG(field), TM_STR_ARG(b->args[1].expr->text));
+	return tm_fail_class(err, TM_INVALID, "INVALID_EXTRACT_FIELD", "42601", "Cannot extract `%.*s` from \"%.*s\".", TM_STR_ARG(field),
+			     TM_STR_ARG(b->args[1].expr->text));
 }
 
 static const char *const day_names[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
@@ -167,9 +252,13 @@ KERNEL(last_day)
 enum level { L_NONE, L_MICRO, L_MILLI, L_SECOND, L_MINUTE, L_HOUR, L_DAY, L_WEEK, L_MONTH, L_QUARTER, L_YEAR };
 static enum level level_of(struct tm_str s)
 {
-	static const struct { const char *name; enum level level; } names[] = {
-		{"microsecond", L_MICRO}, {"millisecond", L_MILLI}, {"second", L_SECOND}, {"minute", L_MINUTE}, {"hour", L_HOUR}, {"day", L_DAY}, {"dd", L_DAY},
-		{"week", L_WEEK}, {"mon", L_MONTH}, {"month", L_MONTH}, {"mm", L_MONTH}, {"quarter", L_QUARTER}, {"year", L_YEAR}, {"yyyy", L_YEAR}, {"yy", L_YEAR}};
+	static const struct {
+		const char *name;
+		enum level level;
+	} names[] = {{"microsecond", L_MICRO}, {"millisecond", L_MILLI}, {"second", L_SECOND}, {"minute", L_MINUTE},
+		     {"hour", L_HOUR},         {"day", L_DAY},           {"dd", L_DAY},        {"week", L_WEEK},
+		     {"mon", L_MONTH},         {"month", L_MONTH},       {"mm", L_MONTH},      {"quarter", L_QUARTER},
+		     {"year", L_YEAR},         {"yyyy", L_YEAR},         {"yy", L_YEAR}};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (tm_str_iis(s, names[i].name))
 			return names[i].level;
@@ -238,7 +327,9 @@ static tm_rc want_days(struct tm_fn_bind *b, size_t i, struct tm_err *err)
 	if (k == TM_T_TINYINT || k == TM_T_SMALLINT)
 		return TM_OK;
 	if (k != TM_T_INT && k != TM_T_STRING && k != TM_T_NULL)
-		return fn_mismatch(b, err, "UNEXPECTED_INPUT_TYPE", "The second parameter requires the (\"INT\" or \"SMALLINT\" or \"TINYINT\") type, however \"%.*s\" has the type \"%.*s\".",
+		return fn_mismatch(b, err, "UNEXPECTED_INPUT_TYPE",
+				   "The second parameter requires the (\"INT\" or \"SMALLINT\" or \"TINYINT\") type, however \"%.*s\" has "
+				   "the type \"%.*s\".",
 				   TM_STR_ARG(b->args[i].expr->text), TM_STR_ARG(fn_type_sql(b->arena, b->args[i].type)));
 	return fn_want(b, i, &tm_type_int, err);
 }
@@ -291,8 +382,9 @@ KERNEL(months_between)
 }
 KERNEL(next_day)
 {
-	static const char *const names[7][3] = {{"MO", "MON", "MONDAY"}, {"TU", "TUE", "TUESDAY"}, {"WE", "WED", "WEDNESDAY"}, {"TH", "THU", "THURSDAY"},
-						{"FR", "FRI", "FRIDAY"}, {"SA", "SAT", "SATURDAY"}, {"SU", "SUN", "SUNDAY"}};
+	static const char *const names[7][3] = {{"MO", "MON", "MONDAY"},   {"TU", "TUE", "TUESDAY"}, {"WE", "WED", "WEDNESDAY"},
+						{"TH", "THU", "THURSDAY"}, {"FR", "FRI", "FRIDAY"},  {"SA", "SAT", "SATURDAY"},
+						{"SU", "SUN", "SUNDAY"}};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -303,7 +395,8 @@ KERNEL(next_day)
 					want = d;
 		if (want < 0) {
 			if (ev->session->ansi)
-				return tm_fail_class(ev->err, TM_DATA, "ILLEGAL_DAY_OF_WEEK", "22009", "Illegal input for day of week: %.*s.", TM_STR_ARG(STR_AT(1, i)));
+				return tm_fail_class(ev->err, TM_DATA, "ILLEGAL_DAY_OF_WEEK", "22009",
+						     "Illegal input for day of week: %.*s.", TM_STR_ARG(STR_AT(1, i)));
 			fn_null(ev, ret, i);
 			continue;
 		}
@@ -317,7 +410,8 @@ KERNEL(next_day)
 /* ---- to and from numbers ---- */
 static tm_rc seconds_overflow(struct tm_eval *ev, int64_t v, const char *unit)
 {
-	return tm_fail_class(ev->err, TM_DATA, "DATETIME_OVERFLOW", "22008", "Datetime operation overflow: create a TIMESTAMP from %lldL %s since the epoch.", (long long)v, unit);
+	return tm_fail_class(ev->err, TM_DATA, "DATETIME_OVERFLOW", "22008",
+			     "Datetime operation overflow: create a TIMESTAMP from %lldL %s since the epoch.", (long long)v, unit);
 }
 KERNEL(timestamp_seconds)
 {
@@ -330,7 +424,9 @@ KERNEL(timestamp_seconds)
 			if (!isfinite(us))
 				fn_null(ev, ret, i);
 			else
-				ret->i64[i] = us >= 9223372036854775807.0 ? INT64_MAX : us <= -9223372036854775808.0 ? INT64_MIN : (int64_t)us;
+				ret->i64[i] = us >= 9223372036854775807.0    ? INT64_MAX
+					      : us <= -9223372036854775808.0 ? INT64_MIN
+									     : (int64_t)us;
 		} else if (kind == TM_T_DECIMAL) {
 			i128 us;
 			if (!tm_decimal_rescale(AT(0, i128, i), args[0].type->scale, 6, 38, TM_DOWN, &us) || us != (int64_t)us)
@@ -354,7 +450,9 @@ BIND(timestamp_seconds)
 KERNEL(timestamp_millis)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) if (__builtin_mul_overflow(AT(0, i64, i), (int64_t)1000, &ret->i64[i])) return seconds_overflow(ev, AT(0, i64, i), "milliseconds");
+	FN_ROWS(i)
+	if (__builtin_mul_overflow(AT(0, i64, i), (int64_t)1000, &ret->i64[i]))
+		return seconds_overflow(ev, AT(0, i64, i), "milliseconds");
 	return TM_OK;
 }
 KERNEL(timestamp_micros)
@@ -364,13 +462,13 @@ KERNEL(timestamp_micros)
 		ret->i64[i] = AT(0, i64, i);
 	return TM_OK;
 }
-#define UNIX(name, unit) \
-	KERNEL(name) \
-	{ \
-		fn_begin(ev, call, args, ret); \
-		for (size_t i = 0; i < ev->rows; i++) \
-			ret->i64[i] = tm_floor_div(AT(0, i64, i), unit); \
-		return TM_OK; \
+#define UNIX(name, unit)                                                                                                                   \
+	KERNEL(name)                                                                                                                       \
+	{                                                                                                                                  \
+		fn_begin(ev, call, args, ret);                                                                                             \
+		for (size_t i = 0; i < ev->rows; i++)                                                                                      \
+			ret->i64[i] = tm_floor_div(AT(0, i64, i), unit);                                                                   \
+		return TM_OK;                                                                                                              \
 	}
 UNIX(unix_seconds, TM_US_SECOND)
 UNIX(unix_millis, 1000)
@@ -440,7 +538,8 @@ KERNEL(make_timestamp)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t y = AT(0, i32, i), m = AT(1, i32, i), d = AT(2, i32, i), h = AT(3, i32, i), min = AT(4, i32, i), us = (int64_t)AT(5, i128, i);
+		int64_t y = AT(0, i32, i), m = AT(1, i32, i), d = AT(2, i32, i), h = AT(3, i32, i), min = AT(4, i32, i),
+			us = (int64_t)AT(5, i128, i);
 		const struct tm_sql_zone *zone = ntz ? tm_sql_zone_utc() : call->arg_count > 6 ? tm_sql_zone_find(STR_AT(6, i)) : session;
 		long long v = 0;
 		char text[16];
@@ -466,12 +565,14 @@ KERNEL(make_timestamp)
 			return out_of_bounds(ev, bad, v);
 		if (fraction && us > TM_US_MINUTE && us < TM_US_MINUTE + TM_US_SECOND)
 			return tm_fail_class(ev->err, TM_DATA, "INVALID_FRACTION_OF_SECOND", "22023",
-					     "Valid range for seconds is [0, 60] (inclusive), but the provided value is %g. To avoid this error, use `try_make_timestamp`, which returns "
+					     "Valid range for seconds is [0, 60] (inclusive), but the provided value is %g. To avoid this "
+					     "error, use `try_make_timestamp`, which returns "
 					     "NULL on error.",
 					     (double)us / 1e6);
 		if (fraction)
 			return out_of_bounds(ev, "SecondOfMinute (valid values 0 - 59)", us / TM_US_SECOND);
-		return tm_fail_class(ev->err, TM_DATA, "INVALID_TIMEZONE", "22009", "The timezone: %.*s is invalid.", TM_STR_ARG(STR_AT(6, i)));
+		return tm_fail_class(ev->err, TM_DATA, "INVALID_TIMEZONE", "22009", "The timezone: %.*s is invalid.",
+				     TM_STR_ARG(STR_AT(6, i)));
 	}
 	return TM_OK;
 }
@@ -495,8 +596,10 @@ static tm_rc zone_arg(struct tm_eval *ev, struct tm_str id, const struct tm_sql_
 	if (*ret)
 		return TM_OK;
 	return tm_fail_class(ev->err, TM_DATA, "INVALID_TIMEZONE", "22009",
-			     "The timezone: %.*s is invalid. The timezone must be either a region-based zone ID or a zone offset. Region IDs must have the form 'area/city', such as "
-			     "'America/Los_Angeles'. Zone offsets must be in the format '(+|-)HH', '(+|-)HH:mm' or '(+|-)HH:mm:ss', e.g '-08' , '+01:00' or '-13:33:33', and must be in "
+			     "The timezone: %.*s is invalid. The timezone must be either a region-based zone ID or a zone offset. Region "
+			     "IDs must have the form 'area/city', such as "
+			     "'America/Los_Angeles'. Zone offsets must be in the format '(+|-)HH', '(+|-)HH:mm' or '(+|-)HH:mm:ss', e.g "
+			     "'-08' , '+01:00' or '-13:33:33', and must be in "
 			     "the range from -18:00 to +18:00.",
 			     TM_STR_ARG(id));
 }

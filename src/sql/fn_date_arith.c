@@ -2,7 +2,10 @@
 #include "sql/fn_arith.h"
 #include <math.h>
 
-static bool is_interval(const struct tm_type *t) { return t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT || t->kind == TM_T_INTERVAL; }
+static bool is_interval(const struct tm_type *t)
+{
+	return t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT || t->kind == TM_T_INTERVAL;
+}
 static bool is_stamp(const struct tm_type *t) { return t->kind == TM_T_TIMESTAMP || t->kind == TM_T_TIMESTAMP_NTZ; }
 
 static tm_rc time_overflow(struct tm_eval *ev, const struct tm_expr *call)
@@ -13,18 +16,20 @@ static tm_rc time_overflow(struct tm_eval *ev, const struct tm_expr *call)
 static tm_rc interval_overflow(struct tm_eval *ev, const char *function)
 {
 	if (function)
-		return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
-				     "Integer overflow while operating with intervals. Use `%s` to tolerate overflow and return NULL instead.", function);
-	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015", "Integer overflow while operating with intervals.");
+		return tm_fail_class(
+		    ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
+		    "Integer overflow while operating with intervals. Use `%s` to tolerate overflow and return NULL instead.", function);
+	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
+			     "Integer overflow while operating with intervals.");
 }
 /* try_add and the like: null instead. bound of all kernels here: struct fn_arith. */
 static bool tries(const struct tm_expr *call) { return call->bound && ((const struct fn_arith *)call->bound)->mode == TM_CAST_TRY; }
 static bool subtracts(const struct tm_expr *call) { return call->bound && ((const struct fn_arith *)call->bound)->op == FN_SUB; }
-#define OR_NULL(rc_expr) \
-	do { \
-		if (!tries(call)) \
-			return (rc_expr); \
-		fn_null(ev, ret, i); \
+#define OR_NULL(rc_expr)                                                                                                                   \
+	do {                                                                                                                               \
+		if (!tries(call))                                                                                                          \
+			return (rc_expr);                                                                                                  \
+		fn_null(ev, ret, i);                                                                                                       \
 	} while (0)
 
 static int64_t small_int(const struct tm_column *c, size_t i)
@@ -78,7 +83,8 @@ KERNEL(date_plus_interval)
 	{
 		struct tm_interval v = AT(1, interval, i);
 		if (v.micros && ev->session->ansi)
-			return tm_fail_class(ev->err, TM_DATA, "ILLEGAL_DATE_INTERVAL", "22023", "Cannot add hours, minutes or seconds, milliseconds, microseconds to a date.");
+			return tm_fail_class(ev->err, TM_DATA, "ILLEGAL_DATE_INTERVAL", "22023",
+					     "Cannot add hours, minutes or seconds, milliseconds, microseconds to a date.");
 		int64_t days = tm_add_months(AT(0, i32, i), minus ? -(int64_t)v.months : v.months) + (minus ? -(int64_t)v.days : v.days);
 		ret->i32[i] = (int32_t)(days + v.micros / TM_US_DAY);
 	}
@@ -97,9 +103,15 @@ static bool shift(const struct tm_sql_zone *zone, int64_t us, int64_t months, in
 	}
 	return !__builtin_add_overflow(us, micros, ret);
 }
-bool fn_timestamp_shift(const struct tm_sql_zone *zone, int64_t us, struct tm_interval v, int64_t *ret) { return shift(zone, us, v.months, v.days, v.micros, ret); }
+bool fn_timestamp_shift(const struct tm_sql_zone *zone, int64_t us, struct tm_interval v, int64_t *ret)
+{
+	return shift(zone, us, v.months, v.days, v.micros, ret);
+}
 
-static const struct tm_sql_zone *zone_of(struct tm_eval *ev, const struct tm_type *t) { return t->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc(); }
+static const struct tm_sql_zone *zone_of(struct tm_eval *ev, const struct tm_type *t)
+{
+	return t->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
+}
 
 KERNEL(stamp_plus)
 {
@@ -153,13 +165,16 @@ KERNEL(interval_plus)
 		if (call->type->kind == TM_T_INTERVAL) {
 			struct tm_interval a = AT(0, interval, i), b = AT(1, interval, i), r;
 			int sign = minus ? -1 : 1;
-			over = __builtin_add_overflow(a.months, sign * b.months, &r.months) | __builtin_add_overflow(a.days, sign * b.days, &r.days) |
+			over = __builtin_add_overflow(a.months, sign * b.months, &r.months) |
+			       __builtin_add_overflow(a.days, sign * b.days, &r.days) |
 			       __builtin_add_overflow(a.micros, sign * b.micros, &r.micros);
 			ret->interval[i] = r;
 		} else if (ym) {
-			over = minus ? __builtin_sub_overflow(AT(0, i32, i), AT(1, i32, i), &ret->i32[i]) : __builtin_add_overflow(AT(0, i32, i), AT(1, i32, i), &ret->i32[i]);
+			over = minus ? __builtin_sub_overflow(AT(0, i32, i), AT(1, i32, i), &ret->i32[i])
+				     : __builtin_add_overflow(AT(0, i32, i), AT(1, i32, i), &ret->i32[i]);
 		} else {
-			over = minus ? __builtin_sub_overflow(AT(0, i64, i), AT(1, i64, i), &ret->i64[i]) : __builtin_add_overflow(AT(0, i64, i), AT(1, i64, i), &ret->i64[i]);
+			over = minus ? __builtin_sub_overflow(AT(0, i64, i), AT(1, i64, i), &ret->i64[i])
+				     : __builtin_add_overflow(AT(0, i64, i), AT(1, i64, i), &ret->i64[i]);
 		}
 		if (over)
 			OR_NULL(interval_overflow(ev, function));
@@ -222,7 +237,8 @@ static void swap_args(struct tm_fn_bind *b)
 static tm_rc differ(struct tm_fn_bind *b, struct tm_err *err)
 {
 	struct tm_str l = fn_type_sql(b->arena, b->args[0].type), r = fn_type_sql(b->arena, b->args[1].type);
-	return fn_mismatch(b, err, "BINARY_OP_DIFF_TYPES", "the left and right operands of the binary operator have incompatible types (\"%.*s\" and \"%.*s\").",
+	return fn_mismatch(b, err, "BINARY_OP_DIFF_TYPES",
+			   "the left and right operands of the binary operator have incompatible types (\"%.*s\" and \"%.*s\").",
 			   TM_STR_ARG(l), TM_STR_ARG(r));
 }
 
@@ -252,11 +268,13 @@ static bool time_and_interval(struct tm_fn_bind *b)
 static bool interval_and_number(struct tm_fn_bind *b, enum fn_arith_op op)
 {
 	const struct tm_type *v = b->args[0].type, *n = b->args[1].type;
-	if ((op != FN_MUL && op != FN_DIV) || v->kind == TM_T_INTERVAL || !(tm_type_numeric(n) || n->kind == TM_T_STRING || n->kind == TM_T_NULL))
+	if ((op != FN_MUL && op != FN_DIV) || v->kind == TM_T_INTERVAL ||
+	    !(tm_type_numeric(n) || n->kind == TM_T_STRING || n->kind == TM_T_NULL))
 		return false;
 	if (n->kind != TM_T_DECIMAL && n->kind != TM_T_BIGINT && n->kind != TM_T_DOUBLE)
 		b->cast[1] = tm_type_integral(n) ? &tm_type_bigint : &tm_type_double;
-	const struct tm_type *t = v->kind == TM_T_INTERVAL_YM ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH) : tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND);
+	const struct tm_type *t = v->kind == TM_T_INTERVAL_YM ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH)
+							      : tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND);
 	return end(b, &tm_k_interval_times, t);
 }
 
@@ -273,7 +291,8 @@ tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_for
 	b->bound = bound;
 	*ret_done = true;
 	bool sum = op == FN_ADD || op == FN_SUB;
-	bool swap = (op == FN_ADD && (is_interval(l) ? r_time || r->kind == TM_T_STRING : r_time && !l_time)) || (op == FN_MUL && is_interval(r) && !is_interval(l));
+	bool swap = (op == FN_ADD && (is_interval(l) ? r_time || r->kind == TM_T_STRING : r_time && !l_time)) ||
+		    (op == FN_MUL && is_interval(r) && !is_interval(l));
 	if (swap) {
 		struct tm_expr *args[2] = {b->args[1].expr, b->args[0].expr}, *e;
 		swap_args(b);
@@ -292,7 +311,8 @@ tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_for
 	l_time = l->kind == TM_T_DATE || is_stamp(l) || (l->kind == TM_T_STRING && (is_interval(r) || op == FN_SUB));
 	if (sum && l_time && is_interval(r))
 		return time_and_interval(b) ? TM_OK : differ(b, err);
-	if (sum && l->kind == TM_T_DATE && (r->kind == TM_T_INT || r->kind == TM_T_SMALLINT || r->kind == TM_T_TINYINT || (r->kind == TM_T_STRING && op == FN_ADD))) {
+	if (sum && l->kind == TM_T_DATE &&
+	    (r->kind == TM_T_INT || r->kind == TM_T_SMALLINT || r->kind == TM_T_TINYINT || (r->kind == TM_T_STRING && op == FN_ADD))) {
 		if (r->kind == TM_T_STRING)
 			b->cast[1] = &tm_type_int;
 		end(b, &tm_k_date_plus, l);
@@ -300,7 +320,8 @@ tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_for
 	}
 	if (op == FN_SUB && l_time && (r_time || r->kind == TM_T_STRING)) {
 		if (is_stamp(l) || is_stamp(r)) {
-			const struct tm_type *t = l->kind == TM_T_TIMESTAMP || r->kind == TM_T_TIMESTAMP ? &tm_type_timestamp : &tm_type_timestamp_ntz;
+			const struct tm_type *t =
+			    l->kind == TM_T_TIMESTAMP || r->kind == TM_T_TIMESTAMP ? &tm_type_timestamp : &tm_type_timestamp_ntz;
 			for (size_t i = 0; i < 2; i++)
 				if (fn_type(b, i)->kind != t->kind)
 					b->cast[i] = t;

@@ -7,9 +7,13 @@ struct formats {
 	const struct tm_pattern *fixed;
 	bool parsing, try_form;
 };
-struct current { struct tm_str text; struct tm_pattern *pattern; };
+struct current {
+	struct tm_str text;
+	struct tm_pattern *pattern;
+};
 
-static tm_rc pattern_for(struct tm_eval *ev, const struct formats *f, const struct tm_column *column, size_t row, struct current *c, const struct tm_pattern **ret)
+static tm_rc pattern_for(struct tm_eval *ev, const struct formats *f, const struct tm_column *column, size_t row, struct current *c,
+			 const struct tm_pattern **ret)
 {
 	if (f->fixed) {
 		*ret = f->fixed;
@@ -106,8 +110,8 @@ BIND(from_unixtime)
 static tm_rc cannot_parse(struct tm_eval *ev, struct tm_str s, struct tm_buf *why, bool date)
 {
 	tm_rc rc = tm_fail_class(ev->err, TM_DATA, "CANNOT_PARSE_TIMESTAMP", "22007",
-				 "Text '%.*s' could not be parsed%.*s. Use `%s` to tolerate invalid input string and return NULL instead.", TM_STR_ARG(s), (int)why->len, why->at ? why->at : "",
-				 date ? "try_to_date" : "try_to_timestamp");
+				 "Text '%.*s' could not be parsed%.*s. Use `%s` to tolerate invalid input string and return NULL instead.",
+				 TM_STR_ARG(s), (int)why->len, why->at ? why->at : "", date ? "try_to_date" : "try_to_timestamp");
 	tm_buf_done(why);
 	return rc;
 }

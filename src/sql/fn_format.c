@@ -13,10 +13,18 @@ static bool rounded(const struct tm_column *c, size_t i, int places, enum tm_rou
 	i128 v;
 	int scale = 0;
 	switch (c->type->kind) {
-	case TM_T_TINYINT: v = c->i8[i]; break;
-	case TM_T_SMALLINT: v = c->i16[i]; break;
-	case TM_T_INT: v = c->i32[i]; break;
-	case TM_T_BIGINT: v = c->i64[i]; break;
+	case TM_T_TINYINT:
+		v = c->i8[i];
+		break;
+	case TM_T_SMALLINT:
+		v = c->i16[i];
+		break;
+	case TM_T_INT:
+		v = c->i32[i];
+		break;
+	case TM_T_BIGINT:
+		v = c->i64[i];
+		break;
 	case TM_T_DECIMAL:
 		v = c->i128[i];
 		scale = c->type->scale;
@@ -29,7 +37,8 @@ static bool rounded(const struct tm_column *c, size_t i, int places, enum tm_rou
 			tm_float_text(c->f32[i], &b);
 		else
 			tm_double_text(c->f64[i], &b);
-		if (!tm_decimal_shape(tm_buf_str(&b), &precision, &scale) || precision > 38 || scale > 38 || tm_decimal_parse(tm_buf_str(&b), 38, scale, &v) != TM_NUMBER_OK)
+		if (!tm_decimal_shape(tm_buf_str(&b), &precision, &scale) || precision > 38 || scale > 38 ||
+		    tm_decimal_parse(tm_buf_str(&b), 38, scale, &v) != TM_NUMBER_OK)
 			return false;
 	}
 	}
@@ -125,7 +134,12 @@ BIND(format_number)
 }
 
 /* ---- format_string ---- java.util.Formatter */
-struct spec { bool left, plus, blank, zero, group, paren, alt; int width, precision; char conv; size_t index; };
+struct spec {
+	bool left, plus, blank, zero, group, paren, alt;
+	int width, precision;
+	char conv;
+	size_t index;
+};
 static void pad_out(const struct spec *s, struct tm_str text, struct tm_buf *out)
 {
 	size_t n = tm_utf8_count(text), fill = (size_t)(s->width > 0 ? s->width : 0) > n ? (size_t)s->width - n : 0;
@@ -157,7 +171,8 @@ static void put_signed(const struct spec *s, bool negative, struct tm_str digits
 }
 static bool is_real(const struct tm_type *t) { return t->kind == TM_T_FLOAT || t->kind == TM_T_DOUBLE || t->kind == TM_T_DECIMAL; }
 
-static tm_rc format_arg(struct tm_eval *ev, const struct spec *s, const struct tm_column *c, size_t i, const struct tm_sql_zone *zone, struct tm_buf *out)
+static tm_rc format_arg(struct tm_eval *ev, const struct spec *s, const struct tm_column *c, size_t i, const struct tm_sql_zone *zone,
+			struct tm_buf *out)
 {
 	struct tm_buf t = {0};
 	char conv = (char)tolower((unsigned char)s->conv);
@@ -249,7 +264,8 @@ static size_t parse_spec(struct tm_str f, size_t at, struct spec *s)
 	return at + 1;
 }
 
-static tm_rc format_row(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t i, const struct tm_sql_zone *zone, struct tm_buf *b)
+static tm_rc format_row(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t i,
+			const struct tm_sql_zone *zone, struct tm_buf *b)
 {
 	struct tm_str f = STR_AT(0, i);
 	size_t next = 1;
@@ -298,7 +314,12 @@ BIND(format_string)
 }
 
 /* ---- to_char, to_number ---- 9 0 . D , G $ S MI PR */
-struct number_format { struct tm_str text; int whole, places; bool dollar, sign_start, sign_end, minus_start, minus_end, angle; size_t digits_from, digits_to; };
+struct number_format {
+	struct tm_str text;
+	int whole, places;
+	bool dollar, sign_start, sign_end, minus_start, minus_end, angle;
+	size_t digits_from, digits_to;
+};
 static bool number_format_parse(struct tm_str f, struct number_format *ret)
 {
 	struct number_format n = {.text = f};
@@ -341,7 +362,8 @@ static bool number_format_parse(struct tm_str f, struct number_format *ret)
 }
 static tm_rc bad_format(struct tm_err *err, struct tm_str f)
 {
-	return tm_fail_class(err, TM_INVALID, "INVALID_FORMAT.UNEXPECTED_TOKEN", "42601", "The format is invalid: '%.*s'. Found an unexpected token in the format string.", TM_STR_ARG(f));
+	return tm_fail_class(err, TM_INVALID, "INVALID_FORMAT.UNEXPECTED_TOKEN", "42601",
+			     "The format is invalid: '%.*s'. Found an unexpected token in the format string.", TM_STR_ARG(f));
 }
 static bool to_number(const struct number_format *n, struct tm_str s, i128 *ret)
 {
@@ -387,7 +409,10 @@ static bool to_number(const struct number_format *n, struct tm_str s, i128 *ret)
 	*ret = negative ? -v : v;
 	return true;
 }
-struct number_bound { struct number_format format; bool try_form; };
+struct number_bound {
+	struct number_format format;
+	bool try_form;
+};
 KERNEL(to_number)
 {
 	const struct number_bound *n = call->bound;
@@ -398,7 +423,8 @@ KERNEL(to_number)
 		if (to_number(&n->format, STR_AT(0, i), &ret->i128[i]))
 			continue;
 		if (!n->try_form)
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_FORMAT.MISMATCH_INPUT", "42601", "The format is invalid: %.*s. The input \"STRING\" %.*s does not match the format.",
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_FORMAT.MISMATCH_INPUT", "42601",
+					     "The format is invalid: %.*s. The input \"STRING\" %.*s does not match the format.",
 					     TM_STR_ARG(n->format.text), TM_STR_ARG(STR_AT(0, i)));
 		fn_null(ev, ret, i);
 	}
@@ -409,7 +435,9 @@ static tm_rc bind_format(struct tm_fn_bind *b, struct number_bound **ret, struct
 	struct tm_str f;
 	struct number_bound *n = TM_NEW(b->arena, struct number_bound);
 	if (!fn_literal_str(b, 1, &f))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"format\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"format\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[1].expr->text));
 	if (!number_format_parse(tm_arena_str(b->arena, f), &n->format))
 		return bad_format(err, f);
 	*ret = n;

@@ -60,7 +60,10 @@ static uint64_t xx_long(int64_t v, uint64_t seed)
 
 static uint64_t hash_int(bool x, int32_t v, uint64_t seed) { return x ? xx_int(v, seed) : murmur_int(v, (uint32_t)seed); }
 static uint64_t hash_long(bool x, int64_t v, uint64_t seed) { return x ? xx_long(v, seed) : murmur_long(v, (uint32_t)seed); }
-static uint64_t hash_bytes(bool x, struct tm_str s, uint64_t seed) { return x ? tm_xxh64(s.at, s.len, seed) : murmur_bytes(s, (uint32_t)seed); }
+static uint64_t hash_bytes(bool x, struct tm_str s, uint64_t seed)
+{
+	return x ? tm_xxh64(s.at, s.len, seed) : murmur_bytes(s, (uint32_t)seed);
+}
 
 /* A decimal of more than 18 digits: the bytes of its BigInteger, the fewest that hold its sign. */
 static uint64_t hash_big(bool x, i128 v, uint64_t seed)
@@ -80,12 +83,16 @@ static uint64_t hash_value(bool x, const struct tm_column *c, size_t row, uint64
 		return seed;
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: return hash_int(x, c->boolean[row], seed);
-	case TM_T_TINYINT: return hash_int(x, c->i8[row], seed);
-	case TM_T_SMALLINT: return hash_int(x, c->i16[row], seed);
+	case TM_T_BOOLEAN:
+		return hash_int(x, c->boolean[row], seed);
+	case TM_T_TINYINT:
+		return hash_int(x, c->i8[row], seed);
+	case TM_T_SMALLINT:
+		return hash_int(x, c->i16[row], seed);
 	case TM_T_INT:
 	case TM_T_DATE:
-	case TM_T_INTERVAL_YM: return hash_int(x, c->i32[row], seed);
+	case TM_T_INTERVAL_YM:
+		return hash_int(x, c->i32[row], seed);
 	case TM_T_FLOAT: {
 		float f = c->f32[row] == 0 ? 0.0f : c->f32[row];
 		int32_t bits;
@@ -98,10 +105,12 @@ static uint64_t hash_value(bool x, const struct tm_column *c, size_t row, uint64
 		memcpy(&bits, &d, 8);
 		return hash_long(x, d != d ? 0x7ff8000000000000 : bits, seed);
 	}
-	case TM_T_DECIMAL: return c->type->precision <= 18 ? hash_long(x, (int64_t)c->i128[row], seed) : hash_big(x, c->i128[row], seed);
+	case TM_T_DECIMAL:
+		return c->type->precision <= 18 ? hash_long(x, (int64_t)c->i128[row], seed) : hash_big(x, c->i128[row], seed);
 	case TM_T_STRING:
 	case TM_T_BINARY:
-	case TM_T_VARIANT: return hash_bytes(x, c->str[row], seed);
+	case TM_T_VARIANT:
+		return hash_bytes(x, c->str[row], seed);
 	case TM_T_INTERVAL: {
 		struct tm_interval v = c->interval[row];
 		return hash_int(x, v.months, hash_int(x, v.days, hash_long(x, v.micros, seed)));
@@ -122,7 +131,8 @@ static uint64_t hash_value(bool x, const struct tm_column *c, size_t row, uint64
 		for (size_t i = 0; i < c->type->child_count; i++)
 			seed = hash_value(x, &c->children[i], row, seed);
 		return seed;
-	default: return hash_long(x, c->i64[row], seed);
+	default:
+		return hash_long(x, c->i64[row], seed);
 	}
 }
 uint32_t fn_murmur_int(int32_t v, uint32_t seed) { return murmur_int(v, seed); }
@@ -156,7 +166,8 @@ BIND(hash)
 	bool x = fn_variant(b);
 	for (size_t i = 0; i < b->arg_count; i++)
 		if (b->args[i].type->kind == TM_T_MAP)
-			return fn_mismatch(b, err, "HASH_MAP_TYPE", "Input to the function `%s` cannot contain elements of the \"MAP\" type.", b->fn->name);
+			return fn_mismatch(b, err, "HASH_MAP_TYPE",
+					   "Input to the function `%s` cannot contain elements of the \"MAP\" type.", b->fn->name);
 	return fn_is(b, x ? &tm_k_xxhash64 : &tm_k_hash, x ? &tm_type_bigint : &tm_type_int, false);
 }
 
@@ -193,7 +204,11 @@ KERNEL(sha2)
 	FN_ROWS(i)
 	{
 		int32_t bits = AT(1, i32, i);
-		const EVP_MD *md = bits == 0 || bits == 256 ? EVP_sha256() : bits == 224 ? EVP_sha224() : bits == 384 ? EVP_sha384() : bits == 512 ? EVP_sha512() : NULL;
+		const EVP_MD *md = bits == 0 || bits == 256 ? EVP_sha256()
+				   : bits == 224            ? EVP_sha224()
+				   : bits == 384            ? EVP_sha384()
+				   : bits == 512            ? EVP_sha512()
+							    : NULL;
 		if (md)
 			ret->str[i] = digest(ev, md, STR_AT(0, i));
 		else

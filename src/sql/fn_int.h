@@ -8,17 +8,17 @@
 
 /* ---- kernels ---- */
 #define FN_EVAL_ARGS struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret
-#define KERNEL(id) \
-	static tm_rc eval_##id(FN_EVAL_ARGS); \
-	extern const struct tm_kernel tm_k_##id; \
-	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS}; \
-	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, \
+#define KERNEL(id)                                                                                                                         \
+	static tm_rc eval_##id(FN_EVAL_ARGS);                                                                                              \
+	extern const struct tm_kernel tm_k_##id;                                                                                           \
+	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS};                                 \
+	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,             \
 			       __attribute__((unused)) const struct tm_column *args, struct tm_column *ret)
-#define KERNEL_VOLATILE(id) \
-	static tm_rc eval_##id(FN_EVAL_ARGS); \
-	extern const struct tm_kernel tm_k_##id; \
-	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS | TM_KERNEL_VOLATILE}; \
-	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, \
+#define KERNEL_VOLATILE(id)                                                                                                                \
+	static tm_rc eval_##id(FN_EVAL_ARGS);                                                                                              \
+	extern const struct tm_kernel tm_k_##id;                                                                                           \
+	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS | TM_KERNEL_VOLATILE};            \
+	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,             \
 			       __attribute__((unused)) const struct tm_column *args, struct tm_column *ret)
 /* Makes ret (call->type, ev->rows) with valid = AND of the arguments' valid. */
 void fn_begin(FN_EVAL_ARGS);
@@ -26,10 +26,10 @@ void fn_begin(FN_EVAL_ARGS);
 void fn_begin_raw(struct tm_eval *ev, const struct tm_expr *call, struct tm_column *ret);
 void fn_null(struct tm_eval *ev, struct tm_column *ret, size_t row);
 /* Rows of ret that are not null because of their arguments. */
-#define FN_ROWS(i) \
-	for (size_t i = 0; i < ev->rows; i++) \
-		if (ret->valid && !ret->valid[i]) \
-			continue; \
+#define FN_ROWS(i)                                                                                                                         \
+	for (size_t i = 0; i < ev->rows; i++)                                                                                              \
+		if (ret->valid && !ret->valid[i])                                                                                          \
+			continue;                                                                                                          \
 		else
 #define AT(n, field, i) (args[n].field[tm_row(&args[n], i)])
 #define STR_AT(n, i) AT(n, str, i)
@@ -41,11 +41,11 @@ tm_rc fn_try(struct tm_eval *ev, size_t size, void **ret) TM_CHECKED;
 
 /* ---- binding ---- */
 struct fn_simple {
-	const char *sig;                /* "s,i>s": see fn_bind.c */
+	const char *sig; /* "s,i>s": see fn_bind.c */
 	const struct tm_kernel *kernel;
 };
-#define BIND(name) \
-	tm_rc tm_bind_##name(struct tm_fn_bind *b, struct tm_err *err); \
+#define BIND(name)                                                                                                                         \
+	tm_rc tm_bind_##name(struct tm_fn_bind *b, struct tm_err *err);                                                                    \
 	tm_rc tm_bind_##name(struct tm_fn_bind *b, __attribute__((unused)) struct tm_err *err)
 tm_rc tm_bind_simple(struct tm_fn_bind *b, struct tm_err *err) TM_CHECKED;
 /* The variant number of the function's row in functions.def. */
@@ -74,7 +74,8 @@ tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, s
 /* An expression calling a function of the catalogue by name (rewrites); args are taken as they are. */
 tm_rc fn_call(struct tm_fn_bind *b, const char *name, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
 /* The same for a function that is not in the catalogue. */
-tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
+tm_rc fn_call_of(struct tm_fn_bind *b, const struct tm_fn *fn, struct tm_expr **args, size_t n, struct tm_expr **ret,
+		 struct tm_err *err) TM_CHECKED;
 struct tm_expr *fn_make_literal_int(struct tm_arena *arena, const struct tm_type *type, int64_t v);
 struct tm_expr *fn_make_literal_str(struct tm_arena *arena, struct tm_str s);
 /* Element type of decimal arithmetic for integers, as Spark's DecimalType.forType; NULL for others. */
@@ -85,7 +86,8 @@ bool fn_unhex(struct tm_eval *ev, struct tm_str s, struct tm_str *ret);
 
 /* ---- lists ---- */
 /* A compact copy of an ARRAY or MAP column's spans: *ret_index names the child rows in use, in order; spans are renumbered. */
-void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t rows, struct tm_span *ret_spans, uint32_t **ret_index, size_t *ret_count);
+void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t rows, struct tm_span *ret_spans, uint32_t **ret_index,
+		     size_t *ret_count);
 /* Collects child rows (index UINT32_MAX = null) and spans of a result list made by taking elements. */
 struct fn_index {
 	uint32_t *items;
@@ -99,7 +101,7 @@ typedef tm_rc cast_run(struct tm_eval *ev, const struct cast_plan *p, const stru
 struct cast_plan {
 	const struct tm_type *from, *to;
 	enum tm_cast_mode mode;
-	bool special;                    /* 'now', 'today': only for literals */
+	bool special; /* 'now', 'today': only for literals */
 	cast_run *run;
 	const struct cast_plan **children;
 };

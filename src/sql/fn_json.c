@@ -58,7 +58,8 @@ static bool normalise(const void *ctx, struct tm_arena *arena, struct tm_str raw
 	(void)ctx;
 	bool plain = true;
 	for (size_t i = 0; i < raw.len && plain; i++)
-		plain = (unsigned char)raw.at[i] > ' ' && raw.at[i] != '.' && raw.at[i] != 'e' && raw.at[i] != 'E' && raw.at[i] != '\\' && raw.at[i] != '\'' && raw.at[i] != '-';
+		plain = (unsigned char)raw.at[i] > ' ' && raw.at[i] != '.' && raw.at[i] != 'e' && raw.at[i] != 'E' && raw.at[i] != '\\' &&
+			raw.at[i] != '\'' && raw.at[i] != '-';
 	if (plain || tm_str_is(raw, "true") || tm_str_is(raw, "false") || tm_str_is(raw, "null")) {
 		*ret = raw;
 		return true;
@@ -75,7 +76,8 @@ static bool normalise(const void *ctx, struct tm_arena *arena, struct tm_str raw
 static bool option(const struct tm_fn_bind *b, size_t arg, const char *name, struct tm_str *ret)
 {
 	const struct tm_column *m = arg < b->arg_count ? b->args[arg].literal : NULL;
-	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING || m->type->children[1]->kind != TM_T_STRING)
+	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING ||
+	    m->type->children[1]->kind != TM_T_STRING)
 		return false;
 	struct tm_span s = m->span[0];
 	for (uint32_t i = s.from; i < s.from + s.count; i++)
@@ -110,8 +112,10 @@ static tm_rc want_schema(struct tm_fn_bind *b, size_t arg, const struct tm_type 
 {
 	struct tm_str schema;
 	if (!fn_literal_str(b, arg, &schema))
-		return tm_fail_class(err, TM_INVALID, "INVALID_SCHEMA.NON_STRING_LITERAL", "42K07", "The input schema \"%.*s\" is not a valid schema string. The input expression must be string literal and not null.",
-				     TM_STR_ARG(b->args[arg].expr->text));
+		return tm_fail_class(
+		    err, TM_INVALID, "INVALID_SCHEMA.NON_STRING_LITERAL", "42K07",
+		    "The input schema \"%.*s\" is not a valid schema string. The input expression must be string literal and not null.",
+		    TM_STR_ARG(b->args[arg].expr->text));
 	TM_TRY(tm_type_parse(b->arena, schema, ret, err));
 	*ret = all_nullable(b->arena, *ret);
 	return TM_OK;
@@ -167,11 +171,15 @@ BIND(from_json)
 	TM_TRY(want_schema(b, 1, &t, err));
 	if (t->kind != TM_T_STRUCT && t->kind != TM_T_ARRAY && t->kind != TM_T_MAP && t->kind != TM_T_VARIANT)
 		return tm_fail_class(err, TM_INVALID, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", "42K09",
-				     "Cannot resolve \"from_json(%.*s)\" due to data type mismatch: Input schema \"%.*s\" must be a struct, an array, a map or a variant.",
+				     "Cannot resolve \"from_json(%.*s)\" due to data type mismatch: Input schema \"%.*s\" must be a "
+				     "struct, an array, a map or a variant.",
 				     TM_STR_ARG(b->args[0].expr->text), TM_STR_ARG(fn_type_sql(b->arena, t)));
 	TM_TRY(fn_want(b, 0, &tm_type_string, err));
 	if (option(b, 2, "mode", &v) && !tm_str_iis(v, "FAILFAST") && !tm_str_iis(v, "PERMISSIVE"))
-		return tm_fail_class(err, TM_INVALID, "PARSE_MODE_UNSUPPORTED", "42601", "The function `from_json` doesn't support the \"%.*s\" mode. Acceptable modes are PERMISSIVE and FAILFAST.", TM_STR_ARG(v));
+		return tm_fail_class(
+		    err, TM_INVALID, "PARSE_MODE_UNSUPPORTED", "42601",
+		    "The function `from_json` doesn't support the \"%.*s\" mode. Acceptable modes are PERMISSIVE and FAILFAST.",
+		    TM_STR_ARG(v));
 	f->comments = option_is(b, 2, "allowComments", "true");
 	f->session = b->session;
 	f->zone = fn_zone(b->session);
@@ -183,25 +191,32 @@ BIND(from_json)
 		TM_TRY(tm_pattern_new(b->arena, v, true, &f->timestamp, err));
 	if (option(b, 2, "timestampNTZFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, true, &f->timestamp_ntz, err));
-	f->options = (struct tm_json_options){
-		.parse_date = parse_date, .parse_timestamp = parse_timestamp, .parse_timestamp_ntz = parse_timestamp_ntz, .normalise = normalise, .ctx = f,
-		.allow_unquoted_names = option_is(b, 2, "allowUnquotedFieldNames", "true"),
-		.allow_single_quotes_off = option_is(b, 2, "allowSingleQuotes", "false"),
-		.allow_leading_zeros = option_is(b, 2, "allowNumericLeadingZeros", "true"),
-		.allow_backslash_any = option_is(b, 2, "allowBackslashEscapingAnyCharacter", "true"),
-		.allow_control_chars = option_is(b, 2, "allowUnquotedControlChars", "true"),
-		.allow_nan_off = option_is(b, 2, "allowNonNumericNumbers", "false"),
-		.primitives_as_string = option_is(b, 2, "primitivesAsString", "true"),
-		.prefer_decimal = option_is(b, 2, "prefersDecimal", "true"),
-		.fail_fast = option_is(b, 2, "mode", "FAILFAST"),
-		.corrupt_field = option(b, 2, "columnNameOfCorruptRecord", &v) ? v : TM_STR("_corrupt_record")};
+	f->options =
+	    (struct tm_json_options){.parse_date = parse_date,
+				     .parse_timestamp = parse_timestamp,
+				     .parse_timestamp_ntz = parse_timestamp_ntz,
+				     .normalise = normalise,
+				     .ctx = f,
+				     .allow_unquoted_names = option_is(b, 2, "allowUnquotedFieldNames", "true"),
+				     .allow_single_quotes_off = option_is(b, 2, "allowSingleQuotes", "false"),
+				     .allow_leading_zeros = option_is(b, 2, "allowNumericLeadingZeros", "true"),
+				     .allow_backslash_any = option_is(b, 2, "allowBackslashEscapingAnyCharacter", "true"),
+				     .allow_control_chars = option_is(b, 2, "allowUnquotedControlChars", "true"),
+				     .allow_nan_off = option_is(b, 2, "allowNonNumericNumbers", "false"),
+				     .primitives_as_string = option_is(b, 2, "primitivesAsString", "true"),
+				     .prefer_decimal = option_is(b, 2, "prefersDecimal", "true"),
+				     .fail_fast = option_is(b, 2, "mode", "FAILFAST"),
+				     .corrupt_field = option(b, 2, "columnNameOfCorruptRecord", &v) ? v : TM_STR("_corrupt_record")};
 	f->decoder = tm_json_decoder_new(b->arena, t, &f->options);
 	b->bound = f;
 	return fn_is(b, &tm_k_from_json, t, true);
 }
 
 /* ---- to_json ---- */
-struct to_json { bool keep_nulls, sort_keys; struct tm_pattern *date, *timestamp, *timestamp_ntz; };
+struct to_json {
+	bool keep_nulls, sort_keys;
+	struct tm_pattern *date, *timestamp, *timestamp_ntz;
+};
 
 static void base64(struct tm_str s, struct tm_buf *out)
 {
@@ -235,7 +250,10 @@ static void write_time(const struct to_json *o, const struct tm_sql_zone *zone, 
 static void write_map(const struct to_json *o, const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	struct tm_span s = c->span[row];
-	struct { uint32_t *items; size_t count, cap; } order = {0};
+	struct {
+		uint32_t *items;
+		size_t count, cap;
+	} order = {0};
 	for (uint32_t i = 0; i < s.count; i++)
 		TM_PUSH(&order, s.from + i);
 	for (size_t i = 1; o->sort_keys && i < order.count; i++)
@@ -270,7 +288,9 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 	case TM_T_INT:
 	case TM_T_BIGINT:
 	case TM_T_DECIMAL:
-	case TM_T_VARIANT: fn_value_text(zone, c, row, out); break;
+	case TM_T_VARIANT:
+		fn_value_text(zone, c, row, out);
+		break;
 	case TM_T_FLOAT:
 	case TM_T_DOUBLE:
 		if (isfinite(c->type->kind == TM_T_FLOAT ? (double)c->f32[row] : c->f64[row]))
@@ -285,7 +305,9 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 		break;
 	case TM_T_DATE:
 	case TM_T_TIMESTAMP:
-	case TM_T_TIMESTAMP_NTZ: write_time(o, zone, c, row, out); break;
+	case TM_T_TIMESTAMP_NTZ:
+		write_time(o, zone, c, row, out);
+		break;
 	case TM_T_ARRAY: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '[');
@@ -297,7 +319,9 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 		tm_buf_char(out, ']');
 		break;
 	}
-	case TM_T_MAP: write_map(o, zone, c, row, out); break;
+	case TM_T_MAP:
+		write_map(o, zone, c, row, out);
+		break;
 	case TM_T_STRUCT: {
 		bool first = true;
 		tm_buf_char(out, '{');
@@ -314,7 +338,8 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 		tm_buf_char(out, '}');
 		break;
 	}
-	default: write_quoted(zone, c, row, out);
+	default:
+		write_quoted(zone, c, row, out);
 	}
 }
 
@@ -345,14 +370,17 @@ BIND(to_json)
 	const struct tm_type *t = b->args[0].type;
 	struct tm_str v;
 	if (t->kind != TM_T_STRUCT && t->kind != TM_T_ARRAY && t->kind != TM_T_MAP && t->kind != TM_T_VARIANT)
-		return fn_mismatch(b, err, "INVALID_JSON_SCHEMA", "Input schema \"%.*s\" must be a struct, an array, a map or a variant.", TM_STR_ARG(fn_type_sql(b->arena, t)));
+		return fn_mismatch(b, err, "INVALID_JSON_SCHEMA", "Input schema \"%.*s\" must be a struct, an array, a map or a variant.",
+				   TM_STR_ARG(fn_type_sql(b->arena, t)));
 	struct to_json *o = TM_NEW(b->arena, struct to_json);
 	o->keep_nulls = option_is(b, 1, "ignoreNullFields", "false");
 	o->sort_keys = option_is(b, 1, "sortKeys", "true");
 	if (option(b, 1, "dateFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, false, &o->date, err));
-	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), false, &o->timestamp, err));
-	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampNTZFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSS"), false, &o->timestamp_ntz, err));
+	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), false,
+			      &o->timestamp, err));
+	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampNTZFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSS"), false,
+			      &o->timestamp_ntz, err));
 	b->bound = o;
 	return fn_is(b, &tm_k_to_json, &tm_type_string, fn_any_nullable(b));
 }
@@ -424,7 +452,10 @@ KERNEL(json_array_length)
 KERNEL(json_object_keys)
 {
 	struct tm_buf keys = {0};
-	struct { struct tm_str *items; size_t count, cap; } all = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -459,12 +490,21 @@ static const struct tm_type *merge(struct tm_arena *arena, const struct tm_type 
 	if (a->kind == b->kind && a->kind == TM_T_ARRAY)
 		return tm_type_array(arena, merge(arena, a->children[0], b->children[0]), true);
 	if (a->kind == b->kind && a->kind == TM_T_STRUCT) {
-		struct { struct tm_str *items; size_t count, cap; } names = {0};
-		struct { const struct tm_type **items; size_t count, cap; } types = {0};
+		struct {
+			struct tm_str *items;
+			size_t count, cap;
+		} names = {0};
+		struct {
+			const struct tm_type **items;
+			size_t count, cap;
+		} types = {0};
 		for (size_t i = 0, j = 0; i < a->child_count || j < b->child_count;) { /* both sorted by name */
 			int c = i >= a->child_count ? 1 : j >= b->child_count ? -1 : tm_str_cmp(a->names[i], b->names[j]);
 			TM_PUSH_IN(arena, &names, c <= 0 ? a->names[i] : b->names[j]);
-			TM_PUSH_IN(arena, &types, c == 0 ? merge(arena, a->children[i], b->children[j]) : c < 0 ? a->children[i] : b->children[j]);
+			TM_PUSH_IN(arena, &types,
+				   c == 0  ? merge(arena, a->children[i], b->children[j])
+				   : c < 0 ? a->children[i]
+					   : b->children[j]);
 			i += c <= 0;
 			j += c >= 0;
 		}
@@ -487,8 +527,13 @@ static bool infer(struct tm_arena *arena, struct json_reader *r, int depth, cons
 		struct tm_str s = tm_str_n(from, (size_t)(r->at - from));
 		bool fraction = memchr(s.at, '.', s.len) || memchr(s.at, 'e', s.len) || memchr(s.at, 'E', s.len);
 		int64_t v;
-		*ret = c == '"' || c == '\'' ? &tm_type_string : c == 'n' ? &tm_type_null : c == 't' || c == 'f' ? &tm_type_boolean : fraction ? &tm_type_double
-			: tm_str_to_i64(s, &v) ? &tm_type_bigint : s.len <= 38 ? tm_type_decimal(arena, (int)s.len - (s.at[0] == '-'), 0) : &tm_type_double;
+		*ret = c == '"' || c == '\''  ? &tm_type_string
+		       : c == 'n'             ? &tm_type_null
+		       : c == 't' || c == 'f' ? &tm_type_boolean
+		       : fraction             ? &tm_type_double
+		       : tm_str_to_i64(s, &v) ? &tm_type_bigint
+		       : s.len <= 38          ? tm_type_decimal(arena, (int)s.len - (s.at[0] == '-'), 0)
+					      : &tm_type_double;
 		return true;
 	}
 	char close = c == '{' ? '}' : ']';
@@ -537,7 +582,8 @@ static const struct tm_type *settle(struct tm_arena *arena, const struct tm_type
 		types[i] = settle(arena, t->children[i]);
 	return tm_type_struct(arena, t->child_count, t->names, types, NULL);
 }
-/* Widens *io by one more text (start with the null type); false when it is no JSON. tm_json_settle ends it: what was always null is STRING. */
+/* Widens *io by one more text (start with the null type); false when it is no JSON. tm_json_settle ends it: what was always null is STRING.
+ */
 bool tm_json_widen(struct tm_arena *arena, struct tm_str text, const struct tm_type **io)
 {
 	struct json_reader r = json_reader_of(text);
@@ -554,7 +600,9 @@ BIND(schema_of_json)
 	struct tm_str s;
 	const struct tm_type *t;
 	if (!fn_literal_str(b, 0, &s))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"json\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[0].expr->text));
+		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+				   "the input \"json\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+				   TM_STR_ARG(b->args[0].expr->text));
 	struct json_reader r = json_reader_of(s);
 	if (!infer(b->arena, &r, (int)TM_LIMIT_JSON_NESTING, &t))
 		t = &tm_type_string;

@@ -29,14 +29,16 @@ static void take_child(struct tm_eval *ev, const struct tm_column *list, size_t 
 	tm_column_flatten(&pool, ev->arena);
 	tm_column_take(ret, ev->arena, &pool, e->index, e->count);
 }
-static tm_rc run(struct tm_eval *ev, const struct tm_expr *lambda, const struct tm_column *values, const struct elements *e, struct tm_column *ret)
+static tm_rc run(struct tm_eval *ev, const struct tm_expr *lambda, const struct tm_column *values, const struct elements *e,
+		 struct tm_column *ret)
 {
 	TM_TRY(tm_lambda_eval(ev, lambda, values, e->rows, e->count, ret));
 	tm_column_flatten(ret, ev->arena);
 	return TM_OK;
 }
 /* The lambda over an array's elements [and their positions]. */
-static tm_rc run_array(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *list, struct elements *e, struct tm_column *values, struct tm_column *ret)
+static tm_rc run_array(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *list, struct elements *e,
+		       struct tm_column *values, struct tm_column *ret)
 {
 	elements_of(ev, list, e);
 	take_child(ev, list, 0, e, &values[0]);
@@ -154,7 +156,8 @@ KERNEL(fold)
 {
 	struct elements e;
 	struct tm_column values[2], pool, acc = args[1], done = {0};
-	uint32_t *rows = tm_arena_alloc(ev->arena, (ev->rows + 1) * sizeof *rows), *pick = tm_arena_alloc(ev->arena, (ev->rows + 1) * sizeof *pick),
+	uint32_t *rows = tm_arena_alloc(ev->arena, (ev->rows + 1) * sizeof *rows),
+		 *pick = tm_arena_alloc(ev->arena, (ev->rows + 1) * sizeof *pick),
 		 *take = tm_arena_alloc(ev->arena, (ev->rows + 1) * sizeof *take);
 	uint32_t longest = 0;
 	elements_of(ev, &args[0], &e);
@@ -200,7 +203,8 @@ BIND(fold)
 	TM_TRY(lambda(b, 2, (const struct tm_type *const[]){start, list->children[0]}, (const bool[]){true, list->nullable[0]}, 2, err));
 	if (start->kind == TM_T_NULL && b->args[2].type->kind != TM_T_NULL) {
 		b->cast[1] = start = b->args[2].type;
-		TM_TRY(lambda(b, 2, (const struct tm_type *const[]){start, list->children[0]}, (const bool[]){true, list->nullable[0]}, 2, err));
+		TM_TRY(lambda(b, 2, (const struct tm_type *const[]){start, list->children[0]}, (const bool[]){true, list->nullable[0]}, 2,
+			      err));
 	}
 	if (!tm_type_same(start, b->args[2].type)) {
 		struct tm_str sql = fn_type_sql(b->arena, start);
@@ -249,8 +253,10 @@ BIND(zip_with)
 {
 	TM_TRY(want_array(b, 0, err));
 	TM_TRY(want_array(b, 1, err));
-	TM_TRY(lambda(b, 2, (const struct tm_type *const[]){fn_type(b, 0)->children[0], fn_type(b, 1)->children[0]}, (const bool[]){true, true}, 2, err));
-	return fn_is(b, &tm_k_zip_with, tm_type_array(b->arena, b->args[2].type, b->args[2].nullable), b->args[0].nullable || b->args[1].nullable);
+	TM_TRY(lambda(b, 2, (const struct tm_type *const[]){fn_type(b, 0)->children[0], fn_type(b, 1)->children[0]},
+		      (const bool[]){true, true}, 2, err));
+	return fn_is(b, &tm_k_zip_with, tm_type_array(b->arena, b->args[2].type, b->args[2].nullable),
+		     b->args[0].nullable || b->args[1].nullable);
 }
 
 /* ---- sorting by a comparator ---- pair by pair, as its answers decide the next question */
@@ -267,7 +273,9 @@ static tm_rc ask(const struct sorter *s, uint32_t a, uint32_t b, int32_t *ret)
 	tm_column_take(&values[1], s->ev->arena, s->pool, &b, 1);
 	TM_TRY(tm_lambda_eval(s->ev, s->lambda, values, &s->row, 1, &answer));
 	if (tm_is_null(&answer, 0))
-		return tm_fail_class(s->ev->err, TM_DATA, "COMPARATOR_RETURNS_NULL", "22004", "The comparator has returned a NULL for a comparison between elements. It should return a positive integer for \"greater than\", 0 for \"equal\" and a negative integer for \"less than\".");
+		return tm_fail_class(s->ev->err, TM_DATA, "COMPARATOR_RETURNS_NULL", "22004",
+				     "The comparator has returned a NULL for a comparison between elements. It should return a positive "
+				     "integer for \"greater than\", 0 for \"equal\" and a negative integer for \"less than\".");
 	*ret = answer.i32[tm_row(&answer, 0)];
 	return TM_OK;
 }
@@ -315,19 +323,22 @@ BIND(array_sort)
 	if (b->arg_count == 1) {
 		if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
 			struct tm_str sql = fn_type_sql(b->arena, t->children[0]);
-			return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name, TM_STR_ARG(sql));
+			return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".",
+					   b->fn->name, TM_STR_ARG(sql));
 		}
 		return fn_is(b, &tm_k_array_sort, t, b->args[0].nullable);
 	}
 	const struct tm_type *e = t->children[0];
 	TM_TRY(lambda(b, 1, (const struct tm_type *const[]){e, e}, (const bool[]){t->nullable[0], t->nullable[0]}, 2, err));
 	if (b->args[1].type->kind != TM_T_INT)
-		return fn_mismatch(b, err, "UNEXPECTED_RETURN_TYPE", "The `%s` requires return \"INT\" type, but the actual is another type.", b->fn->name);
+		return fn_mismatch(b, err, "UNEXPECTED_RETURN_TYPE",
+				   "The `%s` requires return \"INT\" type, but the actual is another type.", b->fn->name);
 	return fn_is(b, &tm_k_array_sort_by, t, b->args[0].nullable);
 }
 
 /* ---- maps ---- */
-static tm_rc run_map(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *map, struct elements *e, struct tm_column *values, struct tm_column *ret)
+static tm_rc run_map(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *map, struct elements *e,
+		     struct tm_column *values, struct tm_column *ret)
 {
 	elements_of(ev, map, e);
 	take_child(ev, map, 0, e, &values[0]);
@@ -375,7 +386,8 @@ BIND(lambda_map)
 		return fn_is(b, &tm_k_map_filter, t, b->args[0].nullable);
 	}
 	b->bound = which ? "" : NULL;
-	const struct tm_type *r = which ? tm_type_map(b->arena, t->children[0], b->args[1].type, b->args[1].nullable) : tm_type_map(b->arena, b->args[1].type, t->children[1], t->nullable[1]);
+	const struct tm_type *r = which ? tm_type_map(b->arena, t->children[0], b->args[1].type, b->args[1].nullable)
+					: tm_type_map(b->arena, b->args[1].type, t->children[1], t->nullable[1]);
 	return fn_is(b, &tm_k_map_transform, r, b->args[0].nullable);
 }
 /* Keys of the first map in order, then the second's own; a missing value is null. */
@@ -421,13 +433,16 @@ BIND(map_zip_with)
 {
 	TM_TRY(want_map(b, 0, err));
 	TM_TRY(want_map(b, 1, err));
-	const struct tm_type *l = b->args[0].type, *r = b->args[1].type, *k = fn_common_element(b->arena, l->children[0], r->children[0], b->session->ansi);
+	const struct tm_type *l = b->args[0].type, *r = b->args[1].type,
+			     *k = fn_common_element(b->arena, l->children[0], r->children[0], b->session->ansi);
 	if (!k)
-		return fn_mismatch(b, err, "MAP_ZIP_WITH_DIFF_TYPES", "Input to the `map_zip_with` should have been two \"MAP\"s with compatible key types.");
+		return fn_mismatch(b, err, "MAP_ZIP_WITH_DIFF_TYPES",
+				   "Input to the `map_zip_with` should have been two \"MAP\"s with compatible key types.");
 	if (!tm_type_same(k, l->children[0]))
 		b->cast[0] = tm_type_map(b->arena, k, l->children[1], l->nullable[1]);
 	if (!tm_type_same(k, r->children[0]))
 		b->cast[1] = tm_type_map(b->arena, k, r->children[1], r->nullable[1]);
 	TM_TRY(lambda(b, 2, (const struct tm_type *const[]){k, l->children[1], r->children[1]}, (const bool[]){false, true, true}, 3, err));
-	return fn_is(b, &tm_k_map_zip_with, tm_type_map(b->arena, k, b->args[2].type, b->args[2].nullable), b->args[0].nullable || b->args[1].nullable);
+	return fn_is(b, &tm_k_map_zip_with, tm_type_map(b->arena, k, b->args[2].type, b->args[2].nullable),
+		     b->args[0].nullable || b->args[1].nullable);
 }

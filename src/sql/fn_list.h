@@ -9,12 +9,13 @@ tm_rc fn_list_too_long(struct tm_eval *ev, const char *function);
 /* fn_begin with the first n arguments only. */
 void fn_begin_some(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t n, struct tm_column *ret);
 /* Columns one after the other as one of type; ret_base[i]: where part i begins. */
-void fn_pool(struct tm_eval *ev, const struct tm_column *const *parts, size_t n, const struct tm_type *type, struct tm_column *ret, size_t *ret_base);
+void fn_pool(struct tm_eval *ev, const struct tm_column *const *parts, size_t n, const struct tm_type *type, struct tm_column *ret,
+	     size_t *ret_base);
 /* The elements of an ARRAY column: rows of pool. */
 void fn_list_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *pool, const struct fn_index *index);
 /* The type of an element given beside an array: no string becomes a number here. */
 const struct tm_type *fn_common_element(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi);
 /* A MAP column's entries: keys and values by index into their pools. Refuses null keys and keys that come twice. */
-tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *keys, const struct tm_column *values, const struct fn_index *key_index,
-		 const struct fn_index *value_index);
+tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *keys, const struct tm_column *values,
+		 const struct fn_index *key_index, const struct fn_index *value_index);
 #endif

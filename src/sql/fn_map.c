@@ -29,8 +29,8 @@ static bool find_twice(struct tm_eval *ev, const struct tm_column *keys, const u
 	return false;
 }
 
-tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *keys, const struct tm_column *values, const struct fn_index *key_index,
-		 const struct fn_index *value_index)
+tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *keys, const struct tm_column *values,
+		 const struct fn_index *key_index, const struct fn_index *value_index)
 {
 	for (size_t i = 0; i < ret->rows; i++) {
 		struct tm_span s = ret->span[i];
@@ -41,10 +41,12 @@ tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_colu
 		if (find_twice(ev, keys, key_index->items + s.from, s.count, &twice)) {
 			struct tm_buf text = {0};
 			tm_value_text(ev->session, keys, twice, &text);
-			tm_rc rc = tm_fail_class(ev->err, TM_DATA, "DUPLICATED_MAP_KEY", "23505",
-						 "Duplicate map key %.*s was found, please check the input data.\nIf you want to remove the duplicated keys, you can set "
-						 "\"spark.sql.mapKeyDedupPolicy\" to \"LAST_WIN\" so that the key inserted at last takes precedence.",
-						 (int)text.len, text.at);
+			tm_rc rc = tm_fail_class(
+			    ev->err, TM_DATA, "DUPLICATED_MAP_KEY", "23505",
+			    "Duplicate map key %.*s was found, please check the input data.\nIf you want to remove the duplicated keys, "
+			    "you can set "
+			    "\"spark.sql.mapKeyDedupPolicy\" to \"LAST_WIN\" so that the key inserted at last takes precedence.",
+			    (int)text.len, text.at);
 			tm_buf_done(&text);
 			return rc;
 		}
@@ -93,7 +95,8 @@ BIND(map)
 	bool nulls = false;
 	if (b->arg_count % 2)
 		return tm_fail_class(err, TM_INVALID, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
-				     "The `map` requires 2n (n > 0) parameters but the actual number is %zu. Please, refer to 'https://spark.apache.org/docs/latest/sql-ref-functions.html' for a fix.",
+				     "The `map` requires 2n (n > 0) parameters but the actual number is %zu. Please, refer to "
+				     "'https://spark.apache.org/docs/latest/sql-ref-functions.html' for a fix.",
 				     b->arg_count);
 	for (int side = 0; side < 2; side++) {
 		for (int pass = 0; pass < 2; pass++)
@@ -101,7 +104,8 @@ BIND(map)
 				if (fn_kind(b, i, TM_T_STRING) == (pass == 1))
 					t[side] = tm_type_common(b->arena, t[side], b->args[i].type, b->session->ansi);
 		if (!t[side])
-			return fn_mismatch(b, err, side ? "CREATE_MAP_VALUE_DIFF_TYPES" : "CREATE_MAP_KEY_DIFF_TYPES", "The given %s of function `map` should all be the same type.", side ? "values" : "keys");
+			return fn_mismatch(b, err, side ? "CREATE_MAP_VALUE_DIFF_TYPES" : "CREATE_MAP_KEY_DIFF_TYPES",
+					   "The given %s of function `map` should all be the same type.", side ? "values" : "keys");
 		for (size_t i = (size_t)side; i < b->arg_count; i += 2) {
 			if (!tm_type_same(b->args[i].type, t[side]))
 				b->cast[i] = t[side];
@@ -140,7 +144,8 @@ BIND(map_from_arrays)
 		if (b->args[i].type->kind != TM_T_ARRAY)
 			return fn_unexpected_type(b, i, "ARRAY", err);
 	const struct tm_type *v = b->args[1].type;
-	return fn_is(b, &tm_k_map_from_arrays, tm_type_map(b->arena, b->args[0].type->children[0], v->children[0], v->nullable[0]), fn_any_nullable(b));
+	return fn_is(b, &tm_k_map_from_arrays, tm_type_map(b->arena, b->args[0].type->children[0], v->children[0], v->nullable[0]),
+		     fn_any_nullable(b));
 }
 KERNEL(map_from_entries)
 {
@@ -170,7 +175,8 @@ BIND(map_from_entries)
 	if (t->kind != TM_T_ARRAY || t->children[0]->kind != TM_T_STRUCT || t->children[0]->child_count != 2)
 		return fn_unexpected_type(b, 0, "ARRAY of pair STRUCT", err);
 	const struct tm_type *e = t->children[0];
-	return fn_is(b, &tm_k_map_from_entries, tm_type_map(b->arena, e->children[0], e->children[1], e->nullable[1]), fn_any_nullable(b) || t->nullable[0]);
+	return fn_is(b, &tm_k_map_from_entries, tm_type_map(b->arena, e->children[0], e->children[1], e->nullable[1]),
+		     fn_any_nullable(b) || t->nullable[0]);
 }
 
 KERNEL(map_side) /* bound: 0 keys, 1 values */
@@ -208,7 +214,8 @@ BIND(map_side)
 	b->bound = (const void *)(intptr_t)side;
 	if (side < 2)
 		return fn_is(b, &tm_k_map_side, tm_type_array(b->arena, t->children[side], side && t->nullable[1]), fn_any_nullable(b));
-	const struct tm_type *e = tm_type_struct(b->arena, 2, (const struct tm_str[]){TM_STR("key"), TM_STR("value")}, t->children, (const bool[]){false, t->nullable[1]});
+	const struct tm_type *e = tm_type_struct(b->arena, 2, (const struct tm_str[]){TM_STR("key"), TM_STR("value")}, t->children,
+						 (const bool[]){false, t->nullable[1]});
 	return fn_is(b, &tm_k_map_entries, tm_type_array(b->arena, e, false), fn_any_nullable(b));
 }
 
@@ -269,7 +276,8 @@ BIND(map_contains_key)
 		return fn_unexpected_type(b, 0, "MAP", err);
 	const struct tm_type *k = fn_common_element(b->arena, t->children[0], b->args[1].type, b->session->ansi);
 	if (!k)
-		return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES", "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
+		return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES",
+				   "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
 	if (!tm_type_same(k, t->children[0]))
 		b->cast[0] = tm_type_map(b->arena, k, t->children[1], t->nullable[1]);
 	if (!tm_type_same(k, b->args[1].type))

@@ -3,7 +3,11 @@
 #include <math.h>
 
 /* ---- functions of one DOUBLE ---- bound to C's own; null where the logarithm has no value */
-struct real { double (*f)(double); double above; bool has_above; };
+struct real {
+	double (*f)(double);
+	double above;
+	bool has_above;
+};
 KERNEL(real)
 {
 	const struct real *r = call->bound;
@@ -41,7 +45,9 @@ static double f_exp(double x)
 		lo = k * 1.90821492927058770002e-10;
 	}
 	double t = hi - lo, u = t * t;
-	double c = t - u * (1.66666666666666019037e-01 + u * (-2.77777777770155933842e-03 + u * (6.61375632143793436117e-05 + u * (-1.65339022054652515390e-06 + u * 4.13813679705723846039e-08))));
+	double c = t - u * (1.66666666666666019037e-01 +
+			    u * (-2.77777777770155933842e-03 +
+				 u * (6.61375632143793436117e-05 + u * (-1.65339022054652515390e-06 + u * 4.13813679705723846039e-08))));
 	double y = k == 0 ? 1 - (t * c / (c - 2) - t) : 1 - (lo - t * c / (2 - c) - hi);
 	return ldexp(y, (int)k);
 }
@@ -49,9 +55,11 @@ static double f_log10(double x) { return log10(x); }
 static double f_rint(double x) { return rint(x); }
 BIND(real)
 {
-	static const struct real table[] = {{sqrt, 0, 0}, {f_cbrt, 0, 0}, {f_exp, 0, 0}, {expm1, 0, 0}, {log, 0, 1}, {f_log10, 0, 1}, {log2, 0, 1}, {log1p, -1, 1}, {sin, 0, 0}, {cos, 0, 0},
-					    {tan, 0, 0}, {asin, 0, 0}, {acos, 0, 0}, {atan, 0, 0}, {sinh, 0, 0}, {cosh, 0, 0}, {tanh, 0, 0}, {f_asinh, 0, 0}, {f_acosh, 0, 0}, {f_atanh, 0, 0},
-					    {f_cot, 0, 0}, {f_sec, 0, 0}, {f_csc, 0, 0}, {f_degrees, 0, 0}, {f_radians, 0, 0}, {f_rint, 0, 0}, {f_sign, 0, 0}};
+	static const struct real table[] = {
+	    {sqrt, 0, 0},   {f_cbrt, 0, 0}, {f_exp, 0, 0},     {expm1, 0, 0},     {log, 0, 1},     {f_log10, 0, 1}, {log2, 0, 1},
+	    {log1p, -1, 1}, {sin, 0, 0},    {cos, 0, 0},       {tan, 0, 0},       {asin, 0, 0},    {acos, 0, 0},    {atan, 0, 0},
+	    {sinh, 0, 0},   {cosh, 0, 0},   {tanh, 0, 0},      {f_asinh, 0, 0},   {f_acosh, 0, 0}, {f_atanh, 0, 0}, {f_cot, 0, 0},
+	    {f_sec, 0, 0},  {f_csc, 0, 0},  {f_degrees, 0, 0}, {f_radians, 0, 0}, {f_rint, 0, 0},  {f_sign, 0, 0}};
 	TM_TRY(fn_want(b, 0, &tm_type_double, err));
 	b->bound = &table[fn_variant(b)];
 	return fn_is(b, &tm_k_real, &tm_type_double, fn_any_nullable(b) || table[fn_variant(b)].has_above);
@@ -87,16 +95,16 @@ BIND(constant)
 	return fn_is(b, &tm_k_constant, &tm_type_double, false);
 }
 
-#define REAL2(name, ...) \
-	KERNEL(name) \
-	{ \
-		fn_begin(ev, call, args, ret); \
-		FN_ROWS(i) \
-		{ \
-			double x = AT(0, f64, i), y = AT(1, f64, i); \
-			__VA_ARGS__ \
-		} \
-		return TM_OK; \
+#define REAL2(name, ...)                                                                                                                   \
+	KERNEL(name)                                                                                                                       \
+	{                                                                                                                                  \
+		fn_begin(ev, call, args, ret);                                                                                             \
+		FN_ROWS(i)                                                                                                                 \
+		{                                                                                                                          \
+			double x = AT(0, f64, i), y = AT(1, f64, i);                                                                       \
+			__VA_ARGS__                                                                                                        \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 REAL2(pow, ret->f64[i] = fabs(x) == 1 && (isinf(y) || isnan(y)) ? NAN : pow(x, y);)
 REAL2(atan2, ret->f64[i] = atan2(x + 0.0, y + 0.0);)
@@ -147,7 +155,11 @@ KERNEL(factorial)
 /* ---- rounding ---- */
 enum { R_ROUND, R_BROUND, R_CEIL, R_FLOOR };
 static const enum tm_rounding roundings[] = {TM_HALF_UP, TM_HALF_EVEN, TM_CEILING, TM_FLOOR};
-struct rounding { enum tm_rounding how; int scale; bool ansi; };
+struct rounding {
+	enum tm_rounding how;
+	int scale;
+	bool ansi;
+};
 
 /* Through the shortest decimal text, as java.math.BigDecimal does it for a double. */
 static double round_double(double v, const struct rounding *r, bool single)
@@ -163,10 +175,14 @@ static double round_double(double v, const struct rounding *r, bool single)
 	else
 		tm_double_text(v, &b);
 	if (!tm_decimal_shape(tm_buf_str(&b), &precision, &scale) || precision > TM_DECIMAL_MAX || scale > TM_DECIMAL_MAX)
-		return r->scale >= 0 && scale > r->scale && precision == scale ? (r->how == TM_CEILING && v > 0 ? pow(10, -r->scale) : r->how == TM_FLOOR && v < 0 ? -pow(10, -r->scale) : v * 0) : v;
+		return r->scale >= 0 && scale > r->scale && precision == scale ? (r->how == TM_CEILING && v > 0 ? pow(10, -r->scale)
+										  : r->how == TM_FLOOR && v < 0 ? -pow(10, -r->scale)
+														: v * 0)
+									       : v;
 	if (scale <= r->scale)
 		return v;
-	if (tm_decimal_parse(tm_buf_str(&b), TM_DECIMAL_MAX, scale, &d) != TM_NUMBER_OK || !tm_decimal_rescale(d, scale, r->scale < 0 ? r->scale : r->scale, TM_DECIMAL_MAX, r->how, &d))
+	if (tm_decimal_parse(tm_buf_str(&b), TM_DECIMAL_MAX, scale, &d) != TM_NUMBER_OK ||
+	    !tm_decimal_rescale(d, scale, r->scale < 0 ? r->scale : r->scale, TM_DECIMAL_MAX, r->how, &d))
 		return v;
 	if (r->scale >= 0)
 		return tm_decimal_to_double(d, r->scale);
@@ -194,7 +210,10 @@ KERNEL(round_integer)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t v = k == TM_T_TINYINT ? AT(0, i8, i) : k == TM_T_SMALLINT ? AT(0, i16, i) : k == TM_T_INT ? AT(0, i32, i) : AT(0, i64, i);
+		int64_t v = k == TM_T_TINYINT    ? AT(0, i8, i)
+			    : k == TM_T_SMALLINT ? AT(0, i16, i)
+			    : k == TM_T_INT      ? AT(0, i32, i)
+						 : AT(0, i64, i);
 		i128 d = v;
 		if (r->scale < 0) {
 			if (r->scale < -19 || !tm_decimal_rescale(v, 0, r->scale, TM_DECIMAL_MAX, r->how, &d))
@@ -205,10 +224,17 @@ KERNEL(round_integer)
 		int64_t w = (int64_t)d;
 		bool fits = w == d;
 		switch (k) {
-		case TM_T_TINYINT: fits &= (ret->i8[i] = (int8_t)w) == w; break;
-		case TM_T_SMALLINT: fits &= (ret->i16[i] = (int16_t)w) == w; break;
-		case TM_T_INT: fits &= (ret->i32[i] = (int32_t)w) == w; break;
-		default: ret->i64[i] = w;
+		case TM_T_TINYINT:
+			fits &= (ret->i8[i] = (int8_t)w) == w;
+			break;
+		case TM_T_SMALLINT:
+			fits &= (ret->i16[i] = (int16_t)w) == w;
+			break;
+		case TM_T_INT:
+			fits &= (ret->i32[i] = (int32_t)w) == w;
+			break;
+		default:
+			ret->i64[i] = w;
 		}
 		if (!fits && r->ansi)
 			return fn_overflow(ev, "", NULL);
@@ -268,7 +294,9 @@ BIND(round)
 	if (b->arg_count == 2) {
 		TM_TRY(fn_want(b, 1, &tm_type_int, err));
 		if (!fn_literal_int(b, 1, &scale) && !fn_literal_null(b, 1))
-			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"scale\" should be a foldable \"INT\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
+			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+					   "the input \"scale\" should be a foldable \"INT\" expression; however, got \"%.*s\".",
+					   TM_STR_ARG(b->args[1].expr->text));
 	}
 	r->how = roundings[what];
 	r->scale = scale > 400 ? 400 : scale < -400 ? -400 : (int)scale;
@@ -317,19 +345,30 @@ static int64_t wide(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
 	switch (tm_type_width(c->type)) {
-	case 1: return c->type->kind == TM_T_BOOLEAN ? c->boolean[i] : c->i8[i];
-	case 2: return c->i16[i];
-	case 4: return c->i32[i];
-	default: return c->i64[i];
+	case 1:
+		return c->type->kind == TM_T_BOOLEAN ? c->boolean[i] : c->i8[i];
+	case 2:
+		return c->i16[i];
+	case 4:
+		return c->i32[i];
+	default:
+		return c->i64[i];
 	}
 }
 static void put_wide(struct tm_column *c, size_t i, int64_t v)
 {
 	switch (tm_type_width(c->type)) {
-	case 1: c->i8[i] = (int8_t)v; break;
-	case 2: c->i16[i] = (int16_t)v; break;
-	case 4: c->i32[i] = (int32_t)v; break;
-	default: c->i64[i] = v;
+	case 1:
+		c->i8[i] = (int8_t)v;
+		break;
+	case 2:
+		c->i16[i] = (int16_t)v;
+		break;
+	case 4:
+		c->i32[i] = (int32_t)v;
+		break;
+	default:
+		c->i64[i] = v;
 	}
 }
 KERNEL(bits)
@@ -342,12 +381,23 @@ KERNEL(bits)
 		int64_t a = wide(&args[0], i), b = wide(&args[1], i), r;
 		int s = (int)(b & (narrow ? 31 : 63));
 		switch (op) {
-		case B_AND: r = a & b; break;
-		case B_OR: r = a | b; break;
-		case B_XOR: r = a ^ b; break;
-		case B_LEFT: r = (int64_t)((uint64_t)a << s); break;
-		case B_RIGHT: r = a >> s; break;
-		default: r = narrow ? (int64_t)((uint32_t)a >> s) : (int64_t)((uint64_t)a >> s);
+		case B_AND:
+			r = a & b;
+			break;
+		case B_OR:
+			r = a | b;
+			break;
+		case B_XOR:
+			r = a ^ b;
+			break;
+		case B_LEFT:
+			r = (int64_t)((uint64_t)a << s);
+			break;
+		case B_RIGHT:
+			r = a >> s;
+			break;
+		default:
+			r = narrow ? (int64_t)((uint32_t)a >> s) : (int64_t)((uint64_t)a >> s);
 		}
 		put_wide(ret, i, r);
 	}
@@ -369,9 +419,11 @@ BIND(bits)
 	if (!t || !tm_type_integral(t)) {
 		struct tm_str l = fn_type_sql(b->arena, b->args[0].type), r = fn_type_sql(b->arena, b->args[1].type);
 		if (tm_type_same(b->args[0].type, b->args[1].type))
-			return fn_mismatch(b, err, "BINARY_OP_WRONG_TYPE", "the binary operator requires the input type \"INTEGRAL\", not \"%.*s\".", TM_STR_ARG(l));
-		return fn_mismatch(b, err, "BINARY_OP_DIFF_TYPES", "the left and right operands of the binary operator have incompatible types (\"%.*s\" and \"%.*s\").", TM_STR_ARG(l),
-				   TM_STR_ARG(r));
+			return fn_mismatch(b, err, "BINARY_OP_WRONG_TYPE",
+					   "the binary operator requires the input type \"INTEGRAL\", not \"%.*s\".", TM_STR_ARG(l));
+		return fn_mismatch(b, err, "BINARY_OP_DIFF_TYPES",
+				   "the left and right operands of the binary operator have incompatible types (\"%.*s\" and \"%.*s\").",
+				   TM_STR_ARG(l), TM_STR_ARG(r));
 	}
 	for (size_t i = 0; i < 2; i++)
 		if (b->args[i].type->kind != t->kind)
@@ -414,7 +466,8 @@ KERNEL(getbit)
 	{
 		int32_t p = AT(1, i32, i);
 		if (p < 0 || p >= size)
-			return fn_bad_parameter(ev, "BIT_POSITION_RANGE", "`pos` in `getbit` is invalid: Expects an integer value in [0, %d), but got %d.", size, p);
+			return fn_bad_parameter(ev, "BIT_POSITION_RANGE",
+						"`pos` in `getbit` is invalid: Expects an integer value in [0, %d), but got %d.", size, p);
 		ret->i8[i] = (int8_t)(wide(&args[0], i) >> p & 1);
 	}
 	return TM_OK;
@@ -481,7 +534,10 @@ BIND(hex)
 		TM_TRY(fn_want(b, 0, &tm_type_string, err));
 	return fn_is(b, &tm_k_hex, &tm_type_string, fn_any_nullable(b));
 }
-static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 bool fn_unhex(struct tm_eval *ev, struct tm_str s, struct tm_str *ret)
 {
 	char *out = tm_arena_alloc(ev->arena, s.len / 2 + 1);
@@ -522,7 +578,9 @@ KERNEL(conv)
 		bool negative = s.at[0] == '-', over = false;
 		uint64_t v = 0;
 		for (size_t j = negative; j < s.len; j++) {
-			int d = s.at[j] >= '0' && s.at[j] <= '9' ? s.at[j] - '0' : (s.at[j] | 32) >= 'a' && (s.at[j] | 32) <= 'z' ? (s.at[j] | 32) - 'a' + 10 : 99;
+			int d = s.at[j] >= '0' && s.at[j] <= '9'                 ? s.at[j] - '0'
+				: (s.at[j] | 32) >= 'a' && (s.at[j] | 32) <= 'z' ? (s.at[j] | 32) - 'a' + 10
+										 : 99;
 			if (d >= from)
 				break;
 			over |= __builtin_mul_overflow(v, (uint64_t)from, &v) || __builtin_add_overflow(v, (uint64_t)d, &v);

@@ -60,11 +60,20 @@ BIND(session_name)
 {
 	struct tm_str *s = TM_NEW(b->arena, struct tm_str);
 	switch (fn_variant(b)) {
-	case 0: *s = b->session->current_database.len ? b->session->current_database : TM_STR("default"); break;
-	case 1: *s = b->session->user.len ? b->session->user : TM_STR("root"); break;
-	case 2: *s = TM_STR("spark_catalog"); break;
-	case 4: *s = TM_STR(""); break;
-	default: *s = TM_STR("4.3.0 " TM_VERSION);
+	case 0:
+		*s = b->session->current_database.len ? b->session->current_database : TM_STR("default");
+		break;
+	case 1:
+		*s = b->session->user.len ? b->session->user : TM_STR("root");
+		break;
+	case 2:
+		*s = TM_STR("spark_catalog");
+		break;
+	case 4:
+		*s = TM_STR("");
+		break;
+	default:
+		*s = TM_STR("4.3.0 " TM_VERSION);
 	}
 	b->bound = s;
 	return fn_is(b, &tm_k_constant_text, &tm_type_string, false);
@@ -80,7 +89,9 @@ KERNEL(null_if_zero)
 	memcpy(ret->data, flat.data, ev->rows * w);
 	for (size_t i = 0; i < ev->rows; i++) {
 		static const char zeros[16];
-		bool zero = flat.type->kind == TM_T_DOUBLE ? flat.f64[i] == 0 : flat.type->kind == TM_T_FLOAT ? flat.f32[i] == 0 : memcmp((const char *)flat.data + i * w, zeros, w) == 0;
+		bool zero = flat.type->kind == TM_T_DOUBLE  ? flat.f64[i] == 0
+			    : flat.type->kind == TM_T_FLOAT ? flat.f32[i] == 0
+							    : memcmp((const char *)flat.data + i * w, zeros, w) == 0;
 		if (zero)
 			fn_null(ev, ret, i);
 	}
@@ -112,7 +123,11 @@ BIND(zero_null)
 }
 
 /* ---- randomness ---- from the environment; with a seed a sequence of its own per batch */
-struct random { uint64_t state; const struct tm_env *env; bool seeded; };
+struct random {
+	uint64_t state;
+	const struct tm_env *env;
+	bool seeded;
+};
 static uint64_t random_next(struct random *r)
 {
 	uint64_t v;
@@ -161,7 +176,8 @@ KERNEL_VOLATILE(uuid)
 		uint64_t a = random_next(&r), b = random_next(&r);
 		a = (a & ~(uint64_t)0xF000) | 0x4000;
 		b = (b & ~((uint64_t)3 << 62)) | (uint64_t)1 << 63;
-		ret->str[i] = tm_arena_printf(ev->arena, "%08llx-%04llx-%04llx-%04llx-%012llx", (unsigned long long)(a >> 32), (unsigned long long)(a >> 16 & 0xFFFF), (unsigned long long)(a & 0xFFFF),
+		ret->str[i] = tm_arena_printf(ev->arena, "%08llx-%04llx-%04llx-%04llx-%012llx", (unsigned long long)(a >> 32),
+					      (unsigned long long)(a >> 16 & 0xFFFF), (unsigned long long)(a & 0xFFFF),
 					      (unsigned long long)(b >> 48), (unsigned long long)(b & 0xFFFFFFFFFFFFu));
 	}
 	return TM_OK;
@@ -176,7 +192,10 @@ KERNEL_VOLATILE(randstr)
 		int32_t n = AT(0, i32, i);
 		void *out;
 		if (n < 0)
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.LENGTH", "22023", "The value of parameter(s) `length` in `randstr` is invalid: Expects `length` greater than or equal to 0, but got %d.", n);
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.LENGTH", "22023",
+					     "The value of parameter(s) `length` in `randstr` is invalid: Expects `length` greater than or "
+					     "equal to 0, but got %d.",
+					     n);
 		TM_TRY(fn_try(ev, (size_t)n, &out));
 		for (int32_t j = 0; j < n; j++)
 			((char *)out)[j] = letters[random_next(&r) % 62];
@@ -244,7 +263,10 @@ KERNEL(url_decode)
 		else if (call->bound)
 			fn_null(ev, ret, i);
 		else
-			rc = tm_fail_class(ev->err, TM_DATA, "CANNOT_DECODE_URL", "22546", "The provided URL cannot be decoded: %.*s. Please ensure that the URL is properly formatted and try again.", TM_STR_ARG(STR_AT(0, i)));
+			rc = tm_fail_class(
+			    ev->err, TM_DATA, "CANNOT_DECODE_URL", "22546",
+			    "The provided URL cannot be decoded: %.*s. Please ensure that the URL is properly formatted and try again.",
+			    TM_STR_ARG(STR_AT(0, i)));
 	}
 	tm_buf_done(&b);
 	return rc;
@@ -257,12 +279,15 @@ BIND(url_decode)
 }
 
 /* scheme://user@host:port/path?query#ref; at NULL = missing */
-struct url { struct tm_str scheme, authority, user, host, path, query, ref; };
+struct url {
+	struct tm_str scheme, authority, user, host, path, query, ref;
+};
 static bool url_split(struct tm_str s, struct url *ret)
 {
 	struct url u = {0};
 	for (size_t j = 0; j < s.len; j++)
-		if ((unsigned char)s.at[j] <= ' ' || strchr("\"<>\\^`{|}", s.at[j]) || (s.at[j] == '%' && (j + 2 >= s.len || hex_digit(s.at[j + 1]) < 0 || hex_digit(s.at[j + 2]) < 0)))
+		if ((unsigned char)s.at[j] <= ' ' || strchr("\"<>\\^`{|}", s.at[j]) ||
+		    (s.at[j] == '%' && (j + 2 >= s.len || hex_digit(s.at[j + 1]) < 0 || hex_digit(s.at[j + 2]) < 0)))
 			return false;
 	size_t at = 0, end = tm_str_find(s, TM_STR("#"), 0);
 	if (end != SIZE_MAX)
@@ -335,7 +360,10 @@ KERNEL(parse_url)
 		struct url u;
 		if (!url_split(STR_AT(0, i), &u)) {
 			if (ev->session->ansi && !call->bound)
-				return tm_fail_class(ev->err, TM_DATA, "INVALID_URL", "22P02", "The url is invalid: %.*s. Use `try_parse_url` to tolerate invalid URL and return NULL instead.", TM_STR_ARG(STR_AT(0, i)));
+				return tm_fail_class(
+				    ev->err, TM_DATA, "INVALID_URL", "22P02",
+				    "The url is invalid: %.*s. Use `try_parse_url` to tolerate invalid URL and return NULL instead.",
+				    TM_STR_ARG(STR_AT(0, i)));
 			fn_null(ev, ret, i);
 			continue;
 		}
@@ -362,7 +390,9 @@ BIND(collate)
 	struct tm_str name;
 	TM_TRY(fn_want(b, 0, &tm_type_string, err));
 	if (!fn_literal_str(b, 1, &name) || !tm_str_iis(name, "UTF8_BINARY"))
-		return tm_fail_class(err, TM_UNSUPPORTED, "UNSUPPORTED_FEATURE.COLLATION", "0A000", "The collation \"%.*s\" is not supported: strings are compared as UTF8_BINARY.", TM_STR_ARG(b->args[1].expr->text));
+		return tm_fail_class(err, TM_UNSUPPORTED, "UNSUPPORTED_FEATURE.COLLATION", "0A000",
+				     "The collation \"%.*s\" is not supported: strings are compared as UTF8_BINARY.",
+				     TM_STR_ARG(b->args[1].expr->text));
 	b->replacement = b->args[0].expr;
 	return TM_OK;
 }

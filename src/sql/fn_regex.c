@@ -19,13 +19,32 @@ static char peek(const struct translation *t, size_t ahead) { return t->at + ahe
 /* \p{IsAlphabetic}, \p{Lower}, \p{javaLowerCase}, \p{L}: Java's names for PCRE2's. */
 static bool property(struct translation *t)
 {
-	static const struct { const char *java, *pcre, *in_class; } names[] = {
-		{"Lower", "[a-z]", "a-z"}, {"Upper", "[A-Z]", "A-Z"}, {"ASCII", "[\\x00-\\x7f]", "\\x00-\\x7f"}, {"Alpha", "[a-zA-Z]", "a-zA-Z"}, {"Digit", "[0-9]", "0-9"},
-		{"Alnum", "[a-zA-Z0-9]", "a-zA-Z0-9"}, {"Punct", "[!-\\/:-@\\[-`{-~]", "!-\\/:-@\\[-`{-~"}, {"Graph", "[!-~]", "!-~"}, {"Print", "[ -~]", " -~"}, {"Blank", "[ \\t]", " \\t"},
-		{"Cntrl", "[\\x00-\\x1f\\x7f]", "\\x00-\\x1f\\x7f"}, {"XDigit", "[0-9a-fA-F]", "0-9a-fA-F"}, {"Space", "[ \\t\\n\\x0b\\f\\r]", " \\t\\n\\x0b\\f\\r"},
-		{"IsAlphabetic", "\\p{L}", "\\p{L}"}, {"IsLetter", "\\p{L}", "\\p{L}"}, {"IsDigit", "\\p{Nd}", "\\p{Nd}"}, {"IsLowercase", "\\p{Ll}", "\\p{Ll}"}, {"IsUppercase", "\\p{Lu}", "\\p{Lu}"},
-		{"IsPunctuation", "\\p{P}", "\\p{P}"}, {"IsWhite_Space", "\\s", "\\s"}, {"IsWhiteSpace", "\\s", "\\s"}, {"javaLowerCase", "\\p{Ll}", "\\p{Ll}"}, {"javaUpperCase", "\\p{Lu}", "\\p{Lu}"},
-		{"javaWhitespace", "\\s", "\\s"}};
+	static const struct {
+		const char *java, *pcre, *in_class;
+	} names[] = {{"Lower", "[a-z]", "a-z"},
+		     {"Upper", "[A-Z]", "A-Z"},
+		     {"ASCII", "[\\x00-\\x7f]", "\\x00-\\x7f"},
+		     {"Alpha", "[a-zA-Z]", "a-zA-Z"},
+		     {"Digit", "[0-9]", "0-9"},
+		     {"Alnum", "[a-zA-Z0-9]", "a-zA-Z0-9"},
+		     {"Punct", "[!-\\/:-@\\[-`{-~]", "!-\\/:-@\\[-`{-~"},
+		     {"Graph", "[!-~]", "!-~"},
+		     {"Print", "[ -~]", " -~"},
+		     {"Blank", "[ \\t]", " \\t"},
+		     {"Cntrl", "[\\x00-\\x1f\\x7f]", "\\x00-\\x1f\\x7f"},
+		     {"XDigit", "[0-9a-fA-F]", "0-9a-fA-F"},
+		     {"Space", "[ \\t\\n\\x0b\\f\\r]", " \\t\\n\\x0b\\f\\r"},
+		     {"IsAlphabetic", "\\p{L}", "\\p{L}"},
+		     {"IsLetter", "\\p{L}", "\\p{L}"},
+		     {"IsDigit", "\\p{Nd}", "\\p{Nd}"},
+		     {"IsLowercase", "\\p{Ll}", "\\p{Ll}"},
+		     {"IsUppercase", "\\p{Lu}", "\\p{Lu}"},
+		     {"IsPunctuation", "\\p{P}", "\\p{P}"},
+		     {"IsWhite_Space", "\\s", "\\s"},
+		     {"IsWhiteSpace", "\\s", "\\s"},
+		     {"javaLowerCase", "\\p{Ll}", "\\p{Ll}"},
+		     {"javaUpperCase", "\\p{Lu}", "\\p{Lu}"},
+		     {"javaWhitespace", "\\s", "\\s"}};
 	bool negated = t->in.at[t->at + 1] == 'P';
 	if (peek(t, 2) != '{')
 		return false;
@@ -213,12 +232,15 @@ static bool translate(struct tm_str java, struct tm_buf *ret, uint32_t *io_optio
 			escape(&t, false);
 		} else if (c == '[') {
 			ok = class(&t);
-		} else if (c == '(' && peek(&t, 1) == '?' && (peek(&t, 2) == '-' || (peek(&t, 2) >= 'a' && peek(&t, 2) <= 'z') || peek(&t, 2) == 'U')) {
+		} else if (c == '(' && peek(&t, 1) == '?' &&
+			   (peek(&t, 2) == '-' || (peek(&t, 2) >= 'a' && peek(&t, 2) <= 'z') || peek(&t, 2) == 'U')) {
 			/* (?iu-s) and (?i:…): u and d, U have no letter in PCRE2 */
 			tm_buf_cstr_put(&t.out, "(?");
 			t.at += 2;
 			bool none = true, off = false;
-			for (; t.at < java.len && java.at[t.at] != ')' && java.at[t.at] != ':' && java.at[t.at] != '<' && java.at[t.at] != 'P'; t.at++) {
+			for (; t.at < java.len && java.at[t.at] != ')' && java.at[t.at] != ':' && java.at[t.at] != '<' &&
+			       java.at[t.at] != 'P';
+			     t.at++) {
 				char f = java.at[t.at];
 				if (f == 'u' || f == 'U') {
 					*io_options |= PCRE2_UCP;
@@ -281,7 +303,8 @@ static tm_rc regex_for(struct tm_eval *ev, struct tm_str text, const char *funct
 		r->code = pcre2_compile((PCRE2_SPTR)(pcre.at ? pcre.at : ""), pcre.len, options, &code, &where, NULL);
 	tm_buf_done(&pcre);
 	if (!r->code)
-		return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.PATTERN", "22023", "The value of parameter(s) `regexp` in `%s` is invalid: '%.*s'.", function, TM_STR_ARG(text));
+		return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.PATTERN", "22023",
+				     "The value of parameter(s) `regexp` in `%s` is invalid: '%.*s'.", function, TM_STR_ARG(text));
 	pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
 	r->match = pcre2_match_data_create_from_pattern(r->code, NULL);
 	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
@@ -319,13 +342,13 @@ static size_t step(const struct regex *r, struct tm_str s)
 		to++;
 	return to;
 }
-#define TRY_DONE(expr) \
-	do { \
-		tm_rc rc_ = (expr); \
-		if (rc_ != TM_OK) { \
-			regex_done(&x); \
-			return rc_; \
-		} \
+#define TRY_DONE(expr)                                                                                                                     \
+	do {                                                                                                                               \
+		tm_rc rc_ = (expr);                                                                                                        \
+		if (rc_ != TM_OK) {                                                                                                        \
+			regex_done(&x);                                                                                                    \
+			return rc_;                                                                                                        \
+		}                                                                                                                          \
 	} while (0)
 
 KERNEL(rlike)
@@ -347,7 +370,8 @@ static tm_rc check_group(struct tm_eval *ev, const struct regex *x, int64_t n, c
 {
 	if (n >= 0 && n <= x->groups)
 		return TM_OK;
-	return fn_bad_parameter(ev, "REGEX_GROUP_INDEX", "`idx` in `%s` is invalid: Expects group index between 0 and %u, but got %lld.", function, x->groups, (long long)n);
+	return fn_bad_parameter(ev, "REGEX_GROUP_INDEX", "`idx` in `%s` is invalid: Expects group index between 0 and %u, but got %lld.",
+				function, x->groups, (long long)n);
 }
 KERNEL(regexp_extract)
 {
@@ -374,7 +398,10 @@ KERNEL(regexp_extract)
 KERNEL(regexp_extract_all)
 {
 	struct regex x = {0};
-	struct { struct tm_str *items; size_t count, cap; } all = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -429,7 +456,8 @@ static tm_rc replacement(struct tm_eval *ev, const struct regex *x, struct tm_st
 			uint32_t g = (uint32_t)(with.at[++j] - '0');
 			if (g > x->groups)
 				return tm_fail(ev->err, TM_DATA, "No group %u", g);
-			while (j + 1 < with.len && with.at[j + 1] >= '0' && with.at[j + 1] <= '9' && g * 10 + (uint32_t)(with.at[j + 1] - '0') <= x->groups)
+			while (j + 1 < with.len && with.at[j + 1] >= '0' && with.at[j + 1] <= '9' &&
+			       g * 10 + (uint32_t)(with.at[j + 1] - '0') <= x->groups)
 				g = g * 10 + (uint32_t)(with.at[++j] - '0');
 			size_t from, to;
 			if (group(x, g, &from, &to))
@@ -546,7 +574,10 @@ KERNEL(regexp_instr)
 KERNEL(split)
 {
 	struct regex x = {0};
-	struct { struct tm_str *items; size_t count, cap; } all = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -583,8 +614,14 @@ KERNEL(str_to_map)
 {
 	struct regex pairs = {0}, x = {0};
 	struct tm_column keys, values;
-	struct { struct tm_str *items; size_t count, cap; } k = {0}, v = {0};
-	struct { bool *items; size_t count, cap; } has = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} k = {0}, v = {0};
+	struct {
+		bool *items;
+		size_t count, cap;
+	} has = {0};
 	struct fn_index index = {0};
 	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
@@ -644,7 +681,10 @@ BIND(str_to_map)
 }
 
 /* ---- LIKE ---- % any characters, _ one; the escape character (third argument, \ where missing) takes the next literally */
-static size_t char_len(unsigned char c) { return c < 0x80 ? 1 : c >= 0xC2 && c <= 0xDF ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 1; }
+static size_t char_len(unsigned char c)
+{
+	return c < 0x80 ? 1 : c >= 0xC2 && c <= 0xDF ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 1;
+}
 static bool like(struct tm_str s, struct tm_str p, char escape_char)
 {
 	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
@@ -697,8 +737,10 @@ static tm_rc like_rows(FN_EVAL_ARGS, bool fold)
 		char esc = call->arg_count > 2 && STR_AT(2, i).len ? STR_AT(2, i).at[0] : '\\';
 		if (!checked.at || !tm_str_eq(checked, p)) {
 			if (!like_pattern_ok(p, esc))
-				return tm_fail_class(ev->err, TM_DATA, p.len && p.at[p.len - 1] == esc ? "INVALID_FORMAT.ESC_AT_THE_END" : "INVALID_FORMAT.ESC_IN_THE_MIDDLE", "42601",
-						     "The format is invalid: '%.*s'. The escape character is not allowed there.", TM_STR_ARG(p));
+				return tm_fail_class(
+				    ev->err, TM_DATA,
+				    p.len && p.at[p.len - 1] == esc ? "INVALID_FORMAT.ESC_AT_THE_END" : "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+				    "42601", "The format is invalid: '%.*s'. The escape character is not allowed there.", TM_STR_ARG(p));
 			checked = p;
 		}
 		ret->boolean[i] = fold ? like(lower_of(ev, s), lower_of(ev, p), esc) : like(s, p, esc);

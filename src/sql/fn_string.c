@@ -3,7 +3,10 @@
 #include <unicode/ucasemap.h>
 #include <unicode/uchar.h>
 
-static size_t char_len(unsigned char c) { return c < 0x80 ? 1 : c >= 0xC2 && c <= 0xDF ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 1; }
+static size_t char_len(unsigned char c)
+{
+	return c < 0x80 ? 1 : c >= 0xC2 && c <= 0xDF ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 1;
+}
 /* How Spark's UTF8String counts: by lead bytes, whether the rest is well-formed or not. */
 static size_t count_chars(struct tm_str s)
 {
@@ -61,7 +64,8 @@ static struct tm_str case_map(struct tm_eval *ev, UCaseMap *map, struct tm_str s
 		return tm_str_n(out, s.len);
 	}
 	UErrorCode status = U_ZERO_ERROR;
-	int32_t n = upper ? ucasemap_utf8ToUpper(map, out, (int32_t)cap, s.at, (int32_t)s.len, &status) : ucasemap_utf8ToLower(map, out, (int32_t)cap, s.at, (int32_t)s.len, &status);
+	int32_t n = upper ? ucasemap_utf8ToUpper(map, out, (int32_t)cap, s.at, (int32_t)s.len, &status)
+			  : ucasemap_utf8ToLower(map, out, (int32_t)cap, s.at, (int32_t)s.len, &status);
 	return U_SUCCESS(status) ? tm_str_n(out, (size_t)n) : s;
 }
 static tm_rc map_case(FN_EVAL_ARGS, bool upper)
@@ -219,7 +223,8 @@ static tm_rc pad(FN_EVAL_ARGS, bool left)
 	FN_ROWS(i)
 	{
 		struct tm_str s = STR_AT(0, i), p = has_pad ? STR_AT(2, i) : binary ? tm_str_n("\0", 1) : TM_STR(" ");
-		int64_t want = AT(1, i32, i), have = binary ? (int64_t)s.len : (int64_t)count_chars(s), pads = binary ? (int64_t)p.len : (int64_t)count_chars(p);
+		int64_t want = AT(1, i32, i), have = binary ? (int64_t)s.len : (int64_t)count_chars(s),
+			pads = binary ? (int64_t)p.len : (int64_t)count_chars(p);
 		if (want <= have || pads == 0) {
 			ret->str[i] = substring(s, binary, 1, want);
 			continue;
@@ -410,16 +415,16 @@ KERNEL(locate)
 	FN_ROWS(i) ret->i32[i] = locate(STR_AT(0, i), STR_AT(1, i), call->arg_count == 3 ? AT(2, i32, i) : 1);
 	return TM_OK;
 }
-#define PREDICATE(name, test) \
-	KERNEL(name) \
-	{ \
-		fn_begin(ev, call, args, ret); \
-		FN_ROWS(i) \
-		{ \
-			struct tm_str a = STR_AT(0, i), b = STR_AT(1, i); \
-			ret->boolean[i] = test; \
-		} \
-		return TM_OK; \
+#define PREDICATE(name, test)                                                                                                              \
+	KERNEL(name)                                                                                                                       \
+	{                                                                                                                                  \
+		fn_begin(ev, call, args, ret);                                                                                             \
+		FN_ROWS(i)                                                                                                                 \
+		{                                                                                                                          \
+			struct tm_str a = STR_AT(0, i), b = STR_AT(1, i);                                                                  \
+			ret->boolean[i] = test;                                                                                            \
+		}                                                                                                                          \
+		return TM_OK;                                                                                                              \
 	}
 PREDICATE(contains, tm_str_find(a, b, 0) != SIZE_MAX)
 PREDICATE(startswith, tm_str_starts(a, b))

@@ -60,7 +60,9 @@ static bool unbase64(struct tm_eval *ev, struct tm_str s, bool strict, struct tm
 KERNEL(unbase64)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) if (!unbase64(ev, STR_AT(0, i), false, &ret->str[i])) return tm_fail(ev->err, TM_DATA, "Last unit does not have enough valid bits");
+	FN_ROWS(i)
+	if (!unbase64(ev, STR_AT(0, i), false, &ret->str[i]))
+		return tm_fail(ev->err, TM_DATA, "Last unit does not have enough valid bits");
 	return TM_OK;
 }
 /* to_binary(text [, format]): hex (the default), utf-8, base64 */
@@ -79,13 +81,16 @@ KERNEL(to_binary)
 		else if (tm_str_iis(f, "utf-8") || tm_str_iis(f, "utf8"))
 			ret->str[i] = s;
 		else
-			return tm_fail_class(ev->err, TM_INVALID, "DATATYPE_MISMATCH.INVALID_ARG_VALUE", "42K09", "The `fmt` value must to be a case-insensitive \"STRING\" literal of 'hex', 'utf-8', 'utf8', or 'base64', but got '%.*s'.",
+			return tm_fail_class(ev->err, TM_INVALID, "DATATYPE_MISMATCH.INVALID_ARG_VALUE", "42K09",
+					     "The `fmt` value must to be a case-insensitive \"STRING\" literal of 'hex', 'utf-8', 'utf8', "
+					     "or 'base64', but got '%.*s'.",
 					     TM_STR_ARG(f));
 		if (ok)
 			continue;
 		if (!try_form)
 			return tm_fail_class(ev->err, TM_DATA, "CONVERSION_INVALID_INPUT", "22018",
-					     "The value '%.*s' ('%s') cannot be converted to \"BINARY\" because it is malformed. Correct the value as per the syntax, or change its format. Use "
+					     "The value '%.*s' ('%s') cannot be converted to \"BINARY\" because it is malformed. Correct "
+					     "the value as per the syntax, or change its format. Use "
 					     "`try_to_binary` to tolerate malformed input and return NULL instead.",
 					     TM_STR_ARG(s), tm_str_iis(f, "hex") ? "HEX" : "BASE64");
 		fn_null(ev, ret, i);
@@ -156,8 +161,14 @@ KERNEL(soundex)
 /* Words of sentences: a sentence ends with . ! ? followed by a blank or the end. */
 KERNEL(sentences)
 {
-	struct { struct tm_str *items; size_t count, cap; } words = {0};
-	struct { struct tm_span *items; size_t count, cap; } inner = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} words = {0};
+	struct {
+		struct tm_span *items;
+		size_t count, cap;
+	} inner = {0};
 	fn_begin_some(ev, call, args, 1, ret);
 	FN_ROWS(i)
 	{
@@ -166,7 +177,8 @@ KERNEL(sentences)
 		for (size_t at = 0; at <= s.len;) {
 			const char *p = s.at + at;
 			uint32_t c = at < s.len ? tm_utf8_next(&p, s.at + s.len) : 0;
-			bool letter = at < s.len && (u_isalnum((UChar32)c) || c == '\'' || c == '_' || u_charType((UChar32)c) == U_NON_SPACING_MARK);
+			bool letter =
+			    at < s.len && (u_isalnum((UChar32)c) || c == '\'' || c == '_' || u_charType((UChar32)c) == U_NON_SPACING_MARK);
 			if (letter && start == SIZE_MAX)
 				start = at;
 			if (!letter && start != SIZE_MAX) {
@@ -174,7 +186,8 @@ KERNEL(sentences)
 				start = SIZE_MAX;
 			}
 			size_t next = at < s.len ? (size_t)(p - s.at) : s.len + 1;
-			bool end = at >= s.len || ((c == '.' || c == '!' || c == '?') && (next >= s.len || isspace((unsigned char)s.at[next])));
+			bool end =
+			    at >= s.len || ((c == '.' || c == '!' || c == '?') && (next >= s.len || isspace((unsigned char)s.at[next])));
 			if (end && words.count > from) {
 				TM_PUSH_IN(ev->arena, &inner, (struct tm_span){(uint32_t)from, (uint32_t)(words.count - from)});
 				from = words.count;
@@ -198,7 +211,8 @@ BIND(sentences)
 {
 	for (size_t i = 0; i < b->arg_count; i++)
 		TM_TRY(fn_want(b, i, &tm_type_string, err));
-	return fn_is(b, &tm_k_sentences, tm_type_array(b->arena, tm_type_array(b->arena, &tm_type_string, false), false), fn_any_nullable(b));
+	return fn_is(b, &tm_k_sentences, tm_type_array(b->arena, tm_type_array(b->arena, &tm_type_string, false), false),
+		     fn_any_nullable(b));
 }
 
 /* ---- distance ---- over code points, by rows; a limit gives -1 beyond it */
@@ -282,13 +296,15 @@ static enum charset charset_of(struct tm_str s)
 static tm_rc bad_charset(struct tm_eval *ev, struct tm_str s, const char *function)
 {
 	return tm_fail_class(ev->err, TM_DATA, "INVALID_PARAMETER_VALUE.CHARSET", "22023",
-			     "The value of parameter(s) `charset` in `%s` is invalid: expects one of the charsets 'iso-8859-1', 'us-ascii', 'utf-16', 'utf-16be', 'utf-16le', 'utf-32', 'utf-8', "
+			     "The value of parameter(s) `charset` in `%s` is invalid: expects one of the charsets 'iso-8859-1', "
+			     "'us-ascii', 'utf-16', 'utf-16be', 'utf-16le', 'utf-32', 'utf-8', "
 			     "but got '%.*s'.",
 			     function, TM_STR_ARG(s));
 }
 static tm_rc malformed(struct tm_eval *ev, struct tm_str charset, const char *function)
 {
-	return tm_fail_class(ev->err, TM_DATA, "MALFORMED_CHARACTER_CODING", "22000", "Invalid value found when performing `%s` with %.*s", function, TM_STR_ARG(charset));
+	return tm_fail_class(ev->err, TM_DATA, "MALFORMED_CHARACTER_CODING", "22000", "Invalid value found when performing `%s` with %.*s",
+			     function, TM_STR_ARG(charset));
 }
 static void put16(struct tm_buf *b, uint32_t unit, bool little)
 {
@@ -353,7 +369,9 @@ static bool decode_bytes(enum charset cs, struct tm_str s, struct tm_buf *b)
 		return false;
 	for (size_t j = 0; j < s.len; j += unit) {
 		const unsigned char *p = (const unsigned char *)s.at + j;
-		uint32_t c = unit == 4 ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : little ? (uint32_t)p[1] << 8 | p[0] : (uint32_t)p[0] << 8 | p[1];
+		uint32_t c = unit == 4 ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+			     : little  ? (uint32_t)p[1] << 8 | p[0]
+				       : (uint32_t)p[0] << 8 | p[1];
 		if (j == 0 && cs == CS_UTF16 && (c == 0xFEFF || c == 0xFFFE)) {
 			little = c == 0xFFFE;
 			continue;
@@ -427,7 +445,8 @@ BIND(decode)
 		return fn_is(b, &tm_k_decode_charset, &tm_type_string, fn_any_nullable(b));
 	}
 	if (b->arg_count > 120)
-		return tm_fail_class(err, TM_LIMIT, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605", "The `decode` takes at most 120 parameters.");
+		return tm_fail_class(err, TM_LIMIT, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
+				     "The `decode` takes at most 120 parameters.");
 	const struct tm_type *s = b->args[0].type, *r = &tm_type_null;
 	for (size_t i = 1; i < b->arg_count && s && r; i++) {
 		bool search = i % 2 == 1 && i + 1 < b->arg_count;
@@ -525,7 +544,9 @@ KERNEL(elt)
 		int64_t n = tm_is_null(&args[0], i) ? -1 : AT(0, i32, i);
 		bool inside = n >= 1 && n < (int64_t)call->arg_count;
 		if (!inside && n != -1 && ev->session->ansi)
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_ARRAY_INDEX", "22003", "The index %lld is out of bounds. The array has %zu elements. Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead.",
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_ARRAY_INDEX", "22003",
+					     "The index %lld is out of bounds. The array has %zu elements. Use the SQL function `get()` to "
+					     "tolerate accessing element at invalid index and return NULL instead.",
 					     (long long)n, call->arg_count - 1);
 		if (!inside || tm_is_null(&args[n], i))
 			fn_null(ev, ret, i);
@@ -597,7 +618,8 @@ KERNEL(validate_utf8) /* bound: not NULL for try_ */
 		if (tm_utf8_valid(STR_AT(0, i)))
 			continue;
 		if (!call->bound)
-			return tm_fail_class(ev->err, TM_DATA, "INVALID_UTF8_STRING", "22029", "Invalid UTF8 byte sequence found in string.");
+			return tm_fail_class(ev->err, TM_DATA, "INVALID_UTF8_STRING", "22029",
+					     "Invalid UTF8 byte sequence found in string.");
 		fn_null(ev, ret, i);
 	}
 	return TM_OK;

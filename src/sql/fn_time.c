@@ -11,9 +11,16 @@ KERNEL(make_time) /* hour, minute, seconds (decimal(16,6)) */
 	FN_ROWS(i)
 	{
 		int64_t h = AT(0, i32, i), m = AT(1, i32, i), us = (int64_t)AT(2, i128, i);
-		const char *bad = h < 0 || h > 23 ? "HourOfDay (valid values 0 - 23)" : m < 0 || m > 59 ? "MinuteOfHour (valid values 0 - 59)" : us < 0 || us >= 60000000 ? "SecondOfMinute (valid values 0 - 59)" : NULL;
+		const char *bad = h < 0 || h > 23            ? "HourOfDay (valid values 0 - 23)"
+				  : m < 0 || m > 59          ? "MinuteOfHour (valid values 0 - 59)"
+				  : us < 0 || us >= 60000000 ? "SecondOfMinute (valid values 0 - 59)"
+							     : NULL;
 		if (bad)
-			return tm_fail_class(ev->err, TM_DATA, "DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION", "22023", "Invalid value for %s: %lld. ", bad, (long long)(bad[0] == 'H' ? h : bad[0] == 'M' ? m : us / 1000000));
+			return tm_fail_class(ev->err, TM_DATA, "DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION", "22023",
+					     "Invalid value for %s: %lld. ", bad,
+					     (long long)(bad[0] == 'H'   ? h
+							 : bad[0] == 'M' ? m
+									 : us / 1000000));
 		ret->i64[i] = (h * 60 + m) * 60 * NS_SECOND + us * 1000;
 	}
 	return TM_OK;
@@ -36,7 +43,10 @@ KERNEL(current_time)
 BIND(current_time) { return fn_is(b, &tm_k_current_time, tm_type_time(b->arena, 6), false); }
 
 /* to_time(text [, pattern]) */
-struct to_time { struct tm_pattern *pattern; bool try_form; };
+struct to_time {
+	struct tm_pattern *pattern;
+	bool try_form;
+};
 KERNEL(to_time)
 {
 	const struct to_time *t = call->bound;
@@ -52,7 +62,10 @@ KERNEL(to_time)
 		if (ok)
 			continue;
 		if (!t->try_form)
-			return tm_fail_class(ev->err, TM_DATA, "CANNOT_PARSE_TIME", "22010", "The input string '%.*s' cannot be parsed to a TIME value because it does not match the datetime format.", TM_STR_ARG(s));
+			return tm_fail_class(
+			    ev->err, TM_DATA, "CANNOT_PARSE_TIME", "22010",
+			    "The input string '%.*s' cannot be parsed to a TIME value because it does not match the datetime format.",
+			    TM_STR_ARG(s));
 		fn_null(ev, ret, i);
 	}
 	return TM_OK;
@@ -65,7 +78,9 @@ BIND(time_of_text)
 	t->try_form = fn_variant(b);
 	if (b->arg_count > 1) {
 		if (!fn_literal_str(b, 1, &p))
-			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"format\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[1].expr->text));
+			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+					   "the input \"format\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+					   TM_STR_ARG(b->args[1].expr->text));
 		TM_TRY(tm_pattern_new(b->arena, p, true, &t->pattern, err));
 	}
 	b->bound = t;
@@ -75,8 +90,11 @@ BIND(time_of_text)
 /* time_trunc(unit, time), time_diff(unit, start, end) */
 static int64_t unit_ns(struct tm_str s)
 {
-	static const struct { const char *name; int64_t ns; } units[] = {
-		{"hour", 3600 * NS_SECOND}, {"minute", 60 * NS_SECOND}, {"second", NS_SECOND}, {"millisecond", 1000000}, {"microsecond", 1000}};
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {
+	    {"hour", 3600 * NS_SECOND}, {"minute", 60 * NS_SECOND}, {"second", NS_SECOND}, {"millisecond", 1000000}, {"microsecond", 1000}};
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 		if (tm_str_iis(s, units[i].name))
 			return units[i].ns;
@@ -89,7 +107,10 @@ KERNEL(time_unit) /* bound: not NULL for time_diff */
 	{
 		int64_t ns = unit_ns(STR_AT(0, i));
 		if (!ns)
-			return fn_bad_parameter(ev, "TIME_UNIT", "`unit` in `%s` is invalid: expects one of HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, but got '%.*s'.", call->bound ? "time_diff" : "time_trunc", TM_STR_ARG(STR_AT(0, i)));
+			return fn_bad_parameter(
+			    ev, "TIME_UNIT",
+			    "`unit` in `%s` is invalid: expects one of HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, but got '%.*s'.",
+			    call->bound ? "time_diff" : "time_trunc", TM_STR_ARG(STR_AT(0, i)));
 		ret->i64[i] = call->bound ? (AT(2, i64, i) - AT(1, i64, i)) / ns : AT(1, i64, i) / ns * ns;
 	}
 	return TM_OK;

@@ -6,9 +6,12 @@ enum unit { U_NONE, U_MICRO, U_MILLI, U_SECOND, U_MINUTE, U_HOUR, U_DAY, U_WEEK,
 static const int64_t unit_us[] = {0, 1, 1000, TM_US_SECOND, TM_US_MINUTE, TM_US_HOUR, TM_US_DAY, 7 * TM_US_DAY};
 static enum unit unit_of(struct tm_str s)
 {
-	static const struct { const char *name; enum unit unit; } names[] = {
-		{"microsecond", U_MICRO}, {"millisecond", U_MILLI}, {"second", U_SECOND}, {"minute", U_MINUTE}, {"hour", U_HOUR}, {"day", U_DAY}, {"dayofyear", U_DAY},
-		{"week", U_WEEK}, {"month", U_MONTH}, {"quarter", U_QUARTER}, {"year", U_YEAR}};
+	static const struct {
+		const char *name;
+		enum unit unit;
+	} names[] = {{"microsecond", U_MICRO}, {"millisecond", U_MILLI}, {"second", U_SECOND}, {"minute", U_MINUTE},
+		     {"hour", U_HOUR},         {"day", U_DAY},           {"dayofyear", U_DAY}, {"week", U_WEEK},
+		     {"month", U_MONTH},       {"quarter", U_QUARTER},   {"year", U_YEAR}};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (tm_str_iis(s, names[i].name))
 			return names[i].unit;
@@ -19,7 +22,8 @@ static tm_rc want_unit(struct tm_fn_bind *b, struct tm_err *err)
 	struct tm_str s;
 	if (!fn_literal_str(b, 0, &s) || unit_of(s) == U_NONE)
 		return tm_fail_class(err, TM_INVALID, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", "22023",
-				     "The value of parameter(s) `unit` in `%s` is invalid: expects one of the units without quotes YEAR, QUARTER, MONTH, WEEK, DAY, DAYOFYEAR, HOUR, MINUTE, "
+				     "The value of parameter(s) `unit` in `%s` is invalid: expects one of the units without quotes YEAR, "
+				     "QUARTER, MONTH, WEEK, DAY, DAYOFYEAR, HOUR, MINUTE, "
 				     "SECOND, MILLISECOND, MICROSECOND, but got the string literal %.*s.",
 				     b->fn->name, TM_STR_ARG(b->args[0].expr->text));
 	b->bound = (const void *)(intptr_t)unit_of(s);
@@ -98,8 +102,11 @@ KERNEL(timestampadd) /* (unit, count, time) */
 		else
 			over = __builtin_mul_overflow(n, unit == U_YEAR ? 12 : unit == U_QUARTER ? 3 : 1, &months);
 		over |= months != (int32_t)months || days != (int32_t)days;
-		if (over || !fn_timestamp_shift(zone, AT(2, i64, i), (struct tm_interval){(int32_t)months, (int32_t)days, us}, &ret->i64[i]))
-			return tm_fail_class(ev->err, TM_DATA, "DATETIME_OVERFLOW", "22008", "Datetime operation overflow: add %lldL %.*s to a timestamp.", (long long)n, TM_STR_ARG(STR_AT(0, i)));
+		if (over ||
+		    !fn_timestamp_shift(zone, AT(2, i64, i), (struct tm_interval){(int32_t)months, (int32_t)days, us}, &ret->i64[i]))
+			return tm_fail_class(ev->err, TM_DATA, "DATETIME_OVERFLOW", "22008",
+					     "Datetime operation overflow: add %lldL %.*s to a timestamp.", (long long)n,
+					     TM_STR_ARG(STR_AT(0, i)));
 	}
 	return TM_OK;
 }
@@ -117,9 +124,13 @@ BIND(timestampadd)
 /* ---- making intervals ---- */
 static tm_rc overflow(struct tm_eval *ev)
 {
-	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015", "Integer overflow while operating with intervals.");
+	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
+			     "Integer overflow while operating with intervals.");
 }
-static int64_t int_arg(const struct tm_expr *call, const struct tm_column *args, size_t a, size_t i) { return a < call->arg_count ? AT(a, i32, i) : 0; }
+static int64_t int_arg(const struct tm_expr *call, const struct tm_column *args, size_t a, size_t i)
+{
+	return a < call->arg_count ? AT(a, i32, i) : 0;
+}
 KERNEL(make_ym_interval)
 {
 	fn_begin(ev, call, args, ret);
@@ -137,7 +148,8 @@ KERNEL(make_dt_interval)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		i128 us = (i128)int_arg(call, args, 0, i) * TM_US_DAY + (i128)int_arg(call, args, 1, i) * TM_US_HOUR + (i128)int_arg(call, args, 2, i) * TM_US_MINUTE;
+		i128 us = (i128)int_arg(call, args, 0, i) * TM_US_DAY + (i128)int_arg(call, args, 1, i) * TM_US_HOUR +
+			  (i128)int_arg(call, args, 2, i) * TM_US_MINUTE;
 		if (call->arg_count > 3)
 			us += AT(3, i128, i);
 		if (us != (int64_t)us)
@@ -151,7 +163,8 @@ KERNEL(make_interval) /* years, months, weeks, days, hours, minutes, seconds */
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t m = int_arg(call, args, 0, i) * 12 + int_arg(call, args, 1, i), d = int_arg(call, args, 2, i) * 7 + int_arg(call, args, 3, i);
+		int64_t m = int_arg(call, args, 0, i) * 12 + int_arg(call, args, 1, i),
+			d = int_arg(call, args, 2, i) * 7 + int_arg(call, args, 3, i);
 		i128 us = (i128)int_arg(call, args, 4, i) * TM_US_HOUR + (i128)int_arg(call, args, 5, i) * TM_US_MINUTE;
 		if (call->arg_count > 6)
 			us += AT(6, i128, i);
@@ -173,6 +186,8 @@ BIND(make_interval)
 	size_t seconds = v == 1 ? 3 : v == 2 ? 6 : 99;
 	for (size_t i = 0; i < b->arg_count; i++)
 		TM_TRY(fn_want(b, i, i == seconds ? tm_type_decimal(b->arena, 18, 6) : &tm_type_int, err));
-	const struct tm_type *t = v == 0 ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH) : v == 1 ? tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND) : &tm_type_interval;
+	const struct tm_type *t = v == 0   ? tm_type_interval_ym(b->arena, TM_F_YEAR, TM_F_MONTH)
+				  : v == 1 ? tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND)
+					   : &tm_type_interval;
 	return fn_is(b, kernels[v], t, fn_any_nullable(b) || !b->session->ansi);
 }

@@ -23,7 +23,8 @@ KERNEL(parse_json) /* bound: not NULL for try_ */
 			fn_null(ev, ret, i);
 		else
 			rc = tm_fail_class(ev->err, TM_DATA, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "22023",
-					   "Malformed records are detected in record parsing: %.*s. Parse Mode: FAILFAST. To process malformed records as null result, try setting the option 'mode' as "
+					   "Malformed records are detected in record parsing: %.*s. Parse Mode: FAILFAST. To process "
+					   "malformed records as null result, try setting the option 'mode' as "
 					   "'PERMISSIVE'.",
 					   TM_STR_ARG(STR_AT(0, i)));
 	}
@@ -62,8 +63,9 @@ BIND(is_variant_null)
 static tm_rc bad_cast(struct tm_eval *ev, struct tm_str v, const struct tm_type *to)
 {
 	struct tm_str t = fn_type_sql(ev->arena, to);
-	return tm_fail_class(ev->err, TM_DATA, "INVALID_VARIANT_CAST", "22023", "The variant value `%.*s` cannot be cast into `\"%.*s\"`. Please use `try_variant_get` instead.", TM_STR_ARG(v),
-			     TM_STR_ARG(t));
+	return tm_fail_class(ev->err, TM_DATA, "INVALID_VARIANT_CAST", "22023",
+			     "The variant value `%.*s` cannot be cast into `\"%.*s\"`. Please use `try_variant_get` instead.",
+			     TM_STR_ARG(v), TM_STR_ARG(t));
 }
 /* Does the kind of JSON value go with the type at all? */
 static bool kind_fits(char c, const struct tm_type *to)
@@ -131,7 +133,11 @@ static tm_rc texts_to(struct tm_eval *ev, struct tm_column *texts, const struct 
 	return TM_OK;
 }
 
-struct variant_get { const struct tm_type *type; struct json_path path; bool try_form; };
+struct variant_get {
+	const struct tm_type *type;
+	struct json_path path;
+	bool try_form;
+};
 KERNEL(variant_get)
 {
 	const struct variant_get *v = call->bound;
@@ -151,11 +157,15 @@ BIND(variant_get)
 	v->type = &tm_type_variant;
 	v->try_form = fn_variant(b);
 	if (!fn_literal_str(b, 1, &s) || !json_path_parse(b->arena, tm_arena_str(b->arena, s), &v->path))
-		return tm_fail_class(err, TM_INVALID, "INVALID_VARIANT_GET_PATH", "22023", "The path `%.*s` is not a valid variant extraction path in `%s`. A valid path should start with `$` and is followed by zero or more segments like `[123]`, `.name`, `['name']`, or `[\"name\"]`.",
+		return tm_fail_class(err, TM_INVALID, "INVALID_VARIANT_GET_PATH", "22023",
+				     "The path `%.*s` is not a valid variant extraction path in `%s`. A valid path should start with `$` "
+				     "and is followed by zero or more segments like `[123]`, `.name`, `['name']`, or `[\"name\"]`.",
 				     TM_STR_ARG(b->args[1].expr->text), b->fn->name);
 	if (b->arg_count > 2) {
 		if (!fn_literal_str(b, 2, &s))
-			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT", "the input \"type\" should be a foldable \"STRING\" expression; however, got \"%.*s\".", TM_STR_ARG(b->args[2].expr->text));
+			return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
+					   "the input \"type\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
+					   TM_STR_ARG(b->args[2].expr->text));
 		TM_TRY(tm_type_parse(b->arena, s, &v->type, err));
 	}
 	b->bound = v;
@@ -183,7 +193,8 @@ static void schema(struct json_reader *r, struct tm_buf *out, int depth)
 			}
 			schema(r, &type, depth - 1);
 			if (c == '{') {
-				tm_buf_printf(out, "%s%.*s: %.*s", first ? "" : ", ", (int)name.len, name.at ? name.at : "", (int)type.len, type.at);
+				tm_buf_printf(out, "%s%.*s: %.*s", first ? "" : ", ", (int)name.len, name.at ? name.at : "", (int)type.len,
+					      type.at);
 			} else if (first || tm_str_is(tm_buf_str(&element), "VOID")) {
 				element.len = 0;
 				tm_buf_str_put(&element, tm_buf_str(&type));
@@ -247,10 +258,7 @@ BIND(schema_of_variant)
 	return fn_is(b, &tm_k_schema_of_variant, &tm_type_string, fn_any_nullable(b));
 }
 
-BIND(to_variant)
-{
-	return tm_cast_bind(b->arena, b->session, b->args[0].expr, &tm_type_variant, TM_CAST_ANSI, &b->replacement, err);
-}
+BIND(to_variant) { return tm_cast_bind(b->arena, b->session, b->args[0].expr, &tm_type_variant, TM_CAST_ANSI, &b->replacement, err); }
 
 /* ---- casts ---- */
 static tm_rc variant_to(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)

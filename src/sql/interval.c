@@ -64,7 +64,10 @@ void tm_interval_dt_text(int64_t us, int from, int to, bool ansi, struct tm_buf 
 		if (f == TM_F_SECOND) {
 			put_seconds(v, true, out);
 		} else {
-			tm_buf_printf(out, f > from || (f != TM_F_DAY && from != to) ? "%02llu" : f == TM_F_DAY ? "%llu" : "%02llu",
+			tm_buf_printf(out,
+				      f > from || (f != TM_F_DAY && from != to) ? "%02llu"
+				      : f == TM_F_DAY                           ? "%llu"
+										: "%02llu",
 				      (unsigned long long)(v / unit[f]));
 			v %= unit[f];
 		}
@@ -75,9 +78,14 @@ void tm_interval_dt_text(int64_t us, int from, int to, bool ansi, struct tm_buf 
 void tm_interval_text(struct tm_interval v, struct tm_buf *out)
 {
 	size_t start = out->len;
-	const struct { int64_t n; const char *unit; } parts[] = {
-		{v.months / 12, "years"}, {v.months % 12, "months"}, {v.days, "days"},
-		{v.micros / TM_US_HOUR, "hours"}, {v.micros % TM_US_HOUR / TM_US_MINUTE, "minutes"}};
+	const struct {
+		int64_t n;
+		const char *unit;
+	} parts[] = {{v.months / 12, "years"},
+		     {v.months % 12, "months"},
+		     {v.days, "days"},
+		     {v.micros / TM_US_HOUR, "hours"},
+		     {v.micros % TM_US_HOUR / TM_US_MINUTE, "minutes"}};
 	for (size_t i = 0; i < 5; i++)
 		if (parts[i].n)
 			tm_buf_printf(out, "%s%lld %s", out->len > start ? " " : "", (long long)parts[i].n, parts[i].unit);
@@ -231,9 +239,19 @@ static bool add_scaled(int64_t *into, int64_t v, int64_t unit)
 
 static bool add_unit(struct tm_str unit, int64_t v, int64_t nanos, bool has_fraction, int64_t *months, int64_t *days, int64_t *micros)
 {
-	static const struct { const char *name; int kind; int64_t scale; } units[] = {
-		{"year", 0, 12}, {"month", 0, 1}, {"week", 1, 7}, {"day", 1, 1}, {"hour", 2, TM_US_HOUR}, {"minute", 2, TM_US_MINUTE},
-		{"second", 2, TM_US_SECOND}, {"millisecond", 2, 1000}, {"microsecond", 2, 1}};
+	static const struct {
+		const char *name;
+		int kind;
+		int64_t scale;
+	} units[] = {{"year", 0, 12},
+		     {"month", 0, 1},
+		     {"week", 1, 7},
+		     {"day", 1, 1},
+		     {"hour", 2, TM_US_HOUR},
+		     {"minute", 2, TM_US_MINUTE},
+		     {"second", 2, TM_US_SECOND},
+		     {"millisecond", 2, 1000},
+		     {"microsecond", 2, 1}};
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
 		struct tm_str name = tm_str_of(units[i].name);
 		bool plural = unit.len == name.len + 1 && (unit.at[unit.len - 1] | 32) == 's';

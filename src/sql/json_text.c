@@ -143,13 +143,21 @@ static bool number(struct json_reader *r, struct tm_buf *out)
 	return true;
 }
 
-struct member { struct tm_buf key, value; };
-static int by_key(const void *a, const void *b) { return tm_str_cmp(tm_buf_str(&((const struct member *)a)->key), tm_buf_str(&((const struct member *)b)->key)); }
+struct member {
+	struct tm_buf key, value;
+};
+static int by_key(const void *a, const void *b)
+{
+	return tm_str_cmp(tm_buf_str(&((const struct member *)a)->key), tm_buf_str(&((const struct member *)b)->key));
+}
 
 /* An object of a VARIANT: members by name. */
 static bool sorted_object(struct json_reader *r, struct tm_buf *out, int depth)
 {
-	struct { struct member *items; size_t count, cap; } list = {0};
+	struct {
+		struct member *items;
+		size_t count, cap;
+	} list = {0};
 	bool ok = true;
 	r->at++;
 	if (json_peek(r) == '}') {
@@ -298,7 +306,12 @@ bool json_path_parse(struct tm_arena *arena, struct tm_str s, struct json_path *
 }
 
 /* What a path matches: the values' texts in the normal form, separated by commas. */
-struct matches { struct tm_buf text; size_t count; bool is_string, is_null; struct tm_str raw; };
+struct matches {
+	struct tm_buf text;
+	size_t count;
+	bool is_string, is_null;
+	struct tm_str raw;
+};
 
 static bool walk(struct json_reader *r, const struct json_path *p, size_t step, int depth, struct matches *m)
 {

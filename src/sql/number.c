@@ -7,7 +7,9 @@
 
 /* ---- wide integers, for intermediate results of decimals: up to 114 digits ---- */
 enum { LIMBS = 7 };
-struct big { uint64_t w[LIMBS]; };
+struct big {
+	uint64_t w[LIMBS];
+};
 
 static struct big big_of(u128 v) { return (struct big){{(uint64_t)v, (uint64_t)(v >> 64)}}; }
 static u128 magnitude(i128 v) { return v < 0 ? -(u128)v : (u128)v; }

@@ -5,17 +5,33 @@
 
 enum style { ST_NORMAL, ST_NOT_NEGATIVE, ST_EXCEEDS_PAD };
 enum field { F_YEAR, F_MONTH, F_DAY, F_DOY, F_QUARTER, F_HOUR, F_HOUR24, F_HOUR12, F_HOUR0_11, F_MINUTE, F_SECOND, F_ALIGNED_DAY, F_COUNT };
-enum item_kind { I_LITERAL, I_NUMBER, I_YEAR2, I_FRACTION, I_MONTH_TEXT, I_QUARTER_TEXT, I_DAY_TEXT, I_AMPM, I_ERA, I_ZONE_NAME, I_ZONE_ID, I_OFFSET, I_OFFSET_TEXT, I_OPEN, I_CLOSE };
+enum item_kind {
+	I_LITERAL,
+	I_NUMBER,
+	I_YEAR2,
+	I_FRACTION,
+	I_MONTH_TEXT,
+	I_QUARTER_TEXT,
+	I_DAY_TEXT,
+	I_AMPM,
+	I_ERA,
+	I_ZONE_NAME,
+	I_ZONE_ID,
+	I_OFFSET,
+	I_OFFSET_TEXT,
+	I_OPEN,
+	I_CLOSE
+};
 struct item {
 	enum item_kind kind;
 	enum field field;
 	enum style style;
-	int min, max;          /* width of numbers; fraction digits */
-	int after;             /* digits that adjacent numbers behind this one need */
-	int close;             /* I_OPEN: index of its I_CLOSE */
+	int min, max; /* width of numbers; fraction digits */
+	int after;    /* digits that adjacent numbers behind this one need */
+	int close;    /* I_OPEN: index of its I_CLOSE */
 	char letter;
 	int count;
-	struct tm_str text;    /* I_LITERAL */
+	struct tm_str text; /* I_LITERAL */
 };
 struct tm_pattern {
 	struct item *items;
@@ -23,7 +39,8 @@ struct tm_pattern {
 	bool era;
 };
 
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"};
+static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+				     "July",    "August",   "September", "October", "November", "December"};
 static const char *const days[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 static const char *const quarters[] = {"1st quarter", "2nd quarter", "3rd quarter", "4th quarter"};
 
@@ -46,23 +63,31 @@ static tm_rc illegal(struct tm_str p, struct tm_err *err, const char *klass, cha
 {
 	if (old_formatter_takes(p))
 		return tm_fail_class(err, TM_INVALID, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION", "42K0B",
-				     "You may get a different result due to the upgrading to Spark >= 3.0:\nFail to recognize '%.*s' pattern in the DateTimeFormatter.\n1) You can set "
-				     "\"spark.sql.legacy.timeParserPolicy\" to \"LEGACY\" to restore the behavior before Spark 3.0.\n2) You can form a valid datetime pattern with the "
+				     "You may get a different result due to the upgrading to Spark >= 3.0:\nFail to recognize '%.*s' "
+				     "pattern in the DateTimeFormatter.\n1) You can set "
+				     "\"spark.sql.legacy.timeParserPolicy\" to \"LEGACY\" to restore the behavior before Spark 3.0.\n2) "
+				     "You can form a valid datetime pattern with the "
 				     "guide from 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'.",
 				     TM_STR_ARG(p));
 	if (strcmp(klass, "WEEK") == 0)
 		return tm_fail_class(err, TM_INVALID, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN", "42K0B",
-				     "You may get a different result due to the upgrading to Spark >= 3.0:\nAll week-based patterns are unsupported since Spark 3.0, detected week-based "
+				     "You may get a different result due to the upgrading to Spark >= 3.0:\nAll week-based patterns are "
+				     "unsupported since Spark 3.0, detected week-based "
 				     "character: %c.\nPlease use the SQL function EXTRACT instead.",
 				     letter);
 	if (strcmp(klass, "LETTER") == 0)
 		return tm_fail_class(err, TM_INVALID, "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", "22007",
-				     "Unrecognized datetime pattern: %.*s. Illegal pattern character found in datetime pattern: %c. Please provide legal character.", TM_STR_ARG(p), letter);
-	if (strcmp(klass, "LENGTH") == 0)
-		return tm_fail_class(err, TM_INVALID, "INVALID_DATETIME_PATTERN.LENGTH", "22007", "Unrecognized datetime pattern: %.*s. Too many letters in datetime pattern: %c. Please reduce pattern length.",
+				     "Unrecognized datetime pattern: %.*s. Illegal pattern character found in datetime pattern: %c. Please "
+				     "provide legal character.",
 				     TM_STR_ARG(p), letter);
+	if (strcmp(klass, "LENGTH") == 0)
+		return tm_fail_class(
+		    err, TM_INVALID, "INVALID_DATETIME_PATTERN.LENGTH", "22007",
+		    "Unrecognized datetime pattern: %.*s. Too many letters in datetime pattern: %c. Please reduce pattern length.",
+		    TM_STR_ARG(p), letter);
 	return tm_fail_class(err, TM_INVALID, "INVALID_DATETIME_PATTERN.WITH_SUGGESTION", "22007",
-			     "Unrecognized datetime pattern: '%.*s'. You can form a valid datetime pattern with the guide from 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'.",
+			     "Unrecognized datetime pattern: '%.*s'. You can form a valid datetime pattern with the guide from "
+			     "'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'.",
 			     TM_STR_ARG(p));
 }
 
@@ -116,7 +141,8 @@ static bool add_letters(struct tm_arena *arena, struct tm_pattern *p, char c, in
 		it = add(arena, p, I_QUARTER_TEXT);
 		it->count = n;
 		return n <= 4;
-	case 'd': return add_small(arena, p, F_DAY, n);
+	case 'd':
+		return add_small(arena, p, F_DAY, n);
 	case 'D':
 		add_number(arena, p, F_DOY, n, n == 1 ? 19 : 3, n == 1 ? ST_NORMAL : ST_NOT_NEGATIVE);
 		return n <= 3;
@@ -135,12 +161,18 @@ static bool add_letters(struct tm_arena *arena, struct tm_pattern *p, char c, in
 	case 'a':
 		add(arena, p, I_AMPM);
 		return n == 1;
-	case 'h': return add_small(arena, p, F_HOUR12, n);
-	case 'K': return add_small(arena, p, F_HOUR0_11, n);
-	case 'k': return add_small(arena, p, F_HOUR24, n);
-	case 'H': return add_small(arena, p, F_HOUR, n);
-	case 'm': return add_small(arena, p, F_MINUTE, n);
-	case 's': return add_small(arena, p, F_SECOND, n);
+	case 'h':
+		return add_small(arena, p, F_HOUR12, n);
+	case 'K':
+		return add_small(arena, p, F_HOUR0_11, n);
+	case 'k':
+		return add_small(arena, p, F_HOUR24, n);
+	case 'H':
+		return add_small(arena, p, F_HOUR, n);
+	case 'm':
+		return add_small(arena, p, F_MINUTE, n);
+	case 's':
+		return add_small(arena, p, F_SECOND, n);
 	case 'S':
 		it = add(arena, p, I_FRACTION);
 		it->min = parsing && !*io_fraction_seen ? 1 : n;
@@ -173,7 +205,8 @@ static bool add_letters(struct tm_arena *arena, struct tm_pattern *p, char c, in
 		it->letter = c;
 		it->count = n;
 		return n <= 5;
-	default: return false;
+	default:
+		return false;
 	}
 }
 
@@ -196,7 +229,10 @@ static void set_adjacent(struct tm_pattern *p)
 tm_rc tm_pattern_new(struct tm_arena *arena, struct tm_str text, bool parsing, struct tm_pattern **ret, struct tm_err *err)
 {
 	struct tm_pattern *p = TM_NEW(arena, struct tm_pattern);
-	struct { size_t *items; size_t count, cap; } open = {0};
+	struct {
+		size_t *items;
+		size_t count, cap;
+	} open = {0};
 	bool fraction = false;
 	text = tm_arena_str(arena, text);
 	bool quoted = false; /* the checks that come before all others */
@@ -310,18 +346,30 @@ static void put_gmt(struct tm_buf *out, int count, int32_t offset)
 static int64_t field_of(const struct tm_pattern *p, const struct tm_local *t, enum field f)
 {
 	switch (f) {
-	case F_YEAR: return p->era && t->year <= 0 ? 1 - t->year : t->year;
-	case F_MONTH: return t->month;
-	case F_DAY: return t->day;
-	case F_DOY: return t->days - tm_date_days(t->year, 1, 1) + 1;
-	case F_QUARTER: return (t->month - 1) / 3 + 1;
-	case F_HOUR: return t->hour;
-	case F_HOUR24: return t->hour ? t->hour : 24;
-	case F_HOUR12: return t->hour % 12 ? t->hour % 12 : 12;
-	case F_HOUR0_11: return t->hour % 12;
-	case F_MINUTE: return t->minute;
-	case F_SECOND: return t->second;
-	default: return (t->day - 1) % 7 + 1; /* F: the aligned day of the week in the month */
+	case F_YEAR:
+		return p->era && t->year <= 0 ? 1 - t->year : t->year;
+	case F_MONTH:
+		return t->month;
+	case F_DAY:
+		return t->day;
+	case F_DOY:
+		return t->days - tm_date_days(t->year, 1, 1) + 1;
+	case F_QUARTER:
+		return (t->month - 1) / 3 + 1;
+	case F_HOUR:
+		return t->hour;
+	case F_HOUR24:
+		return t->hour ? t->hour : 24;
+	case F_HOUR12:
+		return t->hour % 12 ? t->hour % 12 : 12;
+	case F_HOUR0_11:
+		return t->hour % 12;
+	case F_MINUTE:
+		return t->minute;
+	case F_SECOND:
+		return t->second;
+	default:
+		return (t->day - 1) % 7 + 1; /* F: the aligned day of the week in the month */
 	}
 }
 
@@ -334,16 +382,24 @@ void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zon
 	for (size_t i = 0; i < p->count; i++) {
 		const struct item *it = &p->items[i];
 		switch (it->kind) {
-		case I_LITERAL: tm_buf_str_put(out, it->text); break;
-		case I_NUMBER: put_number(out, field_of(p, &t, it->field), it->min, it->style); break;
-		case I_YEAR2: put_number(out, tm_floor_mod(t.year, 100), 2, ST_NOT_NEGATIVE); break;
+		case I_LITERAL:
+			tm_buf_str_put(out, it->text);
+			break;
+		case I_NUMBER:
+			put_number(out, field_of(p, &t, it->field), it->min, it->style);
+			break;
+		case I_YEAR2:
+			put_number(out, tm_floor_mod(t.year, 100), 2, ST_NOT_NEGATIVE);
+			break;
 		case I_FRACTION: {
 			char text[12];
 			snprintf(text, sizeof text, "%09d", t.nanos);
 			tm_buf_put(out, text, (size_t)it->max);
 			break;
 		}
-		case I_MONTH_TEXT: tm_buf_put(out, months[t.month - 1], it->count == 3 ? 3 : strlen(months[t.month - 1])); break;
+		case I_MONTH_TEXT:
+			tm_buf_put(out, months[t.month - 1], it->count == 3 ? 3 : strlen(months[t.month - 1]));
+			break;
 		case I_QUARTER_TEXT:
 			if (it->count == 3)
 				tm_buf_printf(out, "Q%d", (t.month - 1) / 3 + 1);
@@ -355,14 +411,27 @@ void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zon
 			tm_buf_put(out, day, it->count <= 3 ? 3 : strlen(day));
 			break;
 		}
-		case I_AMPM: tm_buf_cstr_put(out, t.hour < 12 ? "AM" : "PM"); break;
-		case I_ERA: tm_buf_cstr_put(out, it->count == 4 ? (t.year > 0 ? "Anno Domini" : "Before Christ") : t.year > 0 ? "AD" : "BC"); break;
-		case I_ZONE_NAME: tm_sql_zone_name(zone, utc, it->count == 4, out); break;
-		case I_ZONE_ID: tm_buf_str_put(out, tm_sql_zone_id(zone)); break;
-		case I_OFFSET: put_offset(out, it, offset); break;
-		case I_OFFSET_TEXT: put_gmt(out, it->count, offset); break;
+		case I_AMPM:
+			tm_buf_cstr_put(out, t.hour < 12 ? "AM" : "PM");
+			break;
+		case I_ERA:
+			tm_buf_cstr_put(out, it->count == 4 ? (t.year > 0 ? "Anno Domini" : "Before Christ") : t.year > 0 ? "AD" : "BC");
+			break;
+		case I_ZONE_NAME:
+			tm_sql_zone_name(zone, utc, it->count == 4, out);
+			break;
+		case I_ZONE_ID:
+			tm_buf_str_put(out, tm_sql_zone_id(zone));
+			break;
+		case I_OFFSET:
+			put_offset(out, it, offset);
+			break;
+		case I_OFFSET_TEXT:
+			put_gmt(out, it->count, offset);
+			break;
 		case I_OPEN:
-		case I_CLOSE: break;
+		case I_CLOSE:
+			break;
 		}
 	}
 }
@@ -432,8 +501,9 @@ static bool parse_text(struct parse *x, const char *const *names, int n, size_t 
 static bool parse_zone(struct parse *x, size_t *io_at)
 {
 	size_t end = *io_at;
-	while (end < x->s.len && (x->s.at[end] == '/' || x->s.at[end] == '_' || x->s.at[end] == '+' || x->s.at[end] == '-' || x->s.at[end] == ':' ||
-				  (x->s.at[end] >= '0' && x->s.at[end] <= '9') || ((x->s.at[end] | 32) >= 'a' && (x->s.at[end] | 32) <= 'z')))
+	while (end < x->s.len &&
+	       (x->s.at[end] == '/' || x->s.at[end] == '_' || x->s.at[end] == '+' || x->s.at[end] == '-' || x->s.at[end] == ':' ||
+		(x->s.at[end] >= '0' && x->s.at[end] <= '9') || ((x->s.at[end] | 32) >= 'a' && (x->s.at[end] | 32) <= 'z')))
 		end++;
 	for (; end > *io_at; end--)
 		if ((x->zone = tm_sql_zone_find(tm_str_slice(x->s, *io_at, end)))) {
@@ -472,7 +542,8 @@ static bool parse_offset(struct parse *x, const struct item *it, size_t *io_at)
 		return false;
 	if (minutes) {
 		at += 2 + colon;
-		if (it->count >= 4 && it->letter != 'Z' && at + colon < x->s.len && (!colon || x->s.at[at] == ':') && two_digits(x, at + colon, &s))
+		if (it->count >= 4 && it->letter != 'Z' && at + colon < x->s.len && (!colon || x->s.at[at] == ':') &&
+		    two_digits(x, at + colon, &s))
 			at += 2 + colon;
 	}
 	char id[16];
@@ -494,7 +565,8 @@ static bool parse_item(struct parse *x, const struct item *it, size_t *io_at)
 			return false;
 		*io_at = at + it->text.len;
 		return true;
-	case I_NUMBER: return parse_number(x, it, io_at);
+	case I_NUMBER:
+		return parse_number(x, it, io_at);
 	case I_YEAR2:
 		if (!two_digits(x, at, &n))
 			return false;
@@ -520,8 +592,10 @@ static bool parse_item(struct parse *x, const struct item *it, size_t *io_at)
 		x->v[F_MONTH] = n + 1;
 		x->has[F_MONTH] = true;
 		return true;
-	case I_DAY_TEXT: return parse_text(x, days, 7, it->count <= 3 ? 3 : 0, &n, io_at);
-	case I_QUARTER_TEXT: return parse_text(x, quarters, 4, 0, &n, io_at);
+	case I_DAY_TEXT:
+		return parse_text(x, days, 7, it->count <= 3 ? 3 : 0, &n, io_at);
+	case I_QUARTER_TEXT:
+		return parse_text(x, quarters, 4, 0, &n, io_at);
 	case I_AMPM:
 		if (!parse_text(x, (const char *const[]){"AM", "PM"}, 2, 0, &n, io_at))
 			return false;
@@ -529,16 +603,22 @@ static bool parse_item(struct parse *x, const struct item *it, size_t *io_at)
 		x->has_ampm = true;
 		return true;
 	case I_ERA:
-		if (!parse_text(x, it->count == 4 ? (const char *const[]){"Before Christ", "Anno Domini"} : (const char *const[]){"BC", "AD"}, 2, 0, &n, io_at))
+		if (!parse_text(x,
+				it->count == 4 ? (const char *const[]){"Before Christ", "Anno Domini"} : (const char *const[]){"BC", "AD"},
+				2, 0, &n, io_at))
 			return false;
 		x->bc = n == 0;
 		x->has_era = true;
 		return true;
 	case I_ZONE_NAME:
-	case I_ZONE_ID: return parse_zone(x, io_at);
-	case I_OFFSET: return parse_offset(x, it, io_at);
-	case I_OFFSET_TEXT: return parse_zone(x, io_at);
-	default: return true;
+	case I_ZONE_ID:
+		return parse_zone(x, io_at);
+	case I_OFFSET:
+		return parse_offset(x, it, io_at);
+	case I_OFFSET_TEXT:
+		return parse_zone(x, io_at);
+	default:
+		return true;
 	}
 }
 
@@ -569,15 +649,18 @@ static bool in_range(struct parse *x, enum field f, int64_t lo, int64_t hi, cons
 	if (!x->has[f] || (x->v[f] >= lo && x->v[f] <= hi))
 		return true;
 	if (why)
-		tm_buf_printf(why, ": Invalid value for %s (valid values %lld - %lld): %lld", name, (long long)lo, (long long)hi, (long long)x->v[f]);
+		tm_buf_printf(why, ": Invalid value for %s (valid values %lld - %lld): %lld", name, (long long)lo, (long long)hi,
+			      (long long)x->v[f]);
 	return false;
 }
 
 static bool resolve(struct parse *x, int64_t *ret_local_us, struct tm_buf *why)
 {
-	if (!in_range(x, F_MONTH, 1, 12, "MonthOfYear", why) || !in_range(x, F_DAY, 1, 31, "DayOfMonth", why) || !in_range(x, F_DOY, 1, 366, "DayOfYear", why) ||
-	    !in_range(x, F_HOUR, 0, 23, "HourOfDay", why) || !in_range(x, F_HOUR24, 1, 24, "ClockHourOfDay", why) || !in_range(x, F_HOUR12, 1, 12, "ClockHourOfAmPm", why) ||
-	    !in_range(x, F_HOUR0_11, 0, 11, "HourOfAmPm", why) || !in_range(x, F_MINUTE, 0, 59, "MinuteOfHour", why) || !in_range(x, F_SECOND, 0, 59, "SecondOfMinute", why))
+	if (!in_range(x, F_MONTH, 1, 12, "MonthOfYear", why) || !in_range(x, F_DAY, 1, 31, "DayOfMonth", why) ||
+	    !in_range(x, F_DOY, 1, 366, "DayOfYear", why) || !in_range(x, F_HOUR, 0, 23, "HourOfDay", why) ||
+	    !in_range(x, F_HOUR24, 1, 24, "ClockHourOfDay", why) || !in_range(x, F_HOUR12, 1, 12, "ClockHourOfAmPm", why) ||
+	    !in_range(x, F_HOUR0_11, 0, 11, "HourOfAmPm", why) || !in_range(x, F_MINUTE, 0, 59, "MinuteOfHour", why) ||
+	    !in_range(x, F_SECOND, 0, 59, "SecondOfMinute", why))
 		return false;
 	int64_t year = x->has[F_YEAR] ? x->v[F_YEAR] : 1970, day;
 	if (x->has_era && x->bc)
@@ -612,11 +695,13 @@ static bool resolve(struct parse *x, int64_t *ret_local_us, struct tm_buf *why)
 	int64_t us;
 	if (__builtin_mul_overflow(day, TM_US_DAY, &us))
 		return false;
-	*ret_local_us = us + hour * TM_US_HOUR + (x->has[F_MINUTE] ? x->v[F_MINUTE] : 0) * TM_US_MINUTE + (x->has[F_SECOND] ? x->v[F_SECOND] : 0) * TM_US_SECOND + x->nanos / 1000;
+	*ret_local_us = us + hour * TM_US_HOUR + (x->has[F_MINUTE] ? x->v[F_MINUTE] : 0) * TM_US_MINUTE +
+			(x->has[F_SECOND] ? x->v[F_SECOND] : 0) * TM_US_SECOND + x->nanos / 1000;
 	return true;
 }
 
-bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone, struct tm_buf *why)
+bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone,
+		      struct tm_buf *why)
 {
 	struct parse x = {.p = p, .s = s};
 	size_t at = 0;

@@ -9,9 +9,18 @@ struct parser {
 	struct tm_err *err;
 };
 struct fields {
-	struct { struct tm_str *items; size_t count, cap; } names;
-	struct { const struct tm_type **items; size_t count, cap; } types;
-	struct { bool *items; size_t count, cap; } nulls;
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} names;
+	struct {
+		const struct tm_type **items;
+		size_t count, cap;
+	} types;
+	struct {
+		bool *items;
+		size_t count, cap;
+	} nulls;
 };
 
 static bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -32,7 +41,10 @@ static bool take(struct parser *p, char c)
 	p->at++;
 	return true;
 }
-static bool word_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80); }
+static bool word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
 
 static tm_rc wrong(struct parser *p)
 {
@@ -42,7 +54,8 @@ static tm_rc wrong(struct parser *p)
 	size_t n = 1;
 	while (p->at + n < p->text.len && word_char(p->text.at[p->at + n]) && word_char(p->text.at[p->at]))
 		n++;
-	return tm_fail_class(p->err, TM_SYNTAX, "PARSE_SYNTAX_ERROR", "42601", "Syntax error at or near '%.*s'.", (int)n, p->text.at + p->at);
+	return tm_fail_class(p->err, TM_SYNTAX, "PARSE_SYNTAX_ERROR", "42601", "Syntax error at or near '%.*s'.", (int)n,
+			     p->text.at + p->at);
 }
 static tm_rc expect(struct parser *p, char c) { return take(p, c) ? TM_OK : wrong(p); }
 
@@ -79,7 +92,8 @@ static bool keyword(struct parser *p, const char *w)
 {
 	size_t n = strlen(w);
 	skip(p);
-	if (p->at + n > p->text.len || !tm_str_iis(tm_str_slice(p->text, p->at, p->at + n), w) || (p->at + n < p->text.len && word_char(p->text.at[p->at + n])))
+	if (p->at + n > p->text.len || !tm_str_iis(tm_str_slice(p->text, p->at, p->at + n), w) ||
+	    (p->at + n < p->text.len && word_char(p->text.at[p->at + n])))
 		return false;
 	p->at += n;
 	return true;
@@ -109,11 +123,30 @@ static tm_rc comment(struct parser *p)
 	return expect(p, q);
 }
 
-static const struct { const char *name; const struct tm_type *type; } plain[] = {
-	{"boolean", &tm_type_boolean}, {"tinyint", &tm_type_tinyint}, {"byte", &tm_type_tinyint}, {"smallint", &tm_type_smallint}, {"short", &tm_type_smallint},
-	{"int", &tm_type_int}, {"integer", &tm_type_int}, {"bigint", &tm_type_bigint}, {"long", &tm_type_bigint}, {"float", &tm_type_float}, {"real", &tm_type_float},
-	{"double", &tm_type_double}, {"string", &tm_type_string}, {"binary", &tm_type_binary}, {"date", &tm_type_date}, {"timestamp", &tm_type_timestamp},
-	{"timestamp_ltz", &tm_type_timestamp}, {"timestamp_ntz", &tm_type_timestamp_ntz}, {"variant", &tm_type_variant}, {"void", &tm_type_null}, {"null", &tm_type_null}};
+static const struct {
+	const char *name;
+	const struct tm_type *type;
+} plain[] = {{"boolean", &tm_type_boolean},
+	     {"tinyint", &tm_type_tinyint},
+	     {"byte", &tm_type_tinyint},
+	     {"smallint", &tm_type_smallint},
+	     {"short", &tm_type_smallint},
+	     {"int", &tm_type_int},
+	     {"integer", &tm_type_int},
+	     {"bigint", &tm_type_bigint},
+	     {"long", &tm_type_bigint},
+	     {"float", &tm_type_float},
+	     {"real", &tm_type_float},
+	     {"double", &tm_type_double},
+	     {"string", &tm_type_string},
+	     {"binary", &tm_type_binary},
+	     {"date", &tm_type_date},
+	     {"timestamp", &tm_type_timestamp},
+	     {"timestamp_ltz", &tm_type_timestamp},
+	     {"timestamp_ntz", &tm_type_timestamp_ntz},
+	     {"variant", &tm_type_variant},
+	     {"void", &tm_type_null},
+	     {"null", &tm_type_null}};
 
 static tm_rc type(struct parser *p, const struct tm_type **ret);
 
@@ -180,9 +213,11 @@ static tm_rc decimal_type(struct parser *p, const struct tm_type **ret)
 		TM_TRY(expect(p, ')'));
 	}
 	if (precision > 38)
-		return tm_fail_class(p->err, TM_INVALID, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003", "Decimal precision %d exceeds max precision 38.", precision);
+		return tm_fail_class(p->err, TM_INVALID, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "22003",
+				     "Decimal precision %d exceeds max precision 38.", precision);
 	if (scale > precision)
-		return tm_fail_class(p->err, TM_INVALID, "DECIMAL_SCALE_EXCEEDS_PRECISION", "22003", "Decimal scale (%d) cannot be greater than precision (%d).", scale, precision);
+		return tm_fail_class(p->err, TM_INVALID, "DECIMAL_SCALE_EXCEEDS_PRECISION", "22003",
+				     "Decimal scale (%d) cannot be greater than precision (%d).", scale, precision);
 	*ret = tm_type_decimal(p->arena, precision, scale);
 	return TM_OK;
 }
@@ -238,7 +273,9 @@ static tm_rc type(struct parser *p, const struct tm_type **ret)
 			TM_TRY(expect(p, ')'));
 		}
 		if (precision > 6)
-			return tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_TIME_PRECISION", "0A001", "The seconds precision %d of the TIME data type is out of the supported range [0, 6].", precision);
+			return tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_TIME_PRECISION", "0A001",
+					     "The seconds precision %d of the TIME data type is out of the supported range [0, 6].",
+					     precision);
 		*ret = tm_type_time(p->arena, precision);
 	} else {
 		for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -252,7 +289,8 @@ static tm_rc type(struct parser *p, const struct tm_type **ret)
 		struct tm_buf upper = {0};
 		for (size_t i = 0; i < n.len; i++)
 			tm_buf_char(&upper, n.at[i] >= 'a' && n.at[i] <= 'z' ? (char)(n.at[i] - 32) : n.at[i]);
-		rc = tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_DATATYPE", "0A000", "Unsupported data type \"%.*s\".", (int)upper.len, upper.at);
+		rc = tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_DATATYPE", "0A000", "Unsupported data type \"%.*s\".", (int)upper.len,
+				   upper.at);
 		tm_buf_done(&upper);
 		return rc;
 	}
@@ -375,7 +413,8 @@ static tm_rc json_type(struct parser *p, const struct tm_type **ret)
 	else if (tm_str_is(kind, "struct") && fields)
 		*ret = fields;
 	else
-		return tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_DATATYPE", "0A000", "Unsupported data type \"%.*s\".", TM_STR_ARG(kind));
+		return tm_fail_class(p->err, TM_INVALID, "UNSUPPORTED_DATATYPE", "0A000", "Unsupported data type \"%.*s\".",
+				     TM_STR_ARG(kind));
 	return TM_OK;
 }
 

@@ -5,13 +5,26 @@
 static void number_text(const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	switch (c->type->kind) {
-	case TM_T_TINYINT: tm_i64_text(c->i8[row], out); break;
-	case TM_T_SMALLINT: tm_i64_text(c->i16[row], out); break;
-	case TM_T_INT: tm_i64_text(c->i32[row], out); break;
-	case TM_T_BIGINT: tm_i64_text(c->i64[row], out); break;
-	case TM_T_FLOAT: tm_float_text(c->f32[row], out); break;
-	case TM_T_DOUBLE: tm_double_text(c->f64[row], out); break;
-	default: tm_decimal_text(c->i128[row], c->type->scale, out);
+	case TM_T_TINYINT:
+		tm_i64_text(c->i8[row], out);
+		break;
+	case TM_T_SMALLINT:
+		tm_i64_text(c->i16[row], out);
+		break;
+	case TM_T_INT:
+		tm_i64_text(c->i32[row], out);
+		break;
+	case TM_T_BIGINT:
+		tm_i64_text(c->i64[row], out);
+		break;
+	case TM_T_FLOAT:
+		tm_float_text(c->f32[row], out);
+		break;
+	case TM_T_DOUBLE:
+		tm_double_text(c->f64[row], out);
+		break;
+	default:
+		tm_decimal_text(c->i128[row], c->type->scale, out);
 	}
 }
 
@@ -19,13 +32,26 @@ static void number_text(const struct tm_column *c, size_t row, struct tm_buf *ou
 static void time_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	switch (c->type->kind) {
-	case TM_T_DATE: tm_date_text(c->i32[row], out); break;
-	case TM_T_TIMESTAMP: tm_timestamp_text(tm_sql_zone_to_local(zone, c->i64[row]), out); break;
-	case TM_T_TIMESTAMP_NTZ: tm_timestamp_text(c->i64[row], out); break;
-	case TM_T_TIME: tm_time_text(c->i64[row], out); break;
-	case TM_T_INTERVAL_YM: tm_interval_ym_text(c->i32[row], c->type->from_field, c->type->to_field, true, out); break;
-	case TM_T_INTERVAL_DT: tm_interval_dt_text(c->i64[row], c->type->from_field, c->type->to_field, true, out); break;
-	default: tm_interval_text(c->interval[row], out);
+	case TM_T_DATE:
+		tm_date_text(c->i32[row], out);
+		break;
+	case TM_T_TIMESTAMP:
+		tm_timestamp_text(tm_sql_zone_to_local(zone, c->i64[row]), out);
+		break;
+	case TM_T_TIMESTAMP_NTZ:
+		tm_timestamp_text(c->i64[row], out);
+		break;
+	case TM_T_TIME:
+		tm_time_text(c->i64[row], out);
+		break;
+	case TM_T_INTERVAL_YM:
+		tm_interval_ym_text(c->i32[row], c->type->from_field, c->type->to_field, true, out);
+		break;
+	case TM_T_INTERVAL_DT:
+		tm_interval_dt_text(c->i64[row], c->type->from_field, c->type->to_field, true, out);
+		break;
+	default:
+		tm_interval_text(c->interval[row], out);
 	}
 }
 
@@ -37,10 +63,14 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 	}
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: tm_buf_cstr_put(out, c->boolean[row] ? "true" : "false"); break;
+	case TM_T_BOOLEAN:
+		tm_buf_cstr_put(out, c->boolean[row] ? "true" : "false");
+		break;
 	case TM_T_STRING:
 	case TM_T_BINARY:
-	case TM_T_VARIANT: tm_buf_str_put(out, c->str[row]); break;
+	case TM_T_VARIANT:
+		tm_buf_str_put(out, c->str[row]);
+		break;
 	case TM_T_ARRAY: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '[');
@@ -124,15 +154,25 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 	}
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: tm_buf_cstr_put(out, c->boolean[row] ? "true" : "false"); break;
+	case TM_T_BOOLEAN:
+		tm_buf_cstr_put(out, c->boolean[row] ? "true" : "false");
+		break;
 	case TM_T_TINYINT:
 	case TM_T_SMALLINT:
 	case TM_T_INT:
-	case TM_T_BIGINT: number_text(c, row, out); break;
-	case TM_T_FLOAT: json_double((double)c->f32[row], out, true); break;
-	case TM_T_DOUBLE: json_double(c->f64[row], out, false); break;
+	case TM_T_BIGINT:
+		number_text(c, row, out);
+		break;
+	case TM_T_FLOAT:
+		json_double((double)c->f32[row], out, true);
+		break;
+	case TM_T_DOUBLE:
+		json_double(c->f64[row], out, false);
+		break;
 	case TM_T_STRING:
-	case TM_T_VARIANT: tm_buf_json_str(out, c->str[row]); break;
+	case TM_T_VARIANT:
+		tm_buf_json_str(out, c->str[row]);
+		break;
 	case TM_T_BINARY: {
 		tm_buf_cstr_put(out, "{\"$hex\": \"");
 		for (size_t i = 0; i < c->str[row].len; i++)
@@ -171,7 +211,8 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 		}
 		tm_buf_char(out, ']');
 		break;
-	default: json_text(zone, c, row, out);
+	default:
+		json_text(zone, c, row, out);
 	}
 }
 
@@ -197,8 +238,10 @@ void tm_value_json(const struct tm_session *session, const struct tm_column *c, 
 
 void fn_value_sql(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
-	static const char *const suffix[TM_T_KIND_COUNT] = {[TM_T_TINYINT] = "Y", [TM_T_SMALLINT] = "S", [TM_T_BIGINT] = "L", [TM_T_DOUBLE] = "D", [TM_T_DECIMAL] = "BD"};
-	static const char *const word[TM_T_KIND_COUNT] = {[TM_T_DATE] = "DATE ", [TM_T_TIMESTAMP] = "TIMESTAMP ", [TM_T_TIMESTAMP_NTZ] = "TIMESTAMP_NTZ "};
+	static const char *const suffix[TM_T_KIND_COUNT] = {
+	    [TM_T_TINYINT] = "Y", [TM_T_SMALLINT] = "S", [TM_T_BIGINT] = "L", [TM_T_DOUBLE] = "D", [TM_T_DECIMAL] = "BD"};
+	static const char *const word[TM_T_KIND_COUNT] = {
+	    [TM_T_DATE] = "DATE ", [TM_T_TIMESTAMP] = "TIMESTAMP ", [TM_T_TIMESTAMP_NTZ] = "TIMESTAMP_NTZ "};
 	enum tm_type_kind kind = c->type->kind;
 	if (tm_is_null(c, row)) {
 		tm_buf_cstr_put(out, "NULL");

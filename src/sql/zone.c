@@ -13,10 +13,10 @@
 struct tm_sql_zone {
 	struct tm_str id;
 	bool fixed;
-	int32_t offset;        /* fixed; else before the first transition */
+	int32_t offset; /* fixed; else before the first transition */
 	size_t count;
-	int64_t *at;           /* UTC seconds of transitions */
-	int32_t *after;        /* offset from then on */
+	int64_t *at;    /* UTC seconds of transitions */
+	int32_t *after; /* offset from then on */
 	struct tm_sql_zone *next;
 };
 static struct tm_sql_zone utc = {.id = {"UTC", 3}, .fixed = true}, zulu = {.id = {"Z", 1}, .fixed = true};
@@ -84,14 +84,34 @@ static bool offset_parse(struct tm_str s, int32_t *ret)
 }
 
 /* Old three-letter names, as java.time.ZoneId.SHORT_IDS. */
-static const char *const short_ids[][2] = {
-	{"ACT", "Australia/Darwin"}, {"AET", "Australia/Sydney"}, {"AGT", "America/Argentina/Buenos_Aires"}, {"ART", "Africa/Cairo"},
-	{"AST", "America/Anchorage"}, {"BET", "America/Sao_Paulo"}, {"BST", "Asia/Dhaka"}, {"CAT", "Africa/Harare"},
-	{"CNT", "America/St_Johns"}, {"CST", "America/Chicago"}, {"CTT", "Asia/Shanghai"}, {"EAT", "Africa/Addis_Ababa"},
-	{"ECT", "Europe/Paris"}, {"IET", "America/Indiana/Indianapolis"}, {"IST", "Asia/Kolkata"}, {"JST", "Asia/Tokyo"},
-	{"MIT", "Pacific/Apia"}, {"NET", "Asia/Yerevan"}, {"NST", "Pacific/Auckland"}, {"PLT", "Asia/Karachi"},
-	{"PNT", "America/Phoenix"}, {"PRT", "America/Puerto_Rico"}, {"PST", "America/Los_Angeles"}, {"SST", "Pacific/Guadalcanal"},
-	{"VST", "Asia/Ho_Chi_Minh"}, {"EST", "-05:00"}, {"MST", "-07:00"}, {"HST", "-10:00"}};
+static const char *const short_ids[][2] = {{"ACT", "Australia/Darwin"},
+					   {"AET", "Australia/Sydney"},
+					   {"AGT", "America/Argentina/Buenos_Aires"},
+					   {"ART", "Africa/Cairo"},
+					   {"AST", "America/Anchorage"},
+					   {"BET", "America/Sao_Paulo"},
+					   {"BST", "Asia/Dhaka"},
+					   {"CAT", "Africa/Harare"},
+					   {"CNT", "America/St_Johns"},
+					   {"CST", "America/Chicago"},
+					   {"CTT", "Asia/Shanghai"},
+					   {"EAT", "Africa/Addis_Ababa"},
+					   {"ECT", "Europe/Paris"},
+					   {"IET", "America/Indiana/Indianapolis"},
+					   {"IST", "Asia/Kolkata"},
+					   {"JST", "Asia/Tokyo"},
+					   {"MIT", "Pacific/Apia"},
+					   {"NET", "Asia/Yerevan"},
+					   {"NST", "Pacific/Auckland"},
+					   {"PLT", "Asia/Karachi"},
+					   {"PNT", "America/Phoenix"},
+					   {"PRT", "America/Puerto_Rico"},
+					   {"PST", "America/Los_Angeles"},
+					   {"SST", "Pacific/Guadalcanal"},
+					   {"VST", "Asia/Ho_Chi_Minh"},
+					   {"EST", "-05:00"},
+					   {"MST", "-07:00"},
+					   {"HST", "-10:00"}};
 
 static int32_t calendar_offset(UCalendar *cal)
 {
@@ -113,8 +133,14 @@ static bool zone_load(struct tm_sql_zone *zone)
 	UCalendar *cal = ucal_open(id, -1, "en_US", UCAL_GREGORIAN, &status);
 	if (U_FAILURE(status))
 		return false;
-	struct { int64_t *items; size_t count, cap; } at = {0};
-	struct { int32_t *items; size_t count, cap; } after = {0};
+	struct {
+		int64_t *items;
+		size_t count, cap;
+	} at = {0};
+	struct {
+		int32_t *items;
+		size_t count, cap;
+	} after = {0};
 	UDate when = (double)TABLE_START * 1000;
 	ucal_setMillis(cal, when, &status);
 	zone->offset = calendar_offset(cal);

@@ -314,6 +314,12 @@ static bool aggregate_wants(struct tm_node *node, int64_t evict_us)
 	return node->run->stream->mode != TM_MODE_COMPLETE;
 }
 
-static const struct tm_state_class state = {.commit = aggregate_commit, .restore = aggregate_restore, .describe = aggregate_describe, .wants_no_data = aggregate_wants};
-const struct tm_node_class tm_aggregate_class = {.label = "Aggregate", .size = sizeof(struct aggregate), .open = aggregate_open, .begin = aggregate_begin,
-						 .next = aggregate_next, .close = aggregate_close, .state = &state};
+static const struct tm_state_class state = {
+    .commit = aggregate_commit, .restore = aggregate_restore, .describe = aggregate_describe, .wants_no_data = aggregate_wants};
+const struct tm_node_class tm_aggregate_class = {.label = "Aggregate",
+						 .size = sizeof(struct aggregate),
+						 .open = aggregate_open,
+						 .begin = aggregate_begin,
+						 .next = aggregate_next,
+						 .close = aggregate_close,
+						 .state = &state};

@@ -59,8 +59,8 @@ void tm_aggs_end(const struct tm_aggs *a, void *states)
 }
 
 /* Rows of list (n) whose (group, arguments) was not seen before; list is overwritten. args are over all rows of the batch. */
-static size_t keep_new(struct tm_aggs *a, size_t i, struct tm_arena *arena, const struct tm_column *args, const uint32_t *groups, const uint32_t *rows,
-		       uint32_t *list, size_t n)
+static size_t keep_new(struct tm_aggs *a, size_t i, struct tm_arena *arena, const struct tm_column *args, const uint32_t *groups,
+		       const uint32_t *rows, uint32_t *list, size_t n)
 {
 	size_t arg_count = a->aggs[i]->arg_count;
 	struct tm_column *keys = TM_NEW_N(arena, struct tm_column, arg_count + 1);
@@ -83,8 +83,9 @@ static size_t keep_new(struct tm_aggs *a, size_t i, struct tm_arena *arena, cons
 }
 
 /* Indexes into states of the rows that function i takes; NULL = all. */
-static tm_rc chosen(struct tm_aggs *a, size_t i, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, const uint32_t *rows, size_t n,
-		    const struct tm_column *args, const uint32_t *groups, uint32_t **ret, size_t *ret_n, struct tm_err *err)
+static tm_rc chosen(struct tm_aggs *a, size_t i, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in,
+		    const uint32_t *rows, size_t n, const struct tm_column *args, const uint32_t *groups, uint32_t **ret, size_t *ret_n,
+		    struct tm_err *err)
 {
 	const struct tm_agg *agg = a->aggs[i];
 	*ret = NULL;
@@ -113,8 +114,8 @@ static tm_rc chosen(struct tm_aggs *a, size_t i, struct tm_node *node, struct tm
 	return TM_OK;
 }
 
-tm_rc tm_aggs_update(struct tm_aggs *a, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, const uint32_t *rows, size_t n,
-		     void *const *states, const uint32_t *groups, struct tm_err *err)
+tm_rc tm_aggs_update(struct tm_aggs *a, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, const uint32_t *rows,
+		     size_t n, void *const *states, const uint32_t *groups, struct tm_err *err)
 {
 	void **here = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *here));
 	for (size_t i = 0; i < a->count; i++) {

@@ -12,12 +12,12 @@ struct tm_aggs {
 };
 void tm_aggs_init(struct tm_aggs *a, struct tm_agg *const *aggs, size_t count);
 void tm_aggs_done(struct tm_aggs *a);
-void tm_aggs_clear(struct tm_aggs *a);                       /* forgets what DISTINCT has seen */
-void tm_aggs_start(const struct tm_aggs *a, void *states);   /* the states of a new group; memory is zeroed */
-void tm_aggs_end(const struct tm_aggs *a, void *states);     /* frees what they hold */
+void tm_aggs_clear(struct tm_aggs *a);                     /* forgets what DISTINCT has seen */
+void tm_aggs_start(const struct tm_aggs *a, void *states); /* the states of a new group; memory is zeroed */
+void tm_aggs_end(const struct tm_aggs *a, void *states);   /* frees what they hold */
 /* Row i of in belongs to states[i]; group[i] tells groups apart for DISTINCT. rows NULL = all rows of in, else these (n). */
-tm_rc tm_aggs_update(struct tm_aggs *a, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, const uint32_t *rows, size_t n,
-		     void *const *states, const uint32_t *groups, struct tm_err *err) TM_CHECKED;
+tm_rc tm_aggs_update(struct tm_aggs *a, struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, const uint32_t *rows,
+		     size_t n, void *const *states, const uint32_t *groups, struct tm_err *err) TM_CHECKED;
 tm_rc tm_aggs_merge(const struct tm_aggs *a, struct tm_eval *ev, void *into, const void *from) TM_CHECKED;
 /* Results of n groups into ret[0..count). */
 tm_rc tm_aggs_results(const struct tm_aggs *a, struct tm_eval *ev, void *const *states, size_t n, struct tm_column *ret) TM_CHECKED;

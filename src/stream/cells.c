@@ -11,27 +11,48 @@ const struct tm_type *tm_cell_type(struct tm_arena *arena, const struct tm_cql_t
 {
 	const struct tm_type *a, *b;
 	switch (type->kind) {
-	case TM_CQL_ASCII: case TM_CQL_VARCHAR: case TM_CQL_UUID: case TM_CQL_TIMEUUID: case TM_CQL_INET: return &tm_type_string;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_TIME: return &tm_type_bigint;
-	case TM_CQL_INT: return &tm_type_int;
-	case TM_CQL_SMALLINT: return &tm_type_smallint;
-	case TM_CQL_TINYINT: return &tm_type_tinyint;
-	case TM_CQL_BOOLEAN: return &tm_type_boolean;
-	case TM_CQL_DOUBLE: return &tm_type_double;
-	case TM_CQL_FLOAT: return &tm_type_float;
-	case TM_CQL_DECIMAL: return tm_type_decimal(arena, 38, 18);
-	case TM_CQL_VARINT: return tm_type_decimal(arena, 38, 0);
-	case TM_CQL_BLOB: return &tm_type_binary;
-	case TM_CQL_TIMESTAMP: return &tm_type_timestamp;
-	case TM_CQL_DATE: return &tm_type_date;
-	case TM_CQL_LIST: case TM_CQL_SET:
+	case TM_CQL_ASCII:
+	case TM_CQL_VARCHAR:
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+	case TM_CQL_INET:
+		return &tm_type_string;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_TIME:
+		return &tm_type_bigint;
+	case TM_CQL_INT:
+		return &tm_type_int;
+	case TM_CQL_SMALLINT:
+		return &tm_type_smallint;
+	case TM_CQL_TINYINT:
+		return &tm_type_tinyint;
+	case TM_CQL_BOOLEAN:
+		return &tm_type_boolean;
+	case TM_CQL_DOUBLE:
+		return &tm_type_double;
+	case TM_CQL_FLOAT:
+		return &tm_type_float;
+	case TM_CQL_DECIMAL:
+		return tm_type_decimal(arena, 38, 18);
+	case TM_CQL_VARINT:
+		return tm_type_decimal(arena, 38, 0);
+	case TM_CQL_BLOB:
+		return &tm_type_binary;
+	case TM_CQL_TIMESTAMP:
+		return &tm_type_timestamp;
+	case TM_CQL_DATE:
+		return &tm_type_date;
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
 		a = tm_cell_type(arena, type->args[0]);
 		return a ? tm_type_array(arena, a, true) : NULL;
 	case TM_CQL_MAP:
 		a = tm_cell_type(arena, type->args[0]);
 		b = tm_cell_type(arena, type->args[1]);
 		return a && b ? tm_type_map(arena, a, b, true) : NULL;
-	case TM_CQL_TUPLE: case TM_CQL_UDT: {
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT: {
 		struct tm_str *names = TM_NEW_N(arena, struct tm_str, type->arg_count + 1);
 		const struct tm_type **types = TM_NEW_N(arena, const struct tm_type *, type->arg_count + 1);
 		for (size_t i = 0; i < type->arg_count; i++) {
@@ -42,7 +63,8 @@ const struct tm_type *tm_cell_type(struct tm_arena *arena, const struct tm_cql_t
 		}
 		return tm_type_struct(arena, type->arg_count, names, types, NULL);
 	}
-	default: return NULL;
+	default:
+		return NULL;
 	}
 }
 
@@ -54,26 +76,51 @@ bool tm_cell_fits(const struct tm_type *from, const struct tm_cql_type *to)
 	if (none)
 		return true;
 	switch (to->kind) {
-	case TM_CQL_ASCII: case TM_CQL_VARCHAR: return true;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: return text || numeric(from) || from->kind == TM_T_TIMESTAMP;
-	case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT: case TM_CQL_VARINT: case TM_CQL_DECIMAL: case TM_CQL_DOUBLE: case TM_CQL_FLOAT:
-	case TM_CQL_BOOLEAN: return text || numeric(from);
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID: case TM_CQL_INET: return text;
-	case TM_CQL_BLOB: return text || from->kind == TM_T_BINARY;
+	case TM_CQL_ASCII:
+	case TM_CQL_VARCHAR:
+		return true;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		return text || numeric(from) || from->kind == TM_T_TIMESTAMP;
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
+	case TM_CQL_VARINT:
+	case TM_CQL_DECIMAL:
+	case TM_CQL_DOUBLE:
+	case TM_CQL_FLOAT:
+	case TM_CQL_BOOLEAN:
+		return text || numeric(from);
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+	case TM_CQL_INET:
+		return text;
+	case TM_CQL_BLOB:
+		return text || from->kind == TM_T_BINARY;
 	case TM_CQL_TIMESTAMP:
-		return text || from->kind == TM_T_TIMESTAMP || from->kind == TM_T_TIMESTAMP_NTZ || from->kind == TM_T_DATE || from->kind == TM_T_BIGINT;
-	case TM_CQL_DATE: return text || from->kind == TM_T_DATE || from->kind == TM_T_TIMESTAMP || from->kind == TM_T_TIMESTAMP_NTZ || from->kind == TM_T_INT;
-	case TM_CQL_TIME: return text || from->kind == TM_T_BIGINT || from->kind == TM_T_TIME;
-	case TM_CQL_LIST: case TM_CQL_SET: return from->kind == TM_T_ARRAY && tm_cell_fits(from->children[0], to->args[0]);
-	case TM_CQL_MAP: return from->kind == TM_T_MAP && tm_cell_fits(from->children[0], to->args[0]) && tm_cell_fits(from->children[1], to->args[1]);
-	case TM_CQL_TUPLE: case TM_CQL_UDT:
+		return text || from->kind == TM_T_TIMESTAMP || from->kind == TM_T_TIMESTAMP_NTZ || from->kind == TM_T_DATE ||
+		       from->kind == TM_T_BIGINT;
+	case TM_CQL_DATE:
+		return text || from->kind == TM_T_DATE || from->kind == TM_T_TIMESTAMP || from->kind == TM_T_TIMESTAMP_NTZ ||
+		       from->kind == TM_T_INT;
+	case TM_CQL_TIME:
+		return text || from->kind == TM_T_BIGINT || from->kind == TM_T_TIME;
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+		return from->kind == TM_T_ARRAY && tm_cell_fits(from->children[0], to->args[0]);
+	case TM_CQL_MAP:
+		return from->kind == TM_T_MAP && tm_cell_fits(from->children[0], to->args[0]) &&
+		       tm_cell_fits(from->children[1], to->args[1]);
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
 		if (from->kind != TM_T_STRUCT || from->child_count != to->arg_count)
 			return false;
 		for (size_t i = 0; i < to->arg_count; i++)
 			if (!tm_cell_fits(from->children[i], to->args[i]))
 				return false;
 		return true;
-	default: return false;
+	default:
+		return false;
 	}
 }
 
@@ -140,14 +187,30 @@ static bool to_double(const struct tm_column *c, size_t row, double *ret)
 {
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: *ret = c->boolean[row]; return true;
-	case TM_T_TINYINT: *ret = c->i8[row]; return true;
-	case TM_T_SMALLINT: *ret = c->i16[row]; return true;
-	case TM_T_INT: *ret = c->i32[row]; return true;
-	case TM_T_BIGINT: *ret = (double)c->i64[row]; return true;
-	case TM_T_FLOAT: *ret = (double)c->f32[row]; return true;
-	case TM_T_DOUBLE: *ret = c->f64[row]; return true;
-	case TM_T_DECIMAL: *ret = (double)c->i128[row] / pow(10, c->type->scale); return true;
+	case TM_T_BOOLEAN:
+		*ret = c->boolean[row];
+		return true;
+	case TM_T_TINYINT:
+		*ret = c->i8[row];
+		return true;
+	case TM_T_SMALLINT:
+		*ret = c->i16[row];
+		return true;
+	case TM_T_INT:
+		*ret = c->i32[row];
+		return true;
+	case TM_T_BIGINT:
+		*ret = (double)c->i64[row];
+		return true;
+	case TM_T_FLOAT:
+		*ret = (double)c->f32[row];
+		return true;
+	case TM_T_DOUBLE:
+		*ret = c->f64[row];
+		return true;
+	case TM_T_DECIMAL:
+		*ret = (double)c->i128[row] / pow(10, c->type->scale);
+		return true;
 	case TM_T_STRING: {
 		char text[64], *end;
 		struct tm_str s = tm_str_trim(c->str[row]);
@@ -158,7 +221,8 @@ static bool to_double(const struct tm_column *c, size_t row, double *ret)
 		*ret = strtod(text, &end);
 		return !*end;
 	}
-	default: return false;
+	default:
+		return false;
 	}
 }
 
@@ -166,13 +230,26 @@ static bool to_i128(const struct tm_column *c, size_t row, __int128 *ret)
 {
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: *ret = c->boolean[row]; return true;
-	case TM_T_TINYINT: *ret = c->i8[row]; return true;
-	case TM_T_SMALLINT: *ret = c->i16[row]; return true;
-	case TM_T_INT: *ret = c->i32[row]; return true;
-	case TM_T_BIGINT: *ret = c->i64[row]; return true;
-	case TM_T_TIMESTAMP: *ret = c->i64[row] / 1000; return true;
-	case TM_T_FLOAT: case TM_T_DOUBLE: {
+	case TM_T_BOOLEAN:
+		*ret = c->boolean[row];
+		return true;
+	case TM_T_TINYINT:
+		*ret = c->i8[row];
+		return true;
+	case TM_T_SMALLINT:
+		*ret = c->i16[row];
+		return true;
+	case TM_T_INT:
+		*ret = c->i32[row];
+		return true;
+	case TM_T_BIGINT:
+		*ret = c->i64[row];
+		return true;
+	case TM_T_TIMESTAMP:
+		*ret = c->i64[row] / 1000;
+		return true;
+	case TM_T_FLOAT:
+	case TM_T_DOUBLE: {
 		double v = c->type->kind == TM_T_FLOAT ? (double)c->f32[row] : c->f64[row];
 		if (!(fabs(v) < 1e37))
 			return false;
@@ -190,11 +267,13 @@ static bool to_i128(const struct tm_column *c, size_t row, __int128 *ret)
 		int scale;
 		return decimal_text(c->str[row], ret, &scale) && scale == 0;
 	}
-	default: return false;
+	default:
+		return false;
 	}
 }
 
-static bool write_integer(struct tm_cell_writer *w, const struct tm_column *c, size_t row, size_t bits, const char *what, struct tm_str *ret)
+static bool write_integer(struct tm_cell_writer *w, const struct tm_column *c, size_t row, size_t bits, const char *what,
+			  struct tm_str *ret)
 {
 	__int128 v, most = ((__int128)1 << (bits - 1)) - 1;
 	if (!to_i128(c, row, &v) || v > most || v < -most - 1)
@@ -219,7 +298,8 @@ static bool write_decimal(struct tm_cell_writer *w, const struct tm_column *c, s
 		double d = c->type->kind == TM_T_FLOAT ? (double)c->f32[at] : c->f64[at];
 		char plain[400];
 		tm_buf_json_double(&text, d);
-		bool good = isfinite(d) && (snprintf(plain, sizeof plain, "%.*s", (int)text.len, text.at), decimal_text(tm_str_of(plain), &v, &scale));
+		bool good = isfinite(d) &&
+			    (snprintf(plain, sizeof plain, "%.*s", (int)text.len, text.at), decimal_text(tm_str_of(plain), &v, &scale));
 		tm_buf_done(&text);
 		if (!good) {
 			snprintf(plain, sizeof plain, "%.17f", d);
@@ -327,7 +407,8 @@ static bool iso_text(struct tm_str s, int64_t *ret_us, bool *ret_date_only)
 {
 	struct tm_cursor c = tm_cursor_of(tm_str_trim(s));
 	int y, m, d;
-	if (!digits(&c, 4, &y) || !sign(&c, "-") || !digits(&c, 2, &m) || !sign(&c, "-") || !digits(&c, 2, &d) || m < 1 || m > 12 || d < 1 || d > 31)
+	if (!digits(&c, 4, &y) || !sign(&c, "-") || !digits(&c, 2, &m) || !sign(&c, "-") || !digits(&c, 2, &d) || m < 1 || m > 12 ||
+	    d < 1 || d > 31)
 		return false;
 	*ret_us = days_of(y, m, d) * 86400000000LL;
 	*ret_date_only = c.at == c.end;
@@ -357,8 +438,13 @@ static bool write_timestamp(struct tm_cell_writer *w, const struct tm_column *c,
 	size_t at = tm_row(c, row);
 	bool date_only;
 	switch (c->type->kind) {
-	case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: us = c->i64[at]; break;
-	case TM_T_DATE: us = (int64_t)c->i32[at] * 86400000000LL; break;
+	case TM_T_TIMESTAMP:
+	case TM_T_TIMESTAMP_NTZ:
+		us = c->i64[at];
+		break;
+	case TM_T_DATE:
+		us = (int64_t)c->i32[at] * 86400000000LL;
+		break;
 	case TM_T_BIGINT:
 		*ret = be(w->arena, (uint64_t)c->i64[at], 8);
 		return true;
@@ -376,8 +462,14 @@ static bool write_date(struct tm_cell_writer *w, const struct tm_column *c, size
 	size_t at = tm_row(c, row);
 	bool date_only;
 	switch (c->type->kind) {
-	case TM_T_DATE: case TM_T_INT: days = c->i32[at]; break;
-	case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: days = floor_div(c->i64[at], 86400000000LL); break;
+	case TM_T_DATE:
+	case TM_T_INT:
+		days = c->i32[at];
+		break;
+	case TM_T_TIMESTAMP:
+	case TM_T_TIMESTAMP_NTZ:
+		days = floor_div(c->i64[at], 86400000000LL);
+		break;
 	default:
 		if (!iso_text(c->str[at], &us, &date_only))
 			return refuse(w, c, row, "date");
@@ -520,17 +612,25 @@ bool tm_cell_write(struct tm_cell_writer *w, const struct tm_column *c, size_t r
 	double d;
 	__int128 v;
 	switch (to->kind) {
-	case TM_CQL_ASCII: case TM_CQL_VARCHAR: return write_text(w, c, row, ret);
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: return write_integer(w, c, row, 64, "bigint", ret);
-	case TM_CQL_INT: return write_integer(w, c, row, 32, "int", ret);
-	case TM_CQL_SMALLINT: return write_integer(w, c, row, 16, "smallint", ret);
-	case TM_CQL_TINYINT: return write_integer(w, c, row, 8, "tinyint", ret);
+	case TM_CQL_ASCII:
+	case TM_CQL_VARCHAR:
+		return write_text(w, c, row, ret);
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		return write_integer(w, c, row, 64, "bigint", ret);
+	case TM_CQL_INT:
+		return write_integer(w, c, row, 32, "int", ret);
+	case TM_CQL_SMALLINT:
+		return write_integer(w, c, row, 16, "smallint", ret);
+	case TM_CQL_TINYINT:
+		return write_integer(w, c, row, 8, "tinyint", ret);
 	case TM_CQL_VARINT:
 		if (!to_i128(c, row, &v))
 			return refuse(w, c, row, "varint");
 		*ret = big_integer(w->arena, v);
 		return true;
-	case TM_CQL_DECIMAL: return write_decimal(w, c, row, ret);
+	case TM_CQL_DECIMAL:
+		return write_decimal(w, c, row, ret);
 	case TM_CQL_DOUBLE: {
 		if (!to_double(c, row, &d))
 			return refuse(w, c, row, "double");
@@ -548,15 +648,29 @@ bool tm_cell_write(struct tm_cell_writer *w, const struct tm_column *c, size_t r
 		*ret = be(w->arena, bits, 4);
 		return true;
 	}
-	case TM_CQL_BOOLEAN: return write_boolean(w, c, row, ret);
-	case TM_CQL_UUID: return write_uuid(w, c, row, false, ret);
-	case TM_CQL_TIMEUUID: return write_uuid(w, c, row, true, ret);
-	case TM_CQL_INET: return write_inet(w, c, row, ret);
-	case TM_CQL_BLOB: return write_blob(w, c, row, ret);
-	case TM_CQL_TIMESTAMP: return write_timestamp(w, c, row, ret);
-	case TM_CQL_DATE: return write_date(w, c, row, ret);
-	case TM_CQL_TIME: return write_time(w, c, row, ret);
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: case TM_CQL_UDT: return write_nested(w, c, row, to, ret);
-	default: return refuse(w, c, row, "value of this type");
+	case TM_CQL_BOOLEAN:
+		return write_boolean(w, c, row, ret);
+	case TM_CQL_UUID:
+		return write_uuid(w, c, row, false, ret);
+	case TM_CQL_TIMEUUID:
+		return write_uuid(w, c, row, true, ret);
+	case TM_CQL_INET:
+		return write_inet(w, c, row, ret);
+	case TM_CQL_BLOB:
+		return write_blob(w, c, row, ret);
+	case TM_CQL_TIMESTAMP:
+		return write_timestamp(w, c, row, ret);
+	case TM_CQL_DATE:
+		return write_date(w, c, row, ret);
+	case TM_CQL_TIME:
+		return write_time(w, c, row, ret);
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+		return write_nested(w, c, row, to, ret);
+	default:
+		return refuse(w, c, row, "value of this type");
 	}
 }

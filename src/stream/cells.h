@@ -13,7 +13,7 @@ struct tm_cell_writer {
 	const struct tm_session *session;
 	void (*value_text)(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out);
 	struct tm_arena *arena;
-	char why[200];                       /* set when a value is refused */
+	char why[200]; /* set when a value is refused */
 };
 /* Serialises a value that is not null into ret (in the arena). False = refused, why says what. */
 bool tm_cell_write(struct tm_cell_writer *w, const struct tm_column *c, size_t row, const struct tm_cql_type *to, struct tm_str *ret);

@@ -64,15 +64,16 @@ static bool decimal(struct tm_str s, const struct tm_type *to, __int128 *ret)
 static struct tm_str uuid_text(struct tm_arena *arena, struct tm_str s)
 {
 	const unsigned char *p = (const unsigned char *)s.at;
-	return tm_arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8],
-			       p[9], p[10], p[11], p[12], p[13], p[14], p[15]);
+	return tm_arena_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", p[0], p[1], p[2], p[3], p[4],
+			       p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15]);
 }
 
 static bool text(struct tm_cell_reader *r, struct tm_str s, struct tm_str *ret)
 {
 	char address[64];
 	switch (r->from->kind) {
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID:
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
 		if (s.len != 16)
 			return false;
 		*ret = uuid_text(r->arena, s);
@@ -162,7 +163,8 @@ void tm_cell_read(struct tm_cell_reader *r, const struct tm_cql_value *value)
 	struct tm_str s = value->bytes;
 	if (!null)
 		switch (r->to->kind) {
-		case TM_T_STRING: case TM_T_BINARY: {
+		case TM_T_STRING:
+		case TM_T_BINARY: {
 			struct tm_str copy;
 			good = text(r, s, &copy);
 			if (good)
@@ -176,8 +178,14 @@ void tm_cell_read(struct tm_cell_reader *r, const struct tm_cql_value *value)
 				memcpy(at, &v, sizeof v);
 			break;
 		}
-		case TM_T_ARRAY: case TM_T_MAP: case TM_T_STRUCT: good = nested(r, s, at); break;
-		default: good = fixed(r, s, at); break;
+		case TM_T_ARRAY:
+		case TM_T_MAP:
+		case TM_T_STRUCT:
+			good = nested(r, s, at);
+			break;
+		default:
+			good = fixed(r, s, at);
+			break;
 		}
 	else if (r->to->kind == TM_T_STRUCT)
 		for (size_t i = 0; i < r->to->child_count; i++)

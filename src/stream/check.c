@@ -3,14 +3,22 @@
 #include "stream/stateful.h"
 #include <stdio.h>
 
-static const char *mode_name(enum tm_output_mode mode) { return mode == TM_MODE_APPEND ? "append" : mode == TM_MODE_UPDATE ? "update" : "complete"; }
+static const char *mode_name(enum tm_output_mode mode)
+{
+	return mode == TM_MODE_APPEND ? "append" : mode == TM_MODE_UPDATE ? "update" : "complete";
+}
 
-static tm_rc no(struct tm_err *err, const char *text) { return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3102", "", "%s", text); }
+static tm_rc no(struct tm_err *err, const char *text)
+{
+	return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3102", "", "%s", text);
+}
 
 static tm_rc no_mode(struct tm_err *err, enum tm_output_mode mode, const char *what)
 {
-	return tm_fail_class(err, TM_UNSUPPORTED, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION", "42KDE",
-			     "Invalid streaming output mode: %s. This output mode is not supported for %s on streaming DataFrames/DataSets.", mode_name(mode), what);
+	return tm_fail_class(
+	    err, TM_UNSUPPORTED, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION", "42KDE",
+	    "Invalid streaming output mode: %s. This output mode is not supported for %s on streaming DataFrames/DataSets.",
+	    mode_name(mode), what);
 }
 
 static bool streaming_aggregate(const struct tm_op *op) { return op->kind == TM_OP_AGGREGATE && op->streaming; }
@@ -79,10 +87,14 @@ static tm_rc check_correctness(const struct tm_op *op, enum tm_output_mode mode,
 	if (stateful(op) && op->kind != TM_OP_DEDUPLICATE)
 		for (size_t i = 0; i < op->input_count; i++)
 			if (emits_late(op->inputs[i], mode))
-				return no(err, "Detected pattern of possible 'correctness' issue due to global watermark. The query contains stateful operation which can emit "
-					       "rows older than the current watermark plus allowed late record delay, which are \"late rows\" in downstream stateful operations "
-					       "and these rows can be discarded. Please refer the programming guide doc for more details. If you understand the possible risk "
-					       "of correctness issue and still need to run the query, you can disable this check by setting the config "
+				return no(err, "Detected pattern of possible 'correctness' issue due to global watermark. The query "
+					       "contains stateful operation which can emit "
+					       "rows older than the current watermark plus allowed late record delay, which are \"late "
+					       "rows\" in downstream stateful operations "
+					       "and these rows can be discarded. Please refer the programming guide doc for more details. "
+					       "If you understand the possible risk "
+					       "of correctness issue and still need to run the query, you can disable this check by "
+					       "setting the config "
 					       "`spark.sql.streaming.statefulOperator.checkCorrectness.enabled` to false.");
 	for (size_t i = 0; i < op->input_count; i++)
 		TM_TRY(check_correctness(op->inputs[i], mode, err));
@@ -94,14 +106,22 @@ static tm_rc check_static_join(const struct tm_op *op, struct tm_err *err)
 	bool left = op->inputs[0]->streaming;
 	switch (op->join.kind) {
 	case TM_JOIN_LEFT:
-		return left ? TM_OK : no(err, "LeftOuter join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left is not supported");
+		return left ? TM_OK
+			    : no(err, "LeftOuter join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on "
+				      "the left is not supported");
 	case TM_JOIN_RIGHT:
-		return left ? no(err, "RightOuter join with a streaming DataFrame/Dataset on the left and a static DataFrame/DataSet on the right not supported") : TM_OK;
+		return left ? no(err, "RightOuter join with a streaming DataFrame/Dataset on the left and a static DataFrame/DataSet on "
+				      "the right not supported")
+			    : TM_OK;
 	case TM_JOIN_FULL:
-		return no(err, left ? "FullOuter joins with streaming DataFrames/Datasets on the left and a static DataFrame/Dataset on the right is not supported"
-				    : "FullOuter joins with streaming DataFrames/Datasets on the right and a static DataFrame/Dataset on the left is not supported");
+		return no(err, left ? "FullOuter joins with streaming DataFrames/Datasets on the left and a static DataFrame/Dataset on "
+				      "the right is not supported"
+				    : "FullOuter joins with streaming DataFrames/Datasets on the right and a static DataFrame/Dataset on "
+				      "the left is not supported");
 	case TM_JOIN_SEMI:
-		return left ? TM_OK : no(err, "LeftSemi join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left is not supported");
+		return left ? TM_OK
+			    : no(err, "LeftSemi join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the "
+				      "left is not supported");
 	case TM_JOIN_ANTI:
 		return left ? TM_OK : no(err, "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
 	default:
@@ -111,25 +131,32 @@ static tm_rc check_static_join(const struct tm_op *op, struct tm_err *err)
 
 static tm_rc check_stream_join(const struct tm_op *op, enum tm_output_mode mode, struct tm_err *err)
 {
-	static const char *const names[] = {[TM_JOIN_INNER] = "Inner", [TM_JOIN_LEFT] = "LeftOuter", [TM_JOIN_RIGHT] = "RightOuter", [TM_JOIN_FULL] = "FullOuter",
-					    [TM_JOIN_SEMI] = "LeftSemi", [TM_JOIN_ANTI] = "LeftAnti", [TM_JOIN_CROSS] = "Cross"};
+	static const char *const names[] = {
+	    [TM_JOIN_INNER] = "Inner",   [TM_JOIN_LEFT] = "LeftOuter", [TM_JOIN_RIGHT] = "RightOuter", [TM_JOIN_FULL] = "FullOuter",
+	    [TM_JOIN_SEMI] = "LeftSemi", [TM_JOIN_ANTI] = "LeftAnti",  [TM_JOIN_CROSS] = "Cross"};
 	if (op->join.kind == TM_JOIN_ANTI)
 		return no(err, "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported");
 	char text[400];
 	if (op->join.kind != TM_JOIN_CROSS && op->join.kind != TM_JOIN_INNER) {
 		if (mode != TM_MODE_APPEND && op->join.kind != TM_JOIN_SEMI) {
-			snprintf(text, sizeof text, "%s join between two streaming DataFrames/Datasets is not supported in %s output mode, only in Append output mode",
+			snprintf(text, sizeof text,
+				 "%s join between two streaming DataFrames/Datasets is not supported in %s output mode, only in Append "
+				 "output mode",
 				 names[op->join.kind], mode == TM_MODE_UPDATE ? "Update" : "Complete");
 			return no(err, text);
 		}
 		if (!tm_join_outer_bounded(op)) {
-			snprintf(text, sizeof text, "Stream-stream %s join between two streaming DataFrame/Datasets is not supported without a watermark in the join keys, "
-						    "or a watermark on the nullable side and an appropriate range condition", names[op->join.kind]);
+			snprintf(text, sizeof text,
+				 "Stream-stream %s join between two streaming DataFrame/Datasets is not supported without a watermark in "
+				 "the join keys, "
+				 "or a watermark on the nullable side and an appropriate range condition",
+				 names[op->join.kind]);
 			return no(err, text);
 		}
 	}
 	if (!op->join.key_count)
-		return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_1181", "", "Stream-stream join without equality predicate is not supported.");
+		return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_1181", "",
+				     "Stream-stream join without equality predicate is not supported.");
 	return TM_OK;
 }
 
@@ -154,25 +181,30 @@ static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, 
 	case TM_OP_WATERMARK:
 		if (any_watermark(op->inputs[0]) && !spec->single_watermark)
 			return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3076", "",
-					     "Redefining watermark is disallowed. You can set the config 'spark.sql.streaming.statefulOperator.allowMultiple' to 'false' "
+					     "Redefining watermark is disallowed. You can set the config "
+					     "'spark.sql.streaming.statefulOperator.allowMultiple' to 'false' "
 					     "to restore the previous behavior. Note that multiple stateful operators will be disallowed.");
 		return TM_OK;
 	case TM_OP_AGGREGATE:
 		for (size_t i = 0; i < op->aggregate.agg_count; i++)
 			if (op->aggregate.aggs[i]->distinct)
-				return no(err, "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider using approx_count_distinct() instead.");
+				return no(err, "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider using "
+					       "approx_count_distinct() instead.");
 		if (is_session(op) && op->aggregate.key_count < 2)
-			return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3068", "", "Global aggregation with session window in streaming query is not supported.");
+			return tm_fail_class(err, TM_UNSUPPORTED, "_LEGACY_ERROR_TEMP_3068", "",
+					     "Global aggregation with session window in streaming query is not supported.");
 		if (op != first_aggregate(spec->root) && spec->mode == TM_MODE_APPEND && !tm_stateful_watermarked(op))
 			return no_mode(err, spec->mode, "streaming aggregations without watermark");
 		return TM_OK;
 	case TM_OP_WINDOW:
 		return tm_fail_class(err, TM_UNSUPPORTED, "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING", "42KDE",
-				     "Window function is not supported on streaming DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation "
+				     "Window function is not supported on streaming DataFrames/Datasets.\nStructured Streaming only "
+				     "supports time-window aggregation "
 				     "using the WINDOW function.");
 	case TM_OP_SORT:
 		if (spec->mode != TM_MODE_COMPLETE || !any_aggregate(op))
-			return no(err, "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated DataFrame/Dataset in Complete output mode");
+			return no(err, "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated "
+				       "DataFrame/Dataset in Complete output mode");
 		return TM_OK;
 	case TM_OP_LIMIT:
 		if (op->limit.offset > 0)
@@ -185,8 +217,9 @@ static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, 
 			return no(err, "Intersect of streaming DataFrames/Datasets is not supported");
 		if (right)
 			return no(err, "Except on a streaming DataFrame/Dataset on the right is not supported");
-		return tm_fail_class(err, TM_UNSUPPORTED, "UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK", "0A000",
-				     "Append output mode not supported for aggregations on streaming DataFrames/DataSets without watermark.");
+		return tm_fail_class(
+		    err, TM_UNSUPPORTED, "UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK", "0A000",
+		    "Append output mode not supported for aggregations on streaming DataFrames/DataSets without watermark.");
 	case TM_OP_SAMPLE:
 		return no(err, "Sampling is not supported on streaming DataFrames/Datasets");
 	case TM_OP_UNION:
@@ -208,7 +241,8 @@ static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, 
 tm_rc tm_query_check(const struct tm_query_spec *spec, struct tm_err *err)
 {
 	if (!spec->root->streaming)
-		return tm_fail_class(err, TM_INVALID, "WRITE_STREAM_NOT_ALLOWED", "42601", "`writeStream` can be called only on streaming Dataset/DataFrame.");
+		return tm_fail_class(err, TM_INVALID, "WRITE_STREAM_NOT_ALLOWED", "42601",
+				     "`writeStream` can be called only on streaming Dataset/DataFrame.");
 	if (!spec->correctness_check_off)
 		TM_TRY(check_correctness(spec->root, spec->mode, err));
 	TM_TRY(check_modes(spec, err));

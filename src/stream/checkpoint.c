@@ -37,7 +37,8 @@ tm_rc tm_checkpoint_decode(struct tm_str bytes, struct tm_arena *arena, struct t
 	struct tm_cursor c = tm_cursor_of(payload);
 	uint8_t version = tm_cursor_u8(&c);
 	if (version != RECORD_VERSION)
-		return tm_fail(err, TM_CORRUPT, "the checkpoint was written in format %d; this program reads format %d", version, RECORD_VERSION);
+		return tm_fail(err, TM_CORRUPT, "the checkpoint was written in format %d; this program reads format %d", version,
+			       RECORD_VERSION);
 	struct tm_checkpoint r = {0};
 	r.batch_id = (int64_t)tm_cursor_le64(&c);
 	r.watermark_ms = (int64_t)tm_cursor_le64(&c);

@@ -4,7 +4,6 @@
 #include "stream/query_int.h"
 #include "stream/dead_table.h"
 
-
 static size_t column_index(const struct tm_table_def *def, const char *name)
 {
 	for (size_t i = 0; i < def->column_count; i++)
@@ -52,23 +51,24 @@ tm_rc tm_dead_write(struct tm_query *q, struct tm_err *err)
 	for (size_t n = 0; n < q->stream.dead.count; n++) {
 		const struct tm_dead *d = &q->stream.dead.items[n];
 		struct tm_cql_value all[TM_DEAD_COUNT] = {
-			[TM_DEAD_QUERY] = text_value(q->spec.name),
-			[TM_DEAD_BATCH] = be_value(arena, q->batch_id, 8, false),
-			[TM_DEAD_NUMBER] = be_value(arena, (int64_t)n, 4, false),
-			[TM_DEAD_AT] = be_value(arena, q->run.session.now_us / 1000, 8, false),
-			[TM_DEAD_DETAIL] = text_value(d->detail),
-			[TM_DEAD_KEY] = text_value(d->key),
-			[TM_DEAD_OFFSET] = be_value(arena, d->offset, 8, d->offset < 0),
-			[TM_DEAD_PARTITION] = be_value(arena, d->partition, 4, d->offset < 0),
-			[TM_DEAD_REASON] = text_value(tm_str_of(d->reason)),
-			[TM_DEAD_TOPIC] = text_value(d->topic),
-			[TM_DEAD_VALUE] = text_value(d->value),
-			[TM_DEAD_WATERMARK] = be_value(arena, q->watermark_ms, 8, !q->stream.has_watermark),
+		    [TM_DEAD_QUERY] = text_value(q->spec.name),
+		    [TM_DEAD_BATCH] = be_value(arena, q->batch_id, 8, false),
+		    [TM_DEAD_NUMBER] = be_value(arena, (int64_t)n, 4, false),
+		    [TM_DEAD_AT] = be_value(arena, q->run.session.now_us / 1000, 8, false),
+		    [TM_DEAD_DETAIL] = text_value(d->detail),
+		    [TM_DEAD_KEY] = text_value(d->key),
+		    [TM_DEAD_OFFSET] = be_value(arena, d->offset, 8, d->offset < 0),
+		    [TM_DEAD_PARTITION] = be_value(arena, d->partition, 4, d->offset < 0),
+		    [TM_DEAD_REASON] = text_value(tm_str_of(d->reason)),
+		    [TM_DEAD_TOPIC] = text_value(d->topic),
+		    [TM_DEAD_VALUE] = text_value(d->value),
+		    [TM_DEAD_WATERMARK] = be_value(arena, q->watermark_ms, 8, !q->stream.has_watermark),
 		};
 		struct tm_cql_value values[TM_DEAD_COUNT];
 		for (size_t i = 0; i < used; i++)
 			values[i] = all[which[i]];
-		const struct tm_table_write write = {.def = q->dead_def, .column_index = index, .values = values, .count = used, .insert = true, .timestamp_us = INT64_MIN};
+		const struct tm_table_write write = {
+		    .def = q->dead_def, .column_index = index, .values = values, .count = used, .insert = true, .timestamp_us = INT64_MIN};
 		TM_TRY(tm_table_batch_write(q->commit, &write, err));
 	}
 	return TM_OK;

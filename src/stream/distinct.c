@@ -26,8 +26,14 @@ static void choose_rows(struct tm_node *node, const struct tm_flow *in, const ui
 
 /* ---- set operations ---- */
 
-struct set_counts { uint32_t right, left; };
-struct set { struct tm_node node; struct tm_groups groups; bool built; };
+struct set_counts {
+	uint32_t right, left;
+};
+struct set {
+	struct tm_node node;
+	struct tm_groups groups;
+	bool built;
+};
 
 static tm_rc set_open(struct tm_node *node, struct tm_err *err)
 {
@@ -97,7 +103,8 @@ static tm_rc set_next(struct tm_node *node, const struct tm_flow **ret, struct t
 		return TM_OK;
 	}
 }
-const struct tm_node_class tm_set_class = {.label = "Set", .size = sizeof(struct set), .open = set_open, .begin = set_begin, .next = set_next, .close = set_close};
+const struct tm_node_class tm_set_class = {
+    .label = "Set", .size = sizeof(struct set), .open = set_open, .begin = set_begin, .next = set_next, .close = set_close};
 
 /* ---- deduplication ---- Group flags: FRESH came in this batch, DOOMED leaves at commit. Payload: when the key leaves. */
 
@@ -108,8 +115,8 @@ struct dedup {
 	struct tm_expiry expiry;
 	struct tm_numbers fresh, doomed;
 	bool stateful, ended;
-	bool time_is_key;                /* the event time is among the keys: with it, keys leave */
-	int64_t delay_us;                /* within_watermark */
+	bool time_is_key; /* the event time is among the keys: with it, keys leave */
+	int64_t delay_us; /* within_watermark */
 };
 
 /* The delay of the watermark that the column has further down. */
@@ -255,7 +262,7 @@ static void dedup_commit(struct tm_node *node)
 		g->flags = 0;
 		key.len = value.len = 0;
 		tm_groups_key_bytes(&me->groups, me->fresh.items[i], &key);
-		tm_buf_le64(&value, (uint64_t)*(int64_t *)tm_groups_payload(&me->groups, me->fresh.items[i]));
+		tm_buf_le64(&value, (uint64_t) * (int64_t *)tm_groups_payload(&me->groups, me->fresh.items[i]));
 		tm_state_put(node, tm_buf_str(&key), tm_buf_str(&value));
 	}
 	for (size_t i = 0; i < me->doomed.count; i++) {
@@ -298,8 +305,17 @@ static void dedup_describe(struct tm_node *node, struct tm_buf *keys, struct tm_
 	}
 }
 
-static const char *dedup_name(struct tm_node *node) { return node->op->deduplicate.within_watermark ? "DeduplicateWithinWatermark" : "Deduplicate"; }
+static const char *dedup_name(struct tm_node *node)
+{
+	return node->op->deduplicate.within_watermark ? "DeduplicateWithinWatermark" : "Deduplicate";
+}
 
-static const struct tm_state_class state = {.commit = dedup_commit, .restore = dedup_restore, .describe = dedup_describe, .name = dedup_name};
-const struct tm_node_class tm_dedup_class = {.label = "Deduplicate", .size = sizeof(struct dedup), .open = dedup_open, .begin = dedup_begin, .next = dedup_next,
-					     .close = dedup_close, .state = &state};
+static const struct tm_state_class state = {
+    .commit = dedup_commit, .restore = dedup_restore, .describe = dedup_describe, .name = dedup_name};
+const struct tm_node_class tm_dedup_class = {.label = "Deduplicate",
+					     .size = sizeof(struct dedup),
+					     .open = dedup_open,
+					     .begin = dedup_begin,
+					     .next = dedup_next,
+					     .close = dedup_close,
+					     .state = &state};

@@ -33,8 +33,13 @@ static void copy_counts(struct tm_query *q)
 		TM_PUSH(&s->dead, q->stream.reasons.items[i]);
 	for (size_t i = 0; i < q->nodes.count; i++) {
 		const struct tm_node *n = q->nodes.items[i];
-		TM_PUSH(&s->ops, (struct tm_op_progress){.op_id = n->op->id, .label = n->klass->label, .rows_in = n->rows_in, .rows_out = n->rows_out,
-							 .state_rows = n->state_rows, .dropped_late = n->dropped, .rows_late = n->rows_late});
+		TM_PUSH(&s->ops, (struct tm_op_progress){.op_id = n->op->id,
+							 .label = n->klass->label,
+							 .rows_in = n->rows_in,
+							 .rows_out = n->rows_out,
+							 .state_rows = n->state_rows,
+							 .dropped_late = n->dropped,
+							 .rows_late = n->rows_late});
 		s->rows_late += n->rows_late;
 	}
 	s->waiting[0] = 0;
@@ -88,10 +93,20 @@ void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_que
 {
 	pthread_mutex_lock(&q->lock);
 	const struct tm_query_shared *s = &q->shared;
-	*ret = (struct tm_query_progress){.name = q->spec.name, .error = s->error, .batch_id = s->batch_id, .batches = s->batches, .rows_read = s->rows_read,
-					  .rows_written = s->rows_written, .rows_late = s->rows_late, .last_batch_ms = s->last_batch_ms,
-					  .rows_per_second = s->rows_per_second, .watermark_ms = s->watermark_ms, .next_watermark_ms = s->next_watermark_ms,
-					  .last_had_data = s->last_had_data, .dead_count = s->dead.count, .op_count = s->ops.count};
+	*ret = (struct tm_query_progress){.name = q->spec.name,
+					  .error = s->error,
+					  .batch_id = s->batch_id,
+					  .batches = s->batches,
+					  .rows_read = s->rows_read,
+					  .rows_written = s->rows_written,
+					  .rows_late = s->rows_late,
+					  .last_batch_ms = s->last_batch_ms,
+					  .rows_per_second = s->rows_per_second,
+					  .watermark_ms = s->watermark_ms,
+					  .next_watermark_ms = s->next_watermark_ms,
+					  .last_had_data = s->last_had_data,
+					  .dead_count = s->dead.count,
+					  .op_count = s->ops.count};
 	ret->state = s->state;
 	ret->waiting = tm_arena_str(arena, tm_str_of(s->waiting));
 	ret->dead = TM_NEW_N(arena, struct tm_dead_reason, s->dead.count + 1);

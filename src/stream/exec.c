@@ -6,23 +6,40 @@
 static const struct tm_node_class *class_of(const struct tm_run *run, const struct tm_op *op)
 {
 	switch (op->kind) {
-	case TM_OP_VALUES: return &tm_values_class;
-	case TM_OP_RANGE: return &tm_range_class;
-	case TM_OP_SCAN: return &tm_scan_class;
-	case TM_OP_FILTER: return &tm_filter_class;
-	case TM_OP_PROJECT: return &tm_project_class;
-	case TM_OP_EXPAND: return &tm_expand_class;
-	case TM_OP_GENERATE: return &tm_generate_class;
-	case TM_OP_AGGREGATE: return op->aggregate.session_gap_us || op->aggregate.session_gap ? &tm_session_class : &tm_aggregate_class;
-	case TM_OP_WATERMARK: return &tm_watermark_class;
-	case TM_OP_DEDUPLICATE: return &tm_dedup_class;
-	case TM_OP_JOIN: return run->stream && op->inputs[0]->streaming && op->inputs[1]->streaming ? &tm_stream_join_class : &tm_join_class;
-	case TM_OP_WINDOW: return &tm_window_class;
-	case TM_OP_SORT: return &tm_sort_class;
-	case TM_OP_LIMIT: return &tm_limit_class;
-	case TM_OP_UNION: return &tm_union_class;
-	case TM_OP_SET: return &tm_set_class;
-	case TM_OP_SAMPLE: return &tm_sample_class;
+	case TM_OP_VALUES:
+		return &tm_values_class;
+	case TM_OP_RANGE:
+		return &tm_range_class;
+	case TM_OP_SCAN:
+		return &tm_scan_class;
+	case TM_OP_FILTER:
+		return &tm_filter_class;
+	case TM_OP_PROJECT:
+		return &tm_project_class;
+	case TM_OP_EXPAND:
+		return &tm_expand_class;
+	case TM_OP_GENERATE:
+		return &tm_generate_class;
+	case TM_OP_AGGREGATE:
+		return op->aggregate.session_gap_us || op->aggregate.session_gap ? &tm_session_class : &tm_aggregate_class;
+	case TM_OP_WATERMARK:
+		return &tm_watermark_class;
+	case TM_OP_DEDUPLICATE:
+		return &tm_dedup_class;
+	case TM_OP_JOIN:
+		return run->stream && op->inputs[0]->streaming && op->inputs[1]->streaming ? &tm_stream_join_class : &tm_join_class;
+	case TM_OP_WINDOW:
+		return &tm_window_class;
+	case TM_OP_SORT:
+		return &tm_sort_class;
+	case TM_OP_LIMIT:
+		return &tm_limit_class;
+	case TM_OP_UNION:
+		return &tm_union_class;
+	case TM_OP_SET:
+		return &tm_set_class;
+	case TM_OP_SAMPLE:
+		return &tm_sample_class;
 	}
 	return NULL;
 }
@@ -98,8 +115,8 @@ void tm_node_free(struct tm_node *node)
 	free(node);
 }
 
-tm_rc tm_node_columns(const struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, struct tm_expr *const *exprs, size_t count,
-		      struct tm_column **ret, struct tm_err *err)
+tm_rc tm_node_columns(const struct tm_node *node, struct tm_arena *arena, const struct tm_batch *in, struct tm_expr *const *exprs,
+		      size_t count, struct tm_column **ret, struct tm_err *err)
 {
 	struct tm_column *columns = TM_NEW_N(arena, struct tm_column, count + 1);
 	struct tm_eval ev = tm_node_eval(node, arena, in, err);
@@ -130,9 +147,13 @@ void tm_batch_empty(struct tm_batch *ret, struct tm_arena *arena, const struct t
 	*ret = (struct tm_batch){.rows = 0, .column_count = schema->count, .columns = columns};
 }
 
-tm_rc tm_node_collect(struct tm_node *input, struct tm_arena *arena, const struct tm_schema *schema, struct tm_batch *ret, struct tm_err *err)
+tm_rc tm_node_collect(struct tm_node *input, struct tm_arena *arena, const struct tm_schema *schema, struct tm_batch *ret,
+		      struct tm_err *err)
 {
-	struct { struct tm_batch *items; size_t count, cap; } parts = {0};
+	struct {
+		struct tm_batch *items;
+		size_t count, cap;
+	} parts = {0};
 	size_t rows = 0;
 	for (;;) {
 		const struct tm_flow *flow;

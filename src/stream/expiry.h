@@ -4,9 +4,18 @@
 #define TM_STREAM_EXPIRY_H
 #include "stream/groups.h"
 
-struct tm_expiry_bucket { int64_t time_us; uint32_t head; }; /* head: group number + 1, linked by group->next the same way */
-struct tm_expiry { struct tm_expiry_bucket *items; size_t count, cap; }; /* by time */
-struct tm_numbers { uint32_t *items; size_t count, cap; };
+struct tm_expiry_bucket {
+	int64_t time_us;
+	uint32_t head;
+}; /* head: group number + 1, linked by group->next the same way */
+struct tm_expiry {
+	struct tm_expiry_bucket *items;
+	size_t count, cap;
+}; /* by time */
+struct tm_numbers {
+	uint32_t *items;
+	size_t count, cap;
+};
 
 void tm_expiry_add(struct tm_expiry *e, struct tm_groups *g, uint32_t number, int64_t time_us);
 /* Takes off all with time <= until_us and appends their numbers. */

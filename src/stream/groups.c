@@ -17,7 +17,12 @@ struct leaf {
 static bool fixed_kind(const struct tm_type *t)
 {
 	switch (t->kind) {
-	case TM_T_STRING: case TM_T_BINARY: case TM_T_VARIANT: case TM_T_ARRAY: case TM_T_MAP: case TM_T_INTERVAL:
+	case TM_T_STRING:
+	case TM_T_BINARY:
+	case TM_T_VARIANT:
+	case TM_T_ARRAY:
+	case TM_T_MAP:
+	case TM_T_INTERVAL:
 		return false;
 	case TM_T_STRUCT:
 		for (size_t i = 0; i < t->child_count; i++)
@@ -64,7 +69,8 @@ static size_t leaf_count(const struct tm_type *t)
 	return n;
 }
 
-void tm_groups_init(struct tm_groups *g, const struct tm_type *const *types, const bool *nullable, size_t key_count, size_t payload_bytes, size_t payload_align)
+void tm_groups_init(struct tm_groups *g, const struct tm_type *const *types, const bool *nullable, size_t key_count, size_t payload_bytes,
+		    size_t payload_align)
 {
 	*g = (struct tm_groups){.key_count = key_count};
 	g->types = tm_alloc(tm_mul_size(key_count + 1, sizeof *g->types));
@@ -184,13 +190,15 @@ static void pack_leaf(const struct leaf *l, size_t rows, size_t stride, bool nul
 	const struct tm_column *c = l->column;
 	bool all_null = c->type->kind == TM_T_NULL;
 	char *at = out + l->at;
-#define PACK(T, field) \
-	for (size_t i = 0; i < rows; i++) { \
-		T v = c->field[c->constant ? 0 : i]; \
-		memcpy(at + i * stride, &v, sizeof v); \
+#define PACK(T, field)                                                                                                                     \
+	for (size_t i = 0; i < rows; i++) {                                                                                                \
+		T v = c->field[c->constant ? 0 : i];                                                                                       \
+		memcpy(at + i * stride, &v, sizeof v);                                                                                     \
 	}
 	switch (all_null ? TM_T_NULL : l->type->kind) {
-	case TM_T_NULL: case TM_T_STRUCT: break;
+	case TM_T_NULL:
+	case TM_T_STRUCT:
+		break;
 	case TM_T_FLOAT:
 		for (size_t i = 0; i < rows; i++) {
 			float v = c->f32[tm_row(c, i)];
@@ -207,11 +215,16 @@ static void pack_leaf(const struct leaf *l, size_t rows, size_t stride, bool nul
 		break;
 	default:
 		switch (l->width) {
-		case 1: PACK(uint8_t, boolean) break;
-		case 2: PACK(int16_t, i16) break;
-		case 4: PACK(int32_t, i32) break;
-		case 8: PACK(int64_t, i64) break;
-		default: PACK(__int128, i128) break;
+		case 1:
+			PACK(uint8_t, boolean) break;
+		case 2:
+			PACK(int16_t, i16) break;
+		case 4:
+			PACK(int32_t, i32) break;
+		case 8:
+			PACK(int64_t, i64) break;
+		default:
+			PACK(__int128, i128) break;
 		}
 	}
 #undef PACK
@@ -302,7 +315,11 @@ static void normalise(struct tm_column *c, struct tm_arena *arena)
 
 /* ---- lookup ---- */
 
-struct probe { const char *fixed; struct tm_str str; uint32_t hash; };
+struct probe {
+	const char *fixed;
+	struct tm_str str;
+	uint32_t hash;
+};
 
 static bool same_key(const struct tm_groups *g, uint32_t number, const struct probe *p)
 {
@@ -350,7 +367,8 @@ static uint32_t lookup(struct tm_groups *g, const struct probe *p, bool insert, 
 	return number;
 }
 
-static void lookup_fixed(struct tm_groups *g, struct tm_arena *arena, const struct tm_column *keys, size_t rows, bool insert, uint32_t *ret, uint8_t *fresh)
+static void lookup_fixed(struct tm_groups *g, struct tm_arena *arena, const struct tm_column *keys, size_t rows, bool insert, uint32_t *ret,
+			 uint8_t *fresh)
 {
 	char *packed = pack(g, arena, keys, rows);
 	size_t stride = g->key_bytes ? g->key_bytes : 8;
@@ -369,7 +387,8 @@ static void lookup_fixed(struct tm_groups *g, struct tm_arena *arena, const stru
 	}
 }
 
-static void lookup_all(struct tm_groups *g, struct tm_arena *arena, const struct tm_column *keys, size_t rows, bool insert, uint32_t *ret, uint8_t *fresh)
+static void lookup_all(struct tm_groups *g, struct tm_arena *arena, const struct tm_column *keys, size_t rows, bool insert, uint32_t *ret,
+		       uint8_t *fresh)
 {
 	if (g->mode == TM_GROUPS_FIXED) {
 		lookup_fixed(g, arena, keys, rows, insert, ret, fresh);
@@ -450,8 +469,8 @@ void tm_groups_remove(struct tm_groups *g, uint32_t number)
 
 /* ---- keys back into columns ---- */
 
-static void unpack(const struct tm_groups *g, struct tm_arena *arena, const struct tm_type *type, const uint32_t *numbers, size_t n, size_t *leaf, size_t *at,
-		   struct tm_column *ret)
+static void unpack(const struct tm_groups *g, struct tm_arena *arena, const struct tm_type *type, const uint32_t *numbers, size_t n,
+		   size_t *leaf, size_t *at, struct tm_column *ret)
 {
 	size_t width = type->kind == TM_T_STRUCT || type->kind == TM_T_NULL ? 0 : tm_type_width(type);
 	size_t align = width > 8 ? 8 : width ? width : 1;
@@ -567,5 +586,6 @@ bool tm_groups_insert_bytes(struct tm_groups *g, struct tm_str bytes, uint32_t *
 
 size_t tm_groups_memory(const struct tm_groups *g)
 {
-	return g->chunk_count * (g->group_bytes << g->chunk_shift) + (g->slot_mask + 1) * sizeof *g->slots + g->chunk_cap * sizeof *g->chunks;
+	return g->chunk_count * (g->group_bytes << g->chunk_shift) + (g->slot_mask + 1) * sizeof *g->slots +
+	       g->chunk_cap * sizeof *g->chunks;
 }

@@ -12,9 +12,9 @@ struct join {
 	struct tm_batch right;
 	struct tm_column *right_keys;
 	uint64_t *right_hash;
-	uint32_t *heads, *next_same;     /* chains of right rows (row + 1), oldest first */
+	uint32_t *heads, *next_same; /* chains of right rows (row + 1), oldest first */
 	size_t head_mask;
-	uint8_t *right_matched;          /* RIGHT and FULL */
+	uint8_t *right_matched; /* RIGHT and FULL */
 	/* the left batch at hand */
 	const struct tm_flow *left;
 	struct tm_arena left_arena;
@@ -22,9 +22,9 @@ struct join {
 	uint64_t *left_hash;
 	uint8_t *left_matched;
 	size_t left_at;
-	uint32_t chain;                  /* next candidate (row + 1) of left_at; 0 with chain_started = its chain is used up */
+	uint32_t chain; /* next candidate (row + 1) of left_at; 0 with chain_started = its chain is used up */
 	bool chain_started, left_ended;
-	size_t right_at;                 /* RIGHT and FULL: next right row to look at for the end */
+	size_t right_at; /* RIGHT and FULL: next right row to look at for the end */
 };
 
 static tm_rc join_open(struct tm_node *node, struct tm_err *err)
@@ -96,7 +96,8 @@ static uint32_t next_candidate(struct join *me, size_t row)
 	size_t keys = me->node.op->join.key_count;
 	if (!me->chain_started) {
 		me->chain_started = true;
-		me->chain = null_key(&me->node, me->left_keys, row) ? 0 : me->heads[keys ? tm_hash_u64(me->left_hash[row]) & me->head_mask : 0];
+		me->chain =
+		    null_key(&me->node, me->left_keys, row) ? 0 : me->heads[keys ? tm_hash_u64(me->left_hash[row]) & me->head_mask : 0];
 	}
 	while (me->chain) {
 		uint32_t right = me->chain - 1;
@@ -113,7 +114,8 @@ static uint32_t next_candidate(struct join *me, size_t row)
 }
 
 /* Output columns for pairs; right NO_ROW or left NO_ROW gives nulls. */
-static void pair_columns(struct join *me, struct tm_arena *arena, const uint32_t *left, const uint32_t *right, size_t n, bool left_only, struct tm_batch *ret)
+static void pair_columns(struct join *me, struct tm_arena *arena, const uint32_t *left, const uint32_t *right, size_t n, bool left_only,
+			 struct tm_batch *ret)
 {
 	const struct tm_schema *l = &me->node.op->inputs[0]->schema, *r = &me->node.op->inputs[1]->schema;
 	size_t count = l->count + (left_only ? 0 : r->count);
@@ -279,5 +281,5 @@ static tm_rc join_next(struct tm_node *node, const struct tm_flow **ret, struct 
 			return TM_OK;
 	}
 }
-const struct tm_node_class tm_join_class = {.label = "Join", .size = sizeof(struct join), .open = join_open, .begin = join_begin, .next = join_next,
-					    .close = join_close};
+const struct tm_node_class tm_join_class = {
+    .label = "Join", .size = sizeof(struct join), .open = join_open, .begin = join_begin, .next = join_next, .close = join_close};

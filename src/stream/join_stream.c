@@ -11,18 +11,27 @@
 enum { LEFT, RIGHT };
 enum { MATCHED = 1, CHANGED = 2, STORED = 4, GONE = 8 };
 
-struct row { uint64_t id; int64_t time_us; struct tm_str bytes; uint32_t group, next; uint8_t flags; }; /* next: row + 1 of the same key, newest first */
+struct row {
+	uint64_t id;
+	int64_t time_us;
+	struct tm_str bytes;
+	uint32_t group, next;
+	uint8_t flags;
+}; /* next: row + 1 of the same key, newest first */
 struct side {
-	struct tm_groups keys;           /* payload: uint32_t head (row + 1) */
-	struct { struct row *items; size_t count, cap; } rows;
+	struct tm_groups keys; /* payload: uint32_t head (row + 1) */
+	struct {
+		struct row *items;
+		size_t count, cap;
+	} rows;
 	struct tm_numbers free_rows, changed;
-	int64_t least_time_us;           /* of the rows that can leave */
+	int64_t least_time_us; /* of the rows that can leave */
 	size_t live;
 	struct tm_expr *const *key_exprs;
 	const struct tm_schema *schema;
-	size_t late_column;              /* its column with a watermark; SIZE_MAX = none */
-	bool by_value;                   /* rows leave by their event time and shift_us; else by the key's */
-	bool leaves;                     /* rows leave at all */
+	size_t late_column; /* its column with a watermark; SIZE_MAX = none */
+	bool by_value;      /* rows leave by their event time and shift_us; else by the key's */
+	bool leaves;        /* rows leave at all */
 	int64_t shift_us;
 };
 struct stream_join {
@@ -30,13 +39,16 @@ struct stream_join {
 	struct side sides[2];
 	uint64_t next_id;
 	int time_key;
-	struct tm_expr **pre[2], *both;  /* conditions on one side alone; the rest of the residual */
+	struct tm_expr **pre[2], *both; /* conditions on one side alone; the rest of the residual */
 	size_t pre_count[2];
 	struct tm_expr **both_parts;
 	size_t both_count;
 	bool ended;
-	struct tm_arena out_arena;       /* what this batch gives: from begin to the next begin */
-	struct { struct tm_batch *items; size_t count, cap; } out;
+	struct tm_arena out_arena; /* what this batch gives: from begin to the next begin */
+	struct {
+		struct tm_batch *items;
+		size_t count, cap;
+	} out;
 	size_t out_at;
 	struct tm_arena plan_arena;
 };
@@ -215,7 +227,12 @@ static void give_alone(struct stream_join *me, int s, const struct tm_batch *fro
 
 /* ---- a batch of one side ---- */
 
-struct pairs { struct { uint32_t *items; size_t count, cap; } mine, theirs; };
+struct pairs {
+	struct {
+		uint32_t *items;
+		size_t count, cap;
+	} mine, theirs;
+};
 
 /* Rows of the batch for which all conditions on this side alone hold (1 in ret). */
 static tm_rc pre_filter(struct stream_join *me, int s, const struct tm_batch *b, uint8_t *ret, struct tm_err *err)
@@ -246,7 +263,8 @@ static tm_rc pre_filter(struct stream_join *me, int s, const struct tm_batch *b,
 }
 
 /* Pairs of the batch's rows with the other side's state that pass the condition; wide gets their columns. */
-static tm_rc matching_pairs(struct stream_join *me, int s, const struct tm_batch *b, struct pairs *p, struct tm_batch *wide, struct tm_err *err)
+static tm_rc matching_pairs(struct stream_join *me, int s, const struct tm_batch *b, struct pairs *p, struct tm_batch *wide,
+			    struct tm_err *err)
 {
 	struct tm_arena *arena = &me->out_arena;
 	size_t left = me->sides[LEFT].schema->count, n = p->mine.count;
@@ -312,7 +330,8 @@ static tm_rc side_batch(struct stream_join *me, int s, const struct tm_flow *in,
 	int64_t us;
 	uint32_t *good = tm_arena_alloc(arena, tm_mul_size(in->batch.rows + 1, sizeof *good));
 	for (uint32_t i = 0; i < in->batch.rows; i++) {
-		if (side->late_column != SIZE_MAX && node->late_us != INT64_MIN && tm_event_time(&in->batch.columns[side->late_column], i, &us) && us <= node->late_us) {
+		if (side->late_column != SIZE_MAX && node->late_us != INT64_MIN &&
+		    tm_event_time(&in->batch.columns[side->late_column], i, &us) && us <= node->late_us) {
 			node->dropped++;
 			node->rows_late++;
 			tm_stream_dead(node->run, in, i, "late", "the watermark has passed the row's event time");
@@ -326,12 +345,14 @@ static tm_rc side_batch(struct stream_join *me, int s, const struct tm_flow *in,
 	TM_TRY(tm_node_columns(node, arena, &b, side->key_exprs, node->op->join.key_count, &keys, err));
 	uint8_t *may = tm_arena_alloc(arena, n + 1), *matched = tm_arena_zalloc(arena, n + 1);
 	TM_TRY(pre_filter(me, s, &b, may, err));
-	uint32_t *theirs = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *theirs)), *mine = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *mine));
+	uint32_t *theirs = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *theirs)),
+		 *mine = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *mine));
 	tm_groups_find(&other->keys, arena, keys, n, theirs);
 	struct pairs p = {0};
 	struct tm_numbers chain = {0};
 	for (uint32_t i = 0; i < n; i++) {
-		if (!may[i] || theirs[i] == UINT32_MAX) /* null keys are equal here, as in Spark; where they must not be, a filter took them out */
+		if (!may[i] ||
+		    theirs[i] == UINT32_MAX) /* null keys are equal here, as in Spark; where they must not be, a filter took them out */
 			continue;
 		chain.count = 0;
 		for (uint32_t at = *head_of(other, theirs[i]); at; at = other->rows.items[at - 1].next)
@@ -375,8 +396,11 @@ static tm_rc side_batch(struct stream_join *me, int s, const struct tm_flow *in,
 		bytes.len = 0;
 		for (size_t c = 0; c < b.column_count; c++)
 			tm_value_encode(&b.columns[c], i, &bytes);
-		uint32_t row = add_row(side, mine[i], (struct row){.id = me->next_id++, .time_us = row_time(me, s, &b, keys, i), .bytes = tm_str_dup(tm_buf_str(&bytes)),
-								   .flags = matched[i] ? MATCHED : 0});
+		uint32_t row = add_row(side, mine[i],
+				       (struct row){.id = me->next_id++,
+						    .time_us = row_time(me, s, &b, keys, i),
+						    .bytes = tm_str_dup(tm_buf_str(&bytes)),
+						    .flags = matched[i] ? MATCHED : 0});
 		note_change(side, row);
 	}
 	tm_buf_done(&bytes);
@@ -575,6 +599,12 @@ static int64_t join_passes_on(struct tm_node *node, int64_t watermark_us)
 	return least < 0 ? 0 : least;
 }
 
-static const struct tm_state_class state = {.commit = join_commit, .restore = join_restore, .describe = join_describe, .wants_no_data = join_wants, .passes_on = join_passes_on};
-const struct tm_node_class tm_stream_join_class = {.label = "StreamJoin", .size = sizeof(struct stream_join), .open = join_open, .begin = join_begin,
-						   .next = join_next, .close = join_close, .state = &state};
+static const struct tm_state_class state = {
+    .commit = join_commit, .restore = join_restore, .describe = join_describe, .wants_no_data = join_wants, .passes_on = join_passes_on};
+const struct tm_node_class tm_stream_join_class = {.label = "StreamJoin",
+						   .size = sizeof(struct stream_join),
+						   .open = join_open,
+						   .begin = join_begin,
+						   .next = join_next,
+						   .close = join_close,
+						   .state = &state};

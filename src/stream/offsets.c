@@ -85,14 +85,21 @@ static tm_rc parse(struct tm_str text, struct tm_arena *arena, bool assign, stru
 	}
 	blanks(&c);
 	if (!good || c.at != c.end)
-		return tm_fail(err, TM_INVALID, "expected JSON of the form %s, got '%.*s'", assign ? "{\"topicA\":[0,1],\"topicB\":[2,4]}" : "{\"topicA\":{\"0\":23,\"1\":-1},\"topicB\":{\"0\":-2}}",
+		return tm_fail(err, TM_INVALID, "expected JSON of the form %s, got '%.*s'",
+			       assign ? "{\"topicA\":[0,1],\"topicB\":[2,4]}" : "{\"topicA\":{\"0\":23,\"1\":-1},\"topicB\":{\"0\":-2}}",
 			       (int)(text.len < 200 ? text.len : 200), text.at);
 	*ret = out;
 	return TM_OK;
 }
 
-tm_rc tm_offsets_parse(struct tm_str text, struct tm_arena *arena, struct tm_offsets *ret, struct tm_err *err) { return parse(text, arena, false, ret, err); }
-tm_rc tm_offsets_parse_assign(struct tm_str text, struct tm_arena *arena, struct tm_offsets *ret, struct tm_err *err) { return parse(text, arena, true, ret, err); }
+tm_rc tm_offsets_parse(struct tm_str text, struct tm_arena *arena, struct tm_offsets *ret, struct tm_err *err)
+{
+	return parse(text, arena, false, ret, err);
+}
+tm_rc tm_offsets_parse_assign(struct tm_str text, struct tm_arena *arena, struct tm_offsets *ret, struct tm_err *err)
+{
+	return parse(text, arena, true, ret, err);
+}
 
 static int compare(const void *a, const void *b)
 {

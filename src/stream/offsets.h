@@ -3,8 +3,15 @@
 #define TM_STREAM_OFFSETS_H
 #include "base/base.h"
 
-struct tm_offset { struct tm_str topic; int32_t partition; int64_t offset; };
-struct tm_offsets { struct tm_offset *items; size_t count, cap; };
+struct tm_offset {
+	struct tm_str topic;
+	int32_t partition;
+	int64_t offset;
+};
+struct tm_offsets {
+	struct tm_offset *items;
+	size_t count, cap;
+};
 
 /* Topics and names are in arena. Offsets may be -1 (latest) and -2 (earliest). */
 tm_rc tm_offsets_parse(struct tm_str text, struct tm_arena *arena, struct tm_offsets *ret, struct tm_err *err) TM_CHECKED;

@@ -5,7 +5,12 @@
 
 /* ---- values and range ---- */
 
-struct counting { struct tm_node node; size_t at; int64_t value; bool done; };
+struct counting {
+	struct tm_node node;
+	size_t at;
+	int64_t value;
+	bool done;
+};
 
 static tm_rc counting_begin(struct tm_node *node, struct tm_err *err)
 {
@@ -55,8 +60,10 @@ static tm_rc range_next(struct tm_node *node, const struct tm_flow **ret, struct
 	*ret = &node->out;
 	return TM_OK;
 }
-const struct tm_node_class tm_values_class = {.label = "Values", .size = sizeof(struct counting), .begin = counting_begin, .next = values_next};
-const struct tm_node_class tm_range_class = {.label = "Range", .size = sizeof(struct counting), .begin = counting_begin, .next = range_next};
+const struct tm_node_class tm_values_class = {
+    .label = "Values", .size = sizeof(struct counting), .begin = counting_begin, .next = values_next};
+const struct tm_node_class tm_range_class = {
+    .label = "Range", .size = sizeof(struct counting), .begin = counting_begin, .next = range_next};
 
 /* ---- pulling from the only input ---- */
 
@@ -97,10 +104,7 @@ static void mark_corrupt(const struct tm_flow *in, const uint8_t *corrupt)
 }
 
 /* A record that FAILFAST parsing refuses is kept as a dead letter where its bytes are known; the rest of the batch goes on. */
-static bool is_malformed(const struct tm_err *err)
-{
-	return err && strncmp(err->klass, "MALFORMED_RECORD_IN_PARSING", 27) == 0;
-}
+static bool is_malformed(const struct tm_err *err) { return err && strncmp(err->klass, "MALFORMED_RECORD_IN_PARSING", 27) == 0; }
 
 static tm_rc eval_row(struct tm_node *node, const struct tm_flow *in, uint32_t row, struct tm_err *err)
 {
@@ -200,7 +204,8 @@ static tm_rc project_batch(struct tm_node *node, const struct tm_flow *in, struc
 	if (ev.corrupt)
 		mark_corrupt(in, ev.corrupt);
 	node->out = (struct tm_flow){.batch = {.rows = in->batch.rows, .column_count = count, .columns = columns},
-				     .origin = in->origin, .origin_row = in->origin_row};
+				     .origin = in->origin,
+				     .origin_row = in->origin_row};
 	return TM_OK;
 }
 
@@ -224,7 +229,12 @@ const struct tm_node_class tm_project_class = {.label = "Project", .size = sizeo
 
 /* ---- expand ---- each input batch is given once per projection */
 
-struct expand { struct tm_node node; const struct tm_flow *in; struct tm_flow kept; size_t projection; };
+struct expand {
+	struct tm_node node;
+	const struct tm_flow *in;
+	struct tm_flow kept;
+	size_t projection;
+};
 
 static tm_rc expand_begin(struct tm_node *node, struct tm_err *err)
 {
@@ -273,7 +283,11 @@ const struct tm_node_class tm_expand_class = {.label = "Expand", .size = sizeof(
 /* ---- generate ---- */
 
 /* Per output row: its input row, its element (UINT32_MAX = none) and its position. */
-struct unfold { uint32_t *row, *element; int32_t *position; size_t count; };
+struct unfold {
+	uint32_t *row, *element;
+	int32_t *position;
+	size_t count;
+};
 
 static void unfold_spans(struct tm_node *node, const struct tm_column *list, size_t rows, struct unfold *ret)
 {
@@ -376,7 +390,11 @@ const struct tm_node_class tm_generate_class = {.label = "Generate", .size = siz
 
 /* ---- limit ---- in a stream the rows given in earlier batches count too */
 
-struct limit { struct tm_node node; int64_t skipped, given; bool changed; };
+struct limit {
+	struct tm_node node;
+	int64_t skipped, given;
+	bool changed;
+};
 
 static tm_rc limit_begin(struct tm_node *node, struct tm_err *err)
 {
@@ -454,11 +472,15 @@ static bool limit_wants(struct tm_node *node, int64_t evict_us)
 }
 
 static const struct tm_state_class limit_state = {.commit = limit_commit, .restore = limit_restore, .wants_no_data = limit_wants};
-const struct tm_node_class tm_limit_class = {.label = "Limit", .size = sizeof(struct limit), .begin = limit_begin, .next = limit_next, .state = &limit_state};
+const struct tm_node_class tm_limit_class = {
+    .label = "Limit", .size = sizeof(struct limit), .begin = limit_begin, .next = limit_next, .state = &limit_state};
 
 /* ---- union ---- */
 
-struct unions { struct tm_node node; size_t at; };
+struct unions {
+	struct tm_node node;
+	size_t at;
+};
 
 static tm_rc union_begin(struct tm_node *node, struct tm_err *err)
 {
@@ -484,7 +506,10 @@ const struct tm_node_class tm_union_class = {.label = "Union", .size = sizeof(st
 
 /* ---- sample ---- */
 
-struct sample { struct tm_node node; uint64_t state; };
+struct sample {
+	struct tm_node node;
+	uint64_t state;
+};
 
 static tm_rc sample_begin(struct tm_node *node, struct tm_err *err)
 {

@@ -7,15 +7,16 @@
 
 struct tm_source;
 struct tm_source_class {
-	const char *const *formats;          /* NULL-terminated */
-	size_t size;                         /* of the source, struct tm_source first */
+	const char *const *formats; /* NULL-terminated */
+	size_t size;                /* of the source, struct tm_source first */
 	/* Fills relation->schema, checks the options. */
 	tm_rc (*describe)(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err);
 	tm_rc (*open)(struct tm_source *s, struct tm_err *err);
 	void (*close)(struct tm_source *s);
 	/* Streams: where reading begins when there is no checkpoint. */
 	tm_rc (*initial)(struct tm_source *s, struct tm_buf *ret, struct tm_err *err);
-	/* Streams: where the next batch from `from` on ends; *ret_new: there is something new in between. all: without limit per trigger. */
+	/* Streams: where the next batch from `from` on ends; *ret_new: there is something new in between. all: without limit per trigger.
+	 */
 	tm_rc (*latest)(struct tm_source *s, struct tm_str from, struct tm_buf *ret_to, bool *ret_new, struct tm_err *err);
 	/* Begins to read from..to; both empty: everything there is now (batch). */
 	tm_rc (*range)(struct tm_source *s, struct tm_str from, struct tm_str to, struct tm_err *err);
@@ -30,10 +31,10 @@ struct tm_source {
 	const struct tm_source_class *klass;
 	const struct tm_stream_world *world;
 	const struct tm_relation *relation;
-	const size_t *columns;               /* of relation->schema */
+	const size_t *columns; /* of relation->schema */
 	size_t column_count;
 	const struct tm_session *session;
-	char waiting[200];                   /* why there is no data, for people; empty = nothing to say */
+	char waiting[200]; /* why there is no data, for people; empty = nothing to say */
 };
 
 extern const struct tm_source_class tm_source_memory, tm_source_kafka, tm_source_file, tm_source_rate, tm_source_table;
@@ -45,15 +46,17 @@ void tm_scan_set_range(struct tm_node *node, struct tm_str from, struct tm_str t
 
 /* ---- options ---- names are compared without case; NULL or the default where not given */
 const struct tm_str *tm_option_get(const struct tm_option *options, size_t count, const char *name);
-tm_rc tm_option_i64(const struct tm_option *options, size_t count, const char *name, int64_t fallback, int64_t *ret, struct tm_err *err) TM_CHECKED;
-tm_rc tm_option_bool(const struct tm_option *options, size_t count, const char *name, bool fallback, bool *ret, struct tm_err *err) TM_CHECKED;
+tm_rc tm_option_i64(const struct tm_option *options, size_t count, const char *name, int64_t fallback, int64_t *ret,
+		    struct tm_err *err) TM_CHECKED;
+tm_rc tm_option_bool(const struct tm_option *options, size_t count, const char *name, bool fallback, bool *ret,
+		     struct tm_err *err) TM_CHECKED;
 
 /* ---- sinks ---- */
 struct tm_sink;
 struct tm_sink_class {
 	const char *const *formats;
-	size_t size;                         /* of the sink, struct tm_sink first */
-	bool transactional;                  /* its writes are part of the query's commit: no batch is announced ahead */
+	size_t size;        /* of the sink, struct tm_sink first */
+	bool transactional; /* its writes are part of the query's commit: no batch is announced ahead */
 	/* Before the start: options, columns, output mode. */
 	tm_rc (*check)(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err);
 	tm_rc (*open)(struct tm_sink *s, struct tm_err *err);
@@ -73,10 +76,10 @@ struct tm_sink {
 	const struct tm_stream_world *world;
 	const struct tm_query_spec *spec;
 	struct tm_run *run;
-	struct tm_table_batch *commit;       /* of the batch at work; NULL without a store */
+	struct tm_table_batch *commit; /* of the batch at work; NULL without a store */
 	int64_t batch_id;
-	bool replay;                         /* the batch was announced before a crash: some of it may be there already */
-	bool ordered;                        /* rows come in the same order when the batch is run again */
+	bool replay;  /* the batch was announced before a crash: some of it may be there already */
+	bool ordered; /* rows come in the same order when the batch is run again */
 };
 extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_file;
 const struct tm_sink_class *tm_sink_find(struct tm_str format);

@@ -113,7 +113,8 @@ static struct tm_str record_key(struct tm_query *q, char tag)
 	return tm_buf_str(&q->stream.key);
 }
 
-static tm_rc read_record(struct tm_query *q, char tag, struct tm_arena *arena, struct tm_checkpoint *ret, bool *ret_found, struct tm_err *err)
+static tm_rc read_record(struct tm_query *q, char tag, struct tm_arena *arena, struct tm_checkpoint *ret, bool *ret_found,
+			 struct tm_err *err)
 {
 	*ret_found = false;
 	if (!q->world->store)
@@ -149,7 +150,8 @@ static tm_rc restore_state(struct tm_query *q, struct tm_err *err)
 	for (size_t i = 0; i < q->nodes.count && !rc; i++) {
 		struct tm_node *node = q->nodes.items[i];
 		if (tm_node_stateful(node))
-			rc = tm_state_store_restore(&q->stream.stores.items[node->ordinal], q->world->store, state_prefix(q, node->ordinal, &prefix), restore_entry, node, err);
+			rc = tm_state_store_restore(&q->stream.stores.items[node->ordinal], q->world->store,
+						    state_prefix(q, node->ordinal, &prefix), restore_entry, node, err);
 	}
 	tm_buf_done(&prefix);
 	if (rc)
@@ -168,7 +170,8 @@ static tm_rc write_state(struct tm_query *q, struct tm_err *err)
 			continue;
 		node->klass->state->commit(node);
 		if (q->commit)
-			rc = tm_state_store_flush(&q->stream.stores.items[node->ordinal], q->world->store, q->commit, state_prefix(q, node->ordinal, &prefix), err);
+			rc = tm_state_store_flush(&q->stream.stores.items[node->ordinal], q->world->store, q->commit,
+						  state_prefix(q, node->ordinal, &prefix), err);
 		else
 			tm_state_store_done(&q->stream.stores.items[node->ordinal]); /* nothing is kept without a store */
 	}
@@ -188,8 +191,9 @@ static tm_rc check_fits(struct tm_query *q, const struct tm_checkpoint *c, struc
 {
 	if (c->offset_count == q->sources.count)
 		return TM_OK;
-	tm_rc rc = tm_fail_class(err, TM_INVALID, "STREAM_FAILED", "XXKST", "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name), c->offset_count,
-			   q->sources.count);
+	tm_rc rc = tm_fail_class(err, TM_INVALID, "STREAM_FAILED", "XXKST",
+				 "query '%.*s': there are %zu sources in the checkpoint and %zu in the query", TM_STR_ARG(q->spec.name),
+				 c->offset_count, q->sources.count);
 	tm_err_hint(err, "Give the query another name to start it afresh.");
 	return rc;
 }
@@ -206,17 +210,19 @@ static void describe_state(struct tm_query *q, struct tm_buf *out)
 		keys.len = values.len = 0;
 		if (s->describe)
 			s->describe(node, &keys, &values);
-		tm_buf_printf(out, "%s\t%.*s\t%.*s\n", s->name ? s->name(node) : node->klass->label, (int)keys.len, keys.at ? keys.at : "", (int)values.len,
-			      values.at ? values.at : "");
+		tm_buf_printf(out, "%s\t%.*s\t%.*s\n", s->name ? s->name(node) : node->klass->label, (int)keys.len, keys.at ? keys.at : "",
+			      (int)values.len, values.at ? values.at : "");
 	}
 	tm_buf_done(&keys);
 	tm_buf_done(&values);
 }
 
-static tm_rc state_differs(struct tm_query *q, const char *klass, const char *sqlstate, const char *what, struct tm_str was, struct tm_str is, struct tm_err *err)
+static tm_rc state_differs(struct tm_query *q, const char *klass, const char *sqlstate, const char *what, struct tm_str was,
+			   struct tm_str is, struct tm_err *err)
 {
-	tm_rc rc = tm_fail_class(err, TM_INVALID, klass, sqlstate, "query '%.*s' was changed since its checkpoint was written: %s (was %.*s, is %.*s)",
-				 TM_STR_ARG(q->spec.name), what, (int)(was.len < 150 ? was.len : 150), was.at, (int)(is.len < 150 ? is.len : 150), is.at);
+	tm_rc rc = tm_fail_class(
+	    err, TM_INVALID, klass, sqlstate, "query '%.*s' was changed since its checkpoint was written: %s (was %.*s, is %.*s)",
+	    TM_STR_ARG(q->spec.name), what, (int)(was.len < 150 ? was.len : 150), was.at, (int)(is.len < 150 ? is.len : 150), is.at);
 	tm_err_hint(err, "Give the query another name to start it afresh, or restore the old text.");
 	return rc;
 }
@@ -226,9 +232,10 @@ static tm_rc compare_state(struct tm_query *q, struct tm_str was, struct tm_str 
 	if (tm_str_eq(was, is))
 		return TM_OK;
 	if (!was.len)
-		return state_differs(q, "STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY", "42K03", "it has stateful operators now, and no state", was, is, err);
+		return state_differs(q, "STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY", "42K03",
+				     "it has stateful operators now, and no state", was, is, err);
 	struct tm_str a = was, b = is, line_a, line_b;
-	for (bool values = false; ; values = true) { /* first names and keys of all, then values */
+	for (bool values = false;; values = true) { /* first names and keys of all, then values */
 		a = was;
 		b = is;
 		for (;;) {
@@ -238,13 +245,16 @@ static tm_rc compare_state(struct tm_query *q, struct tm_str was, struct tm_str 
 			struct tm_str name_a = {0}, name_b = {0}, keys_a, keys_b;
 			bool both = more_a && more_b && tm_str_split(&line_a, '\t', &name_a) && tm_str_split(&line_b, '\t', &name_b);
 			if (!both || !tm_str_eq(name_a, name_b))
-				return state_differs(q, "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA", "42K03", "its stateful operators are others", was, is, err);
+				return state_differs(q, "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA", "42K03",
+						     "its stateful operators are others", was, is, err);
 			tm_str_split(&line_a, '\t', &keys_a);
 			tm_str_split(&line_b, '\t', &keys_b);
 			if (!values && !tm_str_eq(keys_a, keys_b))
-				return state_differs(q, "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE", "42K06", "the types of its state's keys are others", keys_a, keys_b, err);
+				return state_differs(q, "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE", "42K06",
+						     "the types of its state's keys are others", keys_a, keys_b, err);
 			if (values && !tm_str_eq(line_a, line_b))
-				return state_differs(q, "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE", "42K06", "the types of its state's values are others", line_a, line_b, err);
+				return state_differs(q, "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE", "42K06",
+						     "the types of its state's values are others", line_a, line_b, err);
 		}
 		if (values)
 			return TM_OK;
@@ -259,7 +269,8 @@ static tm_rc check_state(struct tm_query *q, struct tm_err *err)
 	describe_state(q, &is);
 	tm_rc rc = tm_store_get_bytes(q->world->store, "stream", record_key(q, 'd'), &bytes, &found, err);
 	if (!rc && found && !tm_state_unseal(tm_buf_str(&bytes), &was))
-		rc = tm_fail(err, TM_CORRUPT, "query '%.*s': the description of its state in the checkpoint is damaged", TM_STR_ARG(q->spec.name));
+		rc = tm_fail(err, TM_CORRUPT, "query '%.*s': the description of its state in the checkpoint is damaged",
+			     TM_STR_ARG(q->spec.name));
 	if (!rc)
 		rc = compare_state(q, was, tm_buf_str(&is), err);
 	tm_buf_done(&bytes);
@@ -383,9 +394,14 @@ static tm_rc look(struct tm_query *q, bool *ret_new, bool *ret_moved, struct tm_
 
 static void fill_record(struct tm_query *q, struct tm_arena *arena, bool ends, struct tm_checkpoint *ret)
 {
-	*ret = (struct tm_checkpoint){.batch_id = q->batch_id, .watermark_ms = q->watermark_ms, .next_watermark_ms = q->next_watermark_ms,
-				      .now_us = q->run.session.now_us, .plan_hash = q->spec.plan_hash, .offset_count = q->sources.count,
-				      .watermarks = q->marks, .watermark_count = q->stream.watermarks.count};
+	*ret = (struct tm_checkpoint){.batch_id = q->batch_id,
+				      .watermark_ms = q->watermark_ms,
+				      .next_watermark_ms = q->next_watermark_ms,
+				      .now_us = q->run.session.now_us,
+				      .plan_hash = q->spec.plan_hash,
+				      .offset_count = q->sources.count,
+				      .watermarks = q->marks,
+				      .watermark_count = q->stream.watermarks.count};
 	ret->offsets = TM_NEW_N(arena, struct tm_str, q->sources.count + 1);
 	for (size_t i = 0; i < q->sources.count; i++)
 		ret->offsets[i] = tm_buf_str(ends ? &q->sources.items[i].to : &q->sources.items[i].from);
@@ -456,7 +472,9 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 		q->stream.late_watermark_us = q->stream.watermark_us;
 	assign_watermarks(q->root, q->stream.late_watermark_us, q->stream.watermark_us, &late, &evict);
 	int64_t now_us = tm_now_us(q->env) / 1000 * 1000;
-	q->run.session.now_us = q->replay ? q->replay_now_us : q->last_now_us >= now_us ? q->last_now_us + 1000 : now_us; /* no two batches at one time */
+	q->run.session.now_us = q->replay                  ? q->replay_now_us
+				: q->last_now_us >= now_us ? q->last_now_us + 1000
+							   : now_us; /* no two batches at one time */
 	q->last_now_us = q->run.session.now_us;
 	q->run.session.batch_id = q->batch_id;
 	TM_TRY(announce(q, err));
@@ -543,7 +561,8 @@ static tm_rc read_start(struct tm_query *q, struct tm_err *err)
 			}
 		}
 	} else if (!rc && found) {
-		rc = tm_fail(err, TM_CORRUPT, "query '%.*s': where it started cannot be read from the checkpoint", TM_STR_ARG(q->spec.name));
+		rc =
+		    tm_fail(err, TM_CORRUPT, "query '%.*s': where it started cannot be read from the checkpoint", TM_STR_ARG(q->spec.name));
 	}
 	tm_buf_done(&bytes);
 	return rc;
@@ -555,7 +574,8 @@ static tm_rc step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 	if (q->replay) {
 		for (size_t i = 0; i < q->sources.count; i++)
 			if (!q->sources.items[i].from.len)
-				TM_TRY(q->sources.items[i].source->klass->initial(q->sources.items[i].source, &q->sources.items[i].from, err));
+				TM_TRY(
+				    q->sources.items[i].source->klass->initial(q->sources.items[i].source, &q->sources.items[i].from, err));
 		bool data = false;
 		for (size_t i = 0; i < q->sources.count; i++)
 			data |= !tm_str_eq(tm_buf_str(&q->sources.items[i].from), tm_buf_str(&q->sources.items[i].to));

@@ -6,23 +6,33 @@
 #include "stream/provider.h"
 #include "stream/state.h"
 
-struct tm_query_source { struct tm_node *node; struct tm_source *source; struct tm_buf from, to; };
+struct tm_query_source {
+	struct tm_node *node;
+	struct tm_source *source;
+	struct tm_buf from, to;
+};
 
 /* For tests: a query that dies at a step of its batch. */
 enum tm_fault { TM_FAULT_NONE, TM_FAULT_ANNOUNCED, TM_FAULT_RAN, TM_FAULT_FINISHED, TM_FAULT_COMMITTED };
 
-struct tm_query_shared {                     /* under lock */
-	struct tm_arena arena;               /* of ops' list; remade when the number changes */
+struct tm_query_shared {       /* under lock */
+	struct tm_arena arena; /* of ops' list; remade when the number changes */
 	int state;
 	struct tm_err error;
 	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms, watermark_ms, next_watermark_ms;
 	bool last_had_data;
 	double rows_per_second;
-	struct { struct tm_reason_count *items; size_t count, cap; } dead;
-	struct { struct tm_op_progress *items; size_t count, cap; } ops;
+	struct {
+		struct tm_reason_count *items;
+		size_t count, cap;
+	} dead;
+	struct {
+		struct tm_op_progress *items;
+		size_t count, cap;
+	} ops;
 	char waiting[200];
-	uint64_t asked, answered;            /* caught_up: questions, and the last one that was answered */
-	bool idle;                           /* the answer */
+	uint64_t asked, answered; /* caught_up: questions, and the last one that was answered */
+	bool idle;                /* the answer */
 	bool woken, stop;
 };
 
@@ -33,17 +43,23 @@ struct tm_query {
 	struct tm_run run;
 	struct tm_stream_run stream;
 	struct tm_node *root;
-	struct { struct tm_node **items; size_t count, cap; } nodes; /* inputs before their operator */
-	struct { struct tm_query_source *items; size_t count, cap; } sources;
+	struct {
+		struct tm_node **items;
+		size_t count, cap;
+	} nodes; /* inputs before their operator */
+	struct {
+		struct tm_query_source *items;
+		size_t count, cap;
+	} sources;
 	struct tm_sink *sink;
-	struct tm_table_batch *commit;       /* NULL without a store: nothing is kept */
+	struct tm_table_batch *commit;         /* NULL without a store: nothing is kept */
 	struct tm_checkpoint_watermark *marks; /* per watermark operator */
-	int64_t batch_id;                    /* of the next batch */
+	int64_t batch_id;                      /* of the next batch */
 	int64_t watermark_ms, next_watermark_ms;
-	bool started;                        /* its start is in the store */
-	bool described;                      /* so is what its state is made of */
-	bool replay;                         /* the next batch was announced before a crash; its ends are in sources */
-	int64_t replay_now_us, last_now_us;  /* current_timestamp() of the announced batch; of the last one */
+	bool started;                       /* its start is in the store */
+	bool described;                     /* so is what its state is made of */
+	bool replay;                        /* the next batch was announced before a crash; its ends are in sources */
+	int64_t replay_now_us, last_now_us; /* current_timestamp() of the announced batch; of the last one */
 	struct tm_buf record;
 	struct tm_arena restore_arena;
 	struct tm_err failed;
@@ -56,7 +72,7 @@ struct tm_query {
 	struct tm_log_watch *watch;
 	void (*on_batch)(void *ctx, struct tm_query *query);
 	void *on_batch_ctx;
-	pthread_mutex_t lock;                /* rank: below the log's and the store's */
+	pthread_mutex_t lock; /* rank: below the log's and the store's */
 	pthread_cond_t changed;
 	struct tm_query_shared shared;
 };
@@ -72,6 +88,6 @@ void tm_query_fail_at(struct tm_query *q, enum tm_fault at);
 
 /* dead.c */
 tm_rc tm_dead_open(struct tm_query *q, struct tm_err *err) TM_CHECKED;
-tm_rc tm_dead_write(struct tm_query *q, struct tm_err *err) TM_CHECKED;  /* the batch's dead letters into its commit */
+tm_rc tm_dead_write(struct tm_query *q, struct tm_err *err) TM_CHECKED; /* the batch's dead letters into its commit */
 void tm_dead_close(struct tm_query *q);
 #endif

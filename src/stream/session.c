@@ -8,19 +8,35 @@
 
 enum { DIRTY = 1, STORED = 2 };
 
-struct one { int64_t start_us, end_us; void *states; bool changed; };
-struct sessions { struct one *items; uint32_t count, cap; }; /* payload of a group; by start */
-struct emitted { uint32_t group; struct one session; };
+struct one {
+	int64_t start_us, end_us;
+	void *states;
+	bool changed;
+};
+struct sessions {
+	struct one *items;
+	uint32_t count, cap;
+}; /* payload of a group; by start */
+struct emitted {
+	uint32_t group;
+	struct one session;
+};
 struct session {
 	struct tm_node node;
 	struct tm_aggs aggs;
-	struct tm_groups groups;         /* by the keys but the window */
-	struct tm_expr **keys;           /* the same, as expressions */
+	struct tm_groups groups; /* by the keys but the window */
+	struct tm_expr **keys;   /* the same, as expressions */
 	size_t key_count, window_key;
 	bool stateful, consumed;
 	struct tm_numbers dirty;
-	struct { struct emitted *items; size_t count, cap; } emit;
-	struct { void **items; size_t count, cap; } spent; /* states that were given and end at commit */
+	struct {
+		struct emitted *items;
+		size_t count, cap;
+	} emit;
+	struct {
+		void **items;
+		size_t count, cap;
+	} spent; /* states that were given and end at commit */
 	size_t emit_at;
 };
 
@@ -114,7 +130,10 @@ static void insert_at(struct sessions *l, uint32_t at, struct one s)
 	l->count++;
 }
 
-struct span_of { int64_t start_us, end_us; bool none; };
+struct span_of {
+	int64_t start_us, end_us;
+	bool none;
+};
 
 /* The rows' own sessions: the window key's struct where the planner made one, widened by the gap. A gap that is not positive, or
  * a null time, gives none. */
@@ -139,7 +158,8 @@ static tm_rc row_sessions(struct session *me, const struct tm_batch *in, struct 
 			spans[i].none = tm_is_null(gap, i);
 			if (spans[i].none)
 				continue;
-			length = gap->type->kind == TM_T_INTERVAL ? gap->interval[i].micros + (int64_t)gap->interval[i].days * 86400000000LL : gap->i64[i];
+			length = gap->type->kind == TM_T_INTERVAL ? gap->interval[i].micros + (int64_t)gap->interval[i].days * 86400000000LL
+								  : gap->i64[i];
 		}
 		spans[i].start_us = start->i64[i];
 		spans[i].end_us = start->i64[i] + length;
@@ -151,9 +171,17 @@ static tm_rc row_sessions(struct session *me, const struct tm_batch *in, struct 
 
 /* ---- merging ---- */
 
-struct entry { uint32_t group, row; int64_t start_us, end_us; }; /* a row's own session */
-struct join_of { void *into, *from; };                              /* states to be merged once the rows are in */
-struct joins { struct join_of *items; size_t count, cap; };
+struct entry {
+	uint32_t group, row;
+	int64_t start_us, end_us;
+}; /* a row's own session */
+struct join_of {
+	void *into, *from;
+}; /* states to be merged once the rows are in */
+struct joins {
+	struct join_of *items;
+	size_t count, cap;
+};
 
 static int by_group_and_start(const void *a, const void *b)
 {
@@ -210,7 +238,8 @@ static void merge_key(struct session *me, struct sessions *l, const struct entry
 	*l = merged;
 }
 
-static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint32_t *list, size_t n, const struct span_of *spans, struct tm_err *err)
+static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint32_t *list, size_t n, const struct span_of *spans,
+			struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
 	struct tm_arena *arena = &node->arena;
@@ -218,7 +247,8 @@ static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint
 	tm_batch_take(&chosen, arena, &in->batch, list, n);
 	struct tm_column *keys;
 	TM_TRY(tm_node_columns(node, arena, &chosen, me->keys, me->key_count, &keys, err));
-	uint32_t *numbers = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *numbers)), *order = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *order));
+	uint32_t *numbers = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *numbers)),
+		 *order = tm_arena_alloc(arena, tm_mul_size(n + 1, sizeof *order));
 	tm_groups_upsert(&me->groups, arena, keys, n, numbers, NULL);
 	struct entry *entries = TM_NEW_N(arena, struct entry, n + 1);
 	for (uint32_t i = 0; i < n; i++)
@@ -267,7 +297,8 @@ static tm_rc consume_batch(struct session *me, const struct tm_flow *in, struct 
 	for (uint32_t i = 0; i < rows; i++) {
 		if (spans[i].none)
 			continue;
-		if (me->stateful && node->late_us != INT64_MIN && node->run->stream->mode != TM_MODE_COMPLETE && spans[i].end_us <= node->late_us) {
+		if (me->stateful && node->late_us != INT64_MIN && node->run->stream->mode != TM_MODE_COMPLETE &&
+		    spans[i].end_us <= node->late_us) {
 			node->dropped++;
 			node->rows_late++;
 			tm_stream_dead(node->run, in, i, "late", "the watermark has passed the row's session");
@@ -282,7 +313,8 @@ static tm_rc consume_batch(struct session *me, const struct tm_flow *in, struct 
 
 static void choose_output(struct session *me)
 {
-	bool stream = me->stateful, append = stream && me->node.run->stream->mode == TM_MODE_APPEND, update = stream && me->node.run->stream->mode == TM_MODE_UPDATE;
+	bool stream = me->stateful, append = stream && me->node.run->stream->mode == TM_MODE_APPEND,
+	     update = stream && me->node.run->stream->mode == TM_MODE_UPDATE;
 	for (uint32_t i = 0; i < me->groups.used; i++) {
 		if (!tm_groups_live(&me->groups, i))
 			continue;
@@ -441,6 +473,12 @@ static bool session_wants(struct tm_node *node, int64_t evict_us)
 	return node->run->stream->mode != TM_MODE_COMPLETE;
 }
 
-static const struct tm_state_class state = {.commit = session_commit, .restore = session_restore, .describe = session_describe, .wants_no_data = session_wants};
-const struct tm_node_class tm_session_class = {.label = "SessionAggregate", .size = sizeof(struct session), .open = session_open, .begin = session_begin,
-					       .next = session_next, .close = session_close, .state = &state};
+static const struct tm_state_class state = {
+    .commit = session_commit, .restore = session_restore, .describe = session_describe, .wants_no_data = session_wants};
+const struct tm_node_class tm_session_class = {.label = "SessionAggregate",
+					       .size = sizeof(struct session),
+					       .open = session_open,
+					       .begin = session_begin,
+					       .next = session_next,
+					       .close = session_close,
+					       .state = &state};

@@ -26,7 +26,8 @@ tm_rc tm_sink_unknown(const struct tm_query_spec *spec, struct tm_err *err)
 			return tm_fail_class(err, TM_UNSUPPORTED, "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE", "42KDE",
 					     "Invalid streaming output mode: %s. This output mode is not supported in Data Source %s.",
 					     spec->mode == TM_MODE_UPDATE ? "update" : "complete", files[i]);
-	tm_rc rc = tm_fail_class(err, TM_NOT_FOUND, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s.", TM_STR_ARG(format));
+	tm_rc rc =
+	    tm_fail_class(err, TM_NOT_FOUND, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s.", TM_STR_ARG(format));
 	const char *close = tm_str_closest(format, tm_sink_formats);
 	if (close)
 		tm_err_hint(err, "Did you mean '%s'?", close);
@@ -55,4 +56,5 @@ static tm_rc noop_write(struct tm_sink *s, const struct tm_flow *rows, size_t *r
 	return TM_OK;
 }
 static const char *const noop_formats[] = {"noop", NULL};
-const struct tm_sink_class tm_sink_noop = {.formats = noop_formats, .size = sizeof(struct tm_sink), .transactional = true, .write = noop_write};
+const struct tm_sink_class tm_sink_noop = {
+    .formats = noop_formats, .size = sizeof(struct tm_sink), .transactional = true, .write = noop_write};

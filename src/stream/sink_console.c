@@ -3,7 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct console { struct tm_sink s; struct tm_arena arena; struct { struct tm_str *items; size_t count, cap; } cells; int64_t rows, shown, most; bool truncate; };
+struct console {
+	struct tm_sink s;
+	struct tm_arena arena;
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} cells;
+	int64_t rows, shown, most;
+	bool truncate;
+};
 
 static tm_rc console_open(struct tm_sink *s, struct tm_err *err)
 {
@@ -99,7 +108,8 @@ static tm_rc console_finish(struct tm_sink *s, struct tm_err *err)
 		}
 	}
 	struct tm_buf out = {0};
-	tm_buf_printf(&out, "-------------------------------------------\nBatch: %lld\n-------------------------------------------\n", (long long)s->batch_id);
+	tm_buf_printf(&out, "-------------------------------------------\nBatch: %lld\n-------------------------------------------\n",
+		      (long long)s->batch_id);
 	line(&out, widths, n);
 	tm_buf_char(&out, '|');
 	for (size_t c = 0; c < n; c++)
@@ -123,5 +133,10 @@ static tm_rc console_finish(struct tm_sink *s, struct tm_err *err)
 }
 
 static const char *const formats[] = {"console", NULL};
-const struct tm_sink_class tm_sink_console = {.formats = formats, .size = sizeof(struct console), .open = console_open, .close = console_close,
-					      .begin = console_begin, .write = console_write, .finish = console_finish};
+const struct tm_sink_class tm_sink_console = {.formats = formats,
+					      .size = sizeof(struct console),
+					      .open = console_open,
+					      .close = console_close,
+					      .begin = console_begin,
+					      .write = console_write,
+					      .finish = console_finish};

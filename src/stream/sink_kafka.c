@@ -14,14 +14,20 @@ struct target {
 	struct tm_str topic;
 	int32_t partition;
 	int32_t next_sequence;
-	int64_t end_offset;              /* behind what the last committed batch appended */
-	struct { struct tm_record *items; size_t count, cap; } records; /* of the batch at work */
+	int64_t end_offset; /* behind what the last committed batch appended */
+	struct {
+		struct tm_record *items;
+		size_t count, cap;
+	} records; /* of the batch at work */
 };
 struct kafka_sink {
 	struct tm_sink s;
-	int64_t producer_id;             /* -1 = none yet */
-	struct { struct target *items; size_t count, cap; } targets;
-	struct tm_arena arena;           /* of the batch */
+	int64_t producer_id; /* -1 = none yet */
+	struct {
+		struct target *items;
+		size_t count, cap;
+	} targets;
+	struct tm_arena arena;                     /* of the batch */
 	int key, value, topic, headers, partition; /* columns, -1 = not there */
 	const struct tm_str *topic_option;
 	int64_t rows;
@@ -37,11 +43,13 @@ static int column_named(const struct tm_schema *schema, const char *name)
 
 static bool bytes_like(const struct tm_type *t) { return t->kind == TM_T_STRING || t->kind == TM_T_BINARY || t->kind == TM_T_NULL; }
 
-static tm_rc wrong_type(const struct tm_query_spec *spec, const char *name, const struct tm_type *type, const char *want, struct tm_err *err)
+static tm_rc wrong_type(const struct tm_query_spec *spec, const char *name, const struct tm_type *type, const char *want,
+			struct tm_err *err)
 {
 	struct tm_buf text = {0};
 	tm_type_sql(type, &text);
-	tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': attribute '%s' of the kafka sink has type %.*s; it must be %s", TM_STR_ARG(spec->name), name, (int)text.len, text.at, want);
+	tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': attribute '%s' of the kafka sink has type %.*s; it must be %s",
+			   TM_STR_ARG(spec->name), name, (int)text.len, text.at, want);
 	tm_buf_done(&text);
 	tm_err_at(err, spec->file.at, spec->line, 1);
 	return rc;
@@ -50,7 +58,8 @@ static tm_rc wrong_type(const struct tm_query_spec *spec, const char *name, cons
 static tm_rc kafka_check(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
 {
 	const struct tm_schema *schema = &spec->root->schema;
-	int value = column_named(schema, "value"), key = column_named(schema, "key"), topic = column_named(schema, "topic"), partition = column_named(schema, "partition");
+	int value = column_named(schema, "value"), key = column_named(schema, "key"), topic = column_named(schema, "topic"),
+	    partition = column_named(schema, "partition");
 	if (value < 0) {
 		tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': required attribute 'value' not found", TM_STR_ARG(spec->name));
 		tm_err_hint(err, "Give the kafka sink a column named value, for example to_json(struct(*)) AS value.");
@@ -66,7 +75,10 @@ static tm_rc kafka_check(const struct tm_stream_world *world, const struct tm_qu
 	if (partition >= 0 && schema->fields[partition].type->kind != TM_T_INT)
 		return wrong_type(spec, "partition", schema->fields[partition].type, "INT", err);
 	if (topic < 0 && !tm_option_get(spec->sink_options, spec->sink_option_count, "topic"))
-		return tm_fail(err, TM_INVALID, "query '%.*s': topic option required when no 'topic' attribute is present. Use the topic option for setting a topic.", TM_STR_ARG(spec->name));
+		return tm_fail(
+		    err, TM_INVALID,
+		    "query '%.*s': topic option required when no 'topic' attribute is present. Use the topic option for setting a topic.",
+		    TM_STR_ARG(spec->name));
 	if (!world->log)
 		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to a topic, but no broker runs here", TM_STR_ARG(spec->name));
 	return TM_OK;
@@ -215,7 +227,8 @@ static struct tm_str copy_bytes(struct kafka_sink *me, const struct tm_column *c
 
 static void copy_headers(struct kafka_sink *me, const struct tm_column *c, size_t row, struct tm_record *r)
 {
-	if (tm_is_null(c, row) || c->type->kind != TM_T_ARRAY || c->type->children[0]->kind != TM_T_STRUCT || c->type->children[0]->child_count != 2)
+	if (tm_is_null(c, row) || c->type->kind != TM_T_ARRAY || c->type->children[0]->kind != TM_T_STRUCT ||
+	    c->type->children[0]->child_count != 2)
 		return;
 	struct tm_span s = c->span[tm_row(c, row)];
 	struct tm_header *list = TM_NEW_N(&me->arena, struct tm_header, s.count + 1);
@@ -240,7 +253,8 @@ static tm_rc kafka_write(struct tm_sink *s, const struct tm_flow *rows, size_t *
 		struct tm_str topic = me->topic_option ? *me->topic_option : (struct tm_str){0};
 		if (!me->topic_option) {
 			if (tm_is_null(&b->columns[me->topic], i)) {
-				tm_stream_dead(s->run, rows, i, "null_topic", "null topic present in the data. Use the topic option for setting a topic.");
+				tm_stream_dead(s->run, rows, i, "null_topic",
+					       "null topic present in the data. Use the topic option for setting a topic.");
 				continue;
 			}
 			topic = b->columns[me->topic].str[tm_row(&b->columns[me->topic], i)];
@@ -260,7 +274,8 @@ static tm_rc kafka_write(struct tm_sink *s, const struct tm_flow *rows, size_t *
 			r.key = copy_bytes(me, &b->columns[me->key], i, &r.key_null);
 		if (me->headers >= 0)
 			copy_headers(me, &b->columns[me->headers], i, &r);
-		int32_t partition = r.key_null ? (int32_t)(s->batch_id % partitions) : (int32_t)((murmur2(r.key) & 0x7fffffff) % (uint32_t)partitions);
+		int32_t partition =
+		    r.key_null ? (int32_t)(s->batch_id % partitions) : (int32_t)((murmur2(r.key) & 0x7fffffff) % (uint32_t)partitions);
 		if (me->partition >= 0 && !tm_is_null(&b->columns[me->partition], i)) {
 			partition = b->columns[me->partition].i32[tm_row(&b->columns[me->partition], i)];
 			if (partition < 0 || partition >= partitions) {
@@ -305,7 +320,8 @@ static tm_rc already_there(struct kafka_sink *me, struct target *t, struct tm_to
 		int64_t before = at;
 		while (!rc && tm_batch_next(&rest, false, &info, NULL) == TM_OK) {
 			at = info.base_offset + info.last_offset_delta + 1;
-			int32_t behind = (int32_t)(((uint32_t)info.base_sequence + (uint32_t)info.count - (uint32_t)t->next_sequence) & 0x7fffffff);
+			int32_t behind =
+			    (int32_t)(((uint32_t)info.base_sequence + (uint32_t)info.count - (uint32_t)t->next_sequence) & 0x7fffffff);
 			if (info.producer_id == me->producer_id && (size_t)behind <= t->records.count)
 				*ret = (size_t)behind > *ret ? (size_t)behind : *ret;
 		}
@@ -340,7 +356,8 @@ static tm_rc append_target(struct kafka_sink *me, struct target *t, struct tm_er
 		do
 			size += record_bytes(&t->records.items[from + n++]);
 		while (from + n < t->records.count && size + record_bytes(&t->records.items[from + n]) < BATCH_BYTES);
-		struct tm_batch_build build = {.producer_id = me->producer_id, .base_sequence = (int32_t)(((uint32_t)t->next_sequence + (uint32_t)from) & 0x7fffffff)};
+		struct tm_batch_build build = {.producer_id = me->producer_id,
+					       .base_sequence = (int32_t)(((uint32_t)t->next_sequence + (uint32_t)from) & 0x7fffffff)};
 		bytes.len = 0;
 		TM_TRY_GOTO(rc, out, tm_batch_write(&build, t->records.items + from, n, &bytes, err));
 		struct tm_log_append part = {.topic = topic, .partition = t->partition, .batches = tm_buf_str(&bytes)};
@@ -366,6 +383,13 @@ static tm_rc kafka_finish(struct tm_sink *s, struct tm_err *err)
 }
 
 static const char *const formats[] = {"kafka", NULL};
-const struct tm_sink_class tm_sink_kafka = {.formats = formats, .size = sizeof(struct kafka_sink), .check = kafka_check, .open = kafka_open,
-					    .close = kafka_close, .begin = kafka_begin, .write = kafka_write, .finish = kafka_finish,
-					    .save = kafka_save, .load = kafka_load};
+const struct tm_sink_class tm_sink_kafka = {.formats = formats,
+					    .size = sizeof(struct kafka_sink),
+					    .check = kafka_check,
+					    .open = kafka_open,
+					    .close = kafka_close,
+					    .begin = kafka_begin,
+					    .write = kafka_write,
+					    .finish = kafka_finish,
+					    .save = kafka_save,
+					    .load = kafka_load};

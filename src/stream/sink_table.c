@@ -10,19 +10,30 @@
 
 /* A row of the batch at work. Rows are written in the order of their partitions' tokens, which is the order they lie in: the store
  * takes them several times faster than in the order they came. */
-struct pending { int64_t token; uint32_t number, count; const struct tm_cql_value *values; const size_t *index; };
+struct pending {
+	int64_t token;
+	uint32_t number, count;
+	const struct tm_cql_value *values;
+	const size_t *index;
+};
 struct table_sink {
 	struct tm_sink s;
-	struct { struct pending *items; size_t count, cap; } rows;
+	struct {
+		struct pending *items;
+		size_t count, cap;
+	} rows;
 	struct tm_buf key;
 	const struct tm_table_def *def;
-	size_t *index, count;            /* sink column i goes to table column index[i] */
+	size_t *index, count; /* sink column i goes to table column index[i] */
 	bool ignore_nulls;
 	int64_t ttl_s, last_us;
 	struct tm_arena arena;
 };
 
-static const struct tm_str *option(const struct tm_query_spec *spec, const char *name) { return tm_option_get(spec->sink_options, spec->sink_option_count, name); }
+static const struct tm_str *option(const struct tm_query_spec *spec, const char *name)
+{
+	return tm_option_get(spec->sink_options, spec->sink_option_count, name);
+}
 
 static void list_name(struct tm_buf *b, struct tm_str name)
 {
@@ -62,14 +73,15 @@ static tm_rc check_columns(const struct tm_query_spec *spec, const struct tm_tab
 	}
 	tm_rc rc = TM_OK;
 	if (unknown.len)
-		rc = tm_fail(err, TM_INVALID, "query '%.*s': columns not found in table %.*s.%.*s: %.*s", TM_STR_ARG(spec->name), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name),
-			     (int)unknown.len, unknown.at);
+		rc = tm_fail(err, TM_INVALID, "query '%.*s': columns not found in table %.*s.%.*s: %.*s", TM_STR_ARG(spec->name),
+			     TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name), (int)unknown.len, unknown.at);
 	else if (missing.len)
-		rc = tm_fail(err, TM_INVALID, "query '%.*s': some primary key columns of table %.*s.%.*s are missing in the result: %.*s", TM_STR_ARG(spec->name),
-			     TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name), (int)missing.len, missing.at);
+		rc = tm_fail(err, TM_INVALID, "query '%.*s': some primary key columns of table %.*s.%.*s are missing in the result: %.*s",
+			     TM_STR_ARG(spec->name), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name), (int)missing.len, missing.at);
 	else if (unfit.len)
-		rc = tm_fail(err, TM_INVALID, "query '%.*s': these columns cannot be written to table %.*s.%.*s, whose columns have another type: %.*s", TM_STR_ARG(spec->name),
-			     TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name), (int)unfit.len, unfit.at);
+		rc = tm_fail(err, TM_INVALID,
+			     "query '%.*s': these columns cannot be written to table %.*s.%.*s, whose columns have another type: %.*s",
+			     TM_STR_ARG(spec->name), TM_STR_ARG(def->keyspace), TM_STR_ARG(def->name), (int)unfit.len, unfit.at);
 	if (rc)
 		tm_err_at(err, spec->file.at, spec->line, 1);
 	if (unknown.len) {
@@ -85,20 +97,24 @@ static tm_rc check_columns(const struct tm_query_spec *spec, const struct tm_tab
 	return rc;
 }
 
-static tm_rc find_table(const struct tm_stream_world *world, const struct tm_query_spec *spec, const struct tm_table_def **ret, struct tm_err *err)
+static tm_rc find_table(const struct tm_stream_world *world, const struct tm_query_spec *spec, const struct tm_table_def **ret,
+			struct tm_err *err)
 {
 	const struct tm_str *keyspace = option(spec, "keyspace"), *table = option(spec, "table");
 	if (!keyspace || !table) {
-		tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': the cassandra sink needs the option %s", TM_STR_ARG(spec->name), keyspace ? "table" : "keyspace");
+		tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': the cassandra sink needs the option %s", TM_STR_ARG(spec->name),
+				   keyspace ? "table" : "keyspace");
 		tm_err_hint(err, "USING cassandra OPTIONS (keyspace 'ks', table 't')");
 		return rc;
 	}
 	if (!world->store)
-		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to table %.*s.%.*s, but no store runs here", TM_STR_ARG(spec->name), TM_STR_ARG(*keyspace), TM_STR_ARG(*table));
+		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to table %.*s.%.*s, but no store runs here",
+			       TM_STR_ARG(spec->name), TM_STR_ARG(*keyspace), TM_STR_ARG(*table));
 	*ret = tm_store_table(world->store, *keyspace, *table);
 	if (*ret)
 		return TM_OK;
-	tm_rc rc = tm_fail(err, TM_NOT_FOUND, "query '%.*s': couldn't find table %.*s in keyspace %.*s", TM_STR_ARG(spec->name), TM_STR_ARG(*table), TM_STR_ARG(*keyspace));
+	tm_rc rc = tm_fail(err, TM_NOT_FOUND, "query '%.*s': couldn't find table %.*s in keyspace %.*s", TM_STR_ARG(spec->name),
+			   TM_STR_ARG(*table), TM_STR_ARG(*keyspace));
 	tm_err_hint(err, "Make it in a file tables/*.cql; those run before pipelines start.");
 	tm_err_at(err, spec->file.at, spec->line, 1);
 	return rc;
@@ -126,7 +142,8 @@ static tm_rc sink_open(struct tm_sink *s, struct tm_err *err)
 		me->index[i] = column_of(me->def, schema->fields[i].name);
 	const struct tm_option *o = s->spec->sink_options;
 	size_t n = s->spec->sink_option_count;
-	TM_TRY(tm_option_bool(o, n, option(s->spec, "ignoreNulls") ? "ignoreNulls" : "spark.cassandra.output.ignoreNulls", false, &me->ignore_nulls, err));
+	TM_TRY(tm_option_bool(o, n, option(s->spec, "ignoreNulls") ? "ignoreNulls" : "spark.cassandra.output.ignoreNulls", false,
+			      &me->ignore_nulls, err));
 	return tm_option_i64(o, n, option(s->spec, "ttl") ? "ttl" : "spark.cassandra.output.ttl", 0, &me->ttl_s, err);
 }
 
@@ -162,7 +179,8 @@ static tm_rc sink_begin(struct tm_sink *s, struct tm_err *err)
 }
 
 /* The row's cells; false = it is a dead letter now. */
-static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const struct tm_flow *rows, size_t row, struct tm_cql_value *values, size_t *index, size_t *ret_n)
+static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const struct tm_flow *rows, size_t row, struct tm_cql_value *values,
+		      size_t *index, size_t *ret_n)
 {
 	size_t keys = me->def->partition_key_count + me->def->clustering_count, n = 0;
 	char detail[300];
@@ -194,7 +212,8 @@ static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const str
 }
 
 /* The token of a row's partition: as the store computes it. Cassandra refuses an empty key of one column. */
-static bool row_token(struct table_sink *me, const struct tm_flow *rows, size_t row, const struct tm_cql_value *values, const size_t *index, size_t n, int64_t *ret)
+static bool row_token(struct table_sink *me, const struct tm_flow *rows, size_t row, const struct tm_cql_value *values, const size_t *index,
+		      size_t n, int64_t *ret)
 {
 	struct tm_str parts[16] = {{NULL, 0}};
 	size_t keys = me->def->partition_key_count;
@@ -236,7 +255,8 @@ static tm_rc sink_write(struct tm_sink *s, const struct tm_flow *rows, size_t *r
 			if (values[i].bytes.at && values[i].bytes.len > 8)
 				values[i].bytes = tm_arena_str(&me->arena, values[i].bytes);
 			else if (values[i].bytes.at && values[i].bytes.len)
-				values[i].bytes = tm_str_n(memcpy(tm_arena_alloc(&me->arena, 8), values[i].bytes.at, values[i].bytes.len), values[i].bytes.len);
+				values[i].bytes = tm_str_n(memcpy(tm_arena_alloc(&me->arena, 8), values[i].bytes.at, values[i].bytes.len),
+							   values[i].bytes.len);
 		TM_PUSH(&me->rows, (struct pending){token, (uint32_t)me->rows.count, (uint32_t)n, values, index});
 		written++;
 	}
@@ -261,8 +281,13 @@ static tm_rc sink_finish(struct tm_sink *s, struct tm_err *err)
 		qsort(me->rows.items, me->rows.count, sizeof *me->rows.items, by_token);
 	for (size_t i = 0; i < me->rows.count; i++) {
 		const struct pending *p = &me->rows.items[i];
-		const struct tm_table_write write = {.def = me->def, .column_index = p->index, .values = p->values, .count = p->count, .insert = true,
-						     .timestamp_us = first_us + p->number, .ttl_s = (int32_t)me->ttl_s};
+		const struct tm_table_write write = {.def = me->def,
+						     .column_index = p->index,
+						     .values = p->values,
+						     .count = p->count,
+						     .insert = true,
+						     .timestamp_us = first_us + p->number,
+						     .ttl_s = (int32_t)me->ttl_s};
 		struct tm_err why = {0};
 		tm_rc rc = tm_table_batch_write(s->commit, &write, &why);
 		if (rc == TM_DATA || rc == TM_INVALID) {
@@ -279,5 +304,12 @@ static tm_rc sink_finish(struct tm_sink *s, struct tm_err *err)
 }
 
 static const char *const formats[] = {"cassandra", "org.apache.spark.sql.cassandra", NULL};
-const struct tm_sink_class tm_sink_table = {.formats = formats, .size = sizeof(struct table_sink), .transactional = true, .check = sink_check,
-					    .open = sink_open, .close = sink_close, .begin = sink_begin, .write = sink_write, .finish = sink_finish};
+const struct tm_sink_class tm_sink_table = {.formats = formats,
+					    .size = sizeof(struct table_sink),
+					    .transactional = true,
+					    .check = sink_check,
+					    .open = sink_open,
+					    .close = sink_close,
+					    .begin = sink_begin,
+					    .write = sink_write,
+					    .finish = sink_finish};

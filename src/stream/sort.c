@@ -3,8 +3,16 @@
 #include "stream/order.h"
 #include "stream/state.h"
 
-struct entry { uint64_t prefix; uint32_t row; };
-struct ordering { const struct tm_sort_key *keys; const struct tm_column *columns; size_t key_count; bool prefix_whole; };
+struct entry {
+	uint64_t prefix;
+	uint32_t row;
+};
+struct ordering {
+	const struct tm_sort_key *keys;
+	const struct tm_column *columns;
+	size_t key_count;
+	bool prefix_whole;
+};
 
 static int cmp_one(const struct tm_sort_key *key, const struct tm_column *c, uint32_t a, uint32_t b)
 {
@@ -30,14 +38,25 @@ static uint64_t prefix_of(const struct tm_column *c, size_t row, bool *whole)
 {
 	row = tm_row(c, row);
 	switch (c->type->kind) {
-	case TM_T_BOOLEAN: return c->boolean[row];
-	case TM_T_TINYINT: return (uint64_t)(c->i8[row] + 128);
-	case TM_T_SMALLINT: return (uint64_t)(c->i16[row] + 32768);
-	case TM_T_INT: case TM_T_DATE: case TM_T_INTERVAL_YM: return (uint64_t)((int64_t)c->i32[row] + 2147483648LL);
-	case TM_T_BIGINT: case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: case TM_T_TIME: case TM_T_INTERVAL_DT:
+	case TM_T_BOOLEAN:
+		return c->boolean[row];
+	case TM_T_TINYINT:
+		return (uint64_t)(c->i8[row] + 128);
+	case TM_T_SMALLINT:
+		return (uint64_t)(c->i16[row] + 32768);
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
+		return (uint64_t)((int64_t)c->i32[row] + 2147483648LL);
+	case TM_T_BIGINT:
+	case TM_T_TIMESTAMP:
+	case TM_T_TIMESTAMP_NTZ:
+	case TM_T_TIME:
+	case TM_T_INTERVAL_DT:
 		*whole = false; /* two bits are cut off below */
 		return ((uint64_t)c->i64[row] ^ (uint64_t)1 << 63) >> 2;
-	case TM_T_STRING: case TM_T_BINARY: {
+	case TM_T_STRING:
+	case TM_T_BINARY: {
 		*whole = false;
 		struct tm_str s = c->str[row];
 		uint64_t v = 0;
@@ -86,12 +105,14 @@ static void merge_sort(const struct ordering *o, struct entry *list, struct entr
 	memcpy(list + at, spare + a, (half - a) * sizeof *list);
 }
 
-void tm_order_rows(struct tm_arena *arena, const struct tm_sort_key *keys, const struct tm_column *columns, size_t key_count, uint32_t *index, size_t n)
+void tm_order_rows(struct tm_arena *arena, const struct tm_sort_key *keys, const struct tm_column *columns, size_t key_count,
+		   uint32_t *index, size_t n)
 {
 	if (n < 2 || !key_count)
 		return;
 	struct ordering o = {.keys = keys, .columns = columns, .key_count = key_count, .prefix_whole = true};
-	struct entry *list = tm_arena_alloc(arena, tm_mul_size(n, sizeof *list)), *spare = tm_arena_alloc(arena, tm_mul_size(n, sizeof *spare));
+	struct entry *list = tm_arena_alloc(arena, tm_mul_size(n, sizeof *list)),
+		     *spare = tm_arena_alloc(arena, tm_mul_size(n, sizeof *spare));
 	const uint64_t flip = ((uint64_t)1 << 62) - 1;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t top;
@@ -110,7 +131,13 @@ void tm_order_rows(struct tm_arena *arena, const struct tm_sort_key *keys, const
 
 /* ---- the operator ---- */
 
-struct sort { struct tm_node node; bool sorted; struct tm_batch rows; uint32_t *index; size_t count, at; };
+struct sort {
+	struct tm_node node;
+	bool sorted;
+	struct tm_batch rows;
+	uint32_t *index;
+	size_t count, at;
+};
 
 static tm_rc sort_begin(struct tm_node *node, struct tm_err *err)
 {

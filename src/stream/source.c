@@ -3,7 +3,8 @@
 #include "stream/state.h"
 #include <stdlib.h>
 
-static const struct tm_source_class *const classes[] = {&tm_source_memory, &tm_source_kafka, &tm_source_table, &tm_source_file, &tm_source_rate};
+static const struct tm_source_class *const classes[] = {&tm_source_memory, &tm_source_kafka, &tm_source_table, &tm_source_file,
+							&tm_source_rate};
 
 const char *const tm_source_formats[] = {"kafka", "cassandra", "json", "csv", "text", "rate", "rate-micro-batch", "memory", NULL};
 
@@ -18,7 +19,8 @@ static const struct tm_source_class *find(struct tm_str format)
 
 static tm_rc unknown(struct tm_str format, struct tm_err *err)
 {
-	tm_rc rc = tm_fail_class(err, TM_NOT_FOUND, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s.", TM_STR_ARG(format));
+	tm_rc rc =
+	    tm_fail_class(err, TM_NOT_FOUND, "DATA_SOURCE_NOT_FOUND", "42K02", "Failed to find the data source: %.*s.", TM_STR_ARG(format));
 	const char *close = tm_str_closest(format, tm_source_formats);
 	if (close)
 		tm_err_hint(err, "Did you mean '%s'?", close);
@@ -66,7 +68,12 @@ tm_rc tm_option_bool(const struct tm_option *options, size_t count, const char *
 
 /* ---- the operator ---- */
 
-struct scan { struct tm_node node; struct tm_source *source; struct tm_str from, to; bool idle; };
+struct scan {
+	struct tm_node node;
+	struct tm_source *source;
+	struct tm_str from, to;
+	bool idle;
+};
 
 static tm_rc scan_open(struct tm_node *node, struct tm_err *err)
 {
@@ -76,14 +83,20 @@ static tm_rc scan_open(struct tm_node *node, struct tm_err *err)
 	if (!klass)
 		return unknown(relation->format, err);
 	if (relation->streaming && !klass->latest)
-		return tm_fail(err, TM_UNSUPPORTED, "'%.*s' (format %.*s) cannot be read as a stream", TM_STR_ARG(relation->name), TM_STR_ARG(relation->format));
+		return tm_fail(err, TM_UNSUPPORTED, "'%.*s' (format %.*s) cannot be read as a stream", TM_STR_ARG(relation->name),
+			       TM_STR_ARG(relation->format));
 	if (relation->streaming && !node->run->stream)
 		return tm_fail_class(err, TM_INVALID, "_LEGACY_ERROR_TEMP_3102", "",
-				     "Queries with streaming sources must be executed with writeStream.start(), or from a streaming table or flow definition "
+				     "Queries with streaming sources must be executed with writeStream.start(), or from a streaming table "
+				     "or flow definition "
 				     "within a Spark Declarative Pipeline.");
 	me->source = tm_zalloc(klass->size);
-	*me->source = (struct tm_source){.klass = klass, .world = node->run->world, .relation = relation, .columns = node->op->scan.columns,
-					 .column_count = node->op->scan.column_count, .session = &node->run->session};
+	*me->source = (struct tm_source){.klass = klass,
+					 .world = node->run->world,
+					 .relation = relation,
+					 .columns = node->op->scan.columns,
+					 .column_count = node->op->scan.column_count,
+					 .session = &node->run->session};
 	return klass->open ? klass->open(me->source, err) : TM_OK;
 }
 
@@ -140,5 +153,5 @@ static tm_rc scan_next(struct tm_node *node, const struct tm_flow **ret, struct 
 	me->idle = !some;
 	return TM_OK;
 }
-const struct tm_node_class tm_scan_class = {.label = "Scan", .size = sizeof(struct scan), .open = scan_open, .begin = scan_begin, .next = scan_next,
-					    .close = scan_close};
+const struct tm_node_class tm_scan_class = {
+    .label = "Scan", .size = sizeof(struct scan), .open = scan_open, .begin = scan_begin, .next = scan_next, .close = scan_close};

@@ -17,10 +17,10 @@ struct file {
 	bool header, multi_line;
 	char separator;
 	int64_t max_files;
-	struct tm_arena arena;           /* of the range: names */
+	struct tm_arena arena; /* of the range: names */
 	struct tm_str *files;
 	size_t file_count, file;
-	struct tm_buf bytes;             /* the file at hand */
+	struct tm_buf bytes; /* the file at hand */
 	struct tm_str rest;
 	const struct tm_type *struct_type;
 	struct tm_json_decoder *decoder;
@@ -38,14 +38,18 @@ static void pattern_of(const struct tm_stream_world *world, struct tm_str path, 
 	if (path.len && path.at[0] == '/')
 		snprintf(out, size, "%.*s", TM_STR_ARG(path));
 	else
-		snprintf(out, size, "%s%s%.*s", world->project_dir ? world->project_dir : "", world->project_dir ? "/" : "", TM_STR_ARG(path));
+		snprintf(out, size, "%s%s%.*s", world->project_dir ? world->project_dir : "", world->project_dir ? "/" : "",
+			 TM_STR_ARG(path));
 	struct stat st;
 	size_t n = strlen(out);
 	if (stat(out, &st) == 0 && S_ISDIR(st.st_mode) && n + 3 < size)
 		memcpy(out + n, out[n - 1] == '/' ? "*" : "/*", out[n - 1] == '/' ? 2 : 3);
 }
 
-struct found { char *path; struct timespec changed; };
+struct found {
+	char *path;
+	struct timespec changed;
+};
 
 static int by_age(const void *a, const void *b)
 {
@@ -149,10 +153,13 @@ static tm_rc csv_schema(const struct tm_stream_world *world, struct tm_relation 
 	}
 	struct tm_field *f = TM_NEW_N(arena, struct tm_field, n + 1);
 	for (size_t i = 0; i < n; i++)
-		f[i] = (struct tm_field){header ? tm_arena_str(arena, names[i]) : tm_arena_printf(arena, "_c%zu", i), &tm_type_string, true};
+		f[i] =
+		    (struct tm_field){header ? tm_arena_str(arena, names[i]) : tm_arena_printf(arena, "_c%zu", i), &tm_type_string, true};
 	relation->schema = (struct tm_schema){n, f};
 	tm_buf_done(&bytes);
-	return n ? TM_OK : tm_fail(err, TM_NOT_FOUND, "'%.*s': there is no file to take the columns from; give the option schema", TM_STR_ARG(relation->name));
+	return n ? TM_OK
+		 : tm_fail(err, TM_NOT_FOUND, "'%.*s': there is no file to take the columns from; give the option schema",
+			   TM_STR_ARG(relation->name));
 }
 
 static tm_rc file_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err)
@@ -169,7 +176,8 @@ static tm_rc file_describe(const struct tm_stream_world *world, struct tm_relati
 		return TM_OK;
 	if (kind_of(relation->format) == CSV && !relation->streaming)
 		return csv_schema(world, relation, arena, err);
-	tm_rc rc = tm_fail(err, TM_INVALID, "'%.*s': schema must be specified for files of format %.*s", TM_STR_ARG(relation->name), TM_STR_ARG(relation->format));
+	tm_rc rc = tm_fail(err, TM_INVALID, "'%.*s': schema must be specified for files of format %.*s", TM_STR_ARG(relation->name),
+			   TM_STR_ARG(relation->format));
 	tm_err_hint(err, "OPTIONS (path '…', schema 'id STRING, mag DOUBLE')");
 	return rc;
 }
@@ -255,10 +263,14 @@ static tm_rc file_range(struct tm_source *s, struct tm_str from, struct tm_str t
 	me->rest = (struct tm_str){0};
 	if (!s->relation->streaming) {
 		me->file_count = list_files(s, &me->arena, &me->files);
-		return me->file_count ? TM_OK : tm_fail_class(err, TM_NOT_FOUND, "PATH_NOT_FOUND", "42K03", "Path does not exist: %.*s.",
-							      TM_STR_ARG(*tm_option_get(s->relation->options, s->relation->option_count, "path")));
+		return me->file_count ? TM_OK
+				      : tm_fail_class(err, TM_NOT_FOUND, "PATH_NOT_FOUND", "42K03", "Path does not exist: %.*s.",
+						      TM_STR_ARG(*tm_option_get(s->relation->options, s->relation->option_count, "path")));
 	}
-	struct { struct tm_str *items; size_t count, cap; } list = {0};
+	struct {
+		struct tm_str *items;
+		size_t count, cap;
+	} list = {0};
 	struct tm_str rest = tm_arena_str(&me->arena, tm_str_slice(to, from.len <= to.len ? from.len : 0, to.len)), part;
 	while (tm_str_split(&rest, '\n', &part))
 		if (part.len)
@@ -310,7 +322,8 @@ static tm_rc file_next(struct tm_source *s, struct tm_arena *arena, struct tm_fl
 			if (me->file == me->file_count)
 				return TM_OK;
 			me->bytes.len = 0;
-			TM_TRY(tm_file_read(s->world->env ? s->world->env : tm_env_real(), me->files[me->file].at, FILE_BYTES_MAX, &me->bytes, err));
+			TM_TRY(tm_file_read(s->world->env ? s->world->env : tm_env_real(), me->files[me->file].at, FILE_BYTES_MAX,
+					    &me->bytes, err));
 			me->file++;
 			me->rest = tm_buf_str(&me->bytes);
 			me->first_line = true;
@@ -341,5 +354,12 @@ static tm_rc file_next(struct tm_source *s, struct tm_arena *arena, struct tm_fl
 }
 
 static const char *const formats[] = {"json", "csv", "text", NULL};
-const struct tm_source_class tm_source_file = {.formats = formats, .size = sizeof(struct file), .describe = file_describe, .open = file_open,
-					       .close = file_close, .initial = file_initial, .latest = file_latest, .range = file_range, .next = file_next};
+const struct tm_source_class tm_source_file = {.formats = formats,
+					       .size = sizeof(struct file),
+					       .describe = file_describe,
+					       .open = file_open,
+					       .close = file_close,
+					       .initial = file_initial,
+					       .latest = file_latest,
+					       .range = file_range,
+					       .next = file_next};

@@ -13,24 +13,28 @@ enum { READ_BYTES = 1 << 20, BATCH_RECORDS_MAX = 1 << 18 };
 enum { K_KEY, K_VALUE, K_TOPIC, K_PARTITION, K_OFFSET, K_TIMESTAMP, K_TIMESTAMP_TYPE, K_HEADERS };
 enum choice { BY_NAME, BY_PATTERN, BY_ASSIGN };
 
-struct span { struct tm_str topic; int32_t partition; int64_t at, to; };
+struct span {
+	struct tm_str topic;
+	int32_t partition;
+	int64_t at, to;
+};
 struct kafka {
 	struct tm_source s;
 	enum choice choice;
-	struct tm_str wanted;            /* the option's text */
+	struct tm_str wanted; /* the option's text */
 	struct tm_offsets assigned;
 	pcre2_code *pattern;
 	int64_t max_offsets, min_offsets, max_delay_ms;
 	bool fail_on_loss;
 	struct tm_arena options_arena, offsets_arena, range_arena;
-	struct tm_offsets pinned;        /* AvailableNow: read up to here */
-	bool is_pinned, held;            /* held: less than minOffsetsPerTrigger is there, since held_ms */
+	struct tm_offsets pinned; /* AvailableNow: read up to here */
+	bool is_pinned, held;     /* held: less than minOffsetsPerTrigger is there, since held_ms */
 	int64_t held_ms;
 	/* the range at work */
 	struct span *spans;
 	size_t span_count, span;
-	struct tm_buf bytes;             /* batches read of the span */
-	struct tm_str rest;              /* what is left of them */
+	struct tm_buf bytes; /* batches read of the span */
+	struct tm_str rest;  /* what is left of them */
 	/* records decoded of it, given in slices */
 	struct tm_arena records_arena;
 	size_t count, cap, given;
@@ -43,7 +47,10 @@ struct kafka {
 	struct tm_origin origin;
 };
 
-static const struct tm_str *option(const struct tm_relation *r, const char *name) { return tm_option_get(r->options, r->option_count, name); }
+static const struct tm_str *option(const struct tm_relation *r, const char *name)
+{
+	return tm_option_get(r->options, r->option_count, name);
+}
 
 static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err)
 {
@@ -53,9 +60,11 @@ static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relat
 	for (size_t i = 0; i < 3; i++)
 		given += option(relation, choices[i]) != NULL;
 	if (given != 1) {
-		tm_rc rc = tm_fail(err, TM_INVALID, given ? "only one of the options subscribe, subscribePattern and assign may be given for Kafka source '%.*s'"
-						       : "one of the options subscribe, subscribePattern and assign must be given for Kafka source '%.*s'",
-				   TM_STR_ARG(relation->name));
+		tm_rc rc =
+		    tm_fail(err, TM_INVALID,
+			    given ? "only one of the options subscribe, subscribePattern and assign may be given for Kafka source '%.*s'"
+				  : "one of the options subscribe, subscribePattern and assign must be given for Kafka source '%.*s'",
+			    TM_STR_ARG(relation->name));
 		tm_err_hint(err, "USING kafka OPTIONS (subscribe 'topic')");
 		return rc;
 	}
@@ -63,7 +72,8 @@ static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relat
 	TM_TRY(tm_option_bool(relation->options, relation->option_count, "includeHeaders", false, &headers, err));
 	const struct tm_str *ending = option(relation, "endingOffsets");
 	if (relation->streaming && ending)
-		return tm_fail(err, TM_INVALID, "ending offset not valid in streaming queries (option endingOffsets of '%.*s')", TM_STR_ARG(relation->name));
+		return tm_fail(err, TM_INVALID, "ending offset not valid in streaming queries (option endingOffsets of '%.*s')",
+			       TM_STR_ARG(relation->name));
 	struct tm_field *f = TM_NEW_N(arena, struct tm_field, 8);
 	f[K_KEY] = (struct tm_field){TM_STR("key"), &tm_type_binary, true};
 	f[K_VALUE] = (struct tm_field){TM_STR("value"), &tm_type_binary, true};
@@ -75,7 +85,8 @@ static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relat
 	if (headers) {
 		const struct tm_str names[] = {TM_STR("key"), TM_STR("value")};
 		const struct tm_type *types[] = {&tm_type_string, &tm_type_binary};
-		f[K_HEADERS] = (struct tm_field){TM_STR("headers"), tm_type_array(arena, tm_type_struct(arena, 2, names, types, NULL), true), true};
+		f[K_HEADERS] =
+		    (struct tm_field){TM_STR("headers"), tm_type_array(arena, tm_type_struct(arena, 2, names, types, NULL), true), true};
 	}
 	relation->schema = (struct tm_schema){headers ? 8 : 7, f};
 	return TM_OK;
@@ -85,7 +96,8 @@ static tm_rc compile_pattern(struct kafka *me, struct tm_err *err)
 {
 	int code;
 	size_t at;
-	me->pattern = pcre2_compile((PCRE2_SPTR)me->wanted.at, me->wanted.len, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &code, &at, NULL);
+	me->pattern =
+	    pcre2_compile((PCRE2_SPTR)me->wanted.at, me->wanted.len, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &code, &at, NULL);
 	if (me->pattern)
 		return TM_OK;
 	char text[120] = "";
@@ -102,7 +114,8 @@ static tm_rc kafka_open(struct tm_source *s, struct tm_err *err)
 	tm_arena_init(&me->range_arena);
 	tm_arena_init(&me->records_arena);
 	if (!s->world->log)
-		return tm_fail(err, TM_UNAVAILABLE, "topics can only be read where a broker runs: '%.*s' is a Kafka source", TM_STR_ARG(r->name));
+		return tm_fail(err, TM_UNAVAILABLE, "topics can only be read where a broker runs: '%.*s' is a Kafka source",
+			       TM_STR_ARG(r->name));
 	const struct tm_str *v;
 	if ((v = option(r, "subscribe"))) {
 		me->choice = BY_NAME;
@@ -167,7 +180,8 @@ static void existing(struct kafka *me, struct tm_arena *arena, struct tm_offsets
 		}
 		free(topics);
 		if (!out->count)
-			snprintf(me->s.waiting, sizeof me->s.waiting, "no topic matches subscribePattern '%.*s' yet", TM_STR_ARG(me->wanted));
+			snprintf(me->s.waiting, sizeof me->s.waiting, "no topic matches subscribePattern '%.*s' yet",
+				 TM_STR_ARG(me->wanted));
 	} else if (me->choice == BY_NAME) {
 		struct tm_str rest = me->wanted, part;
 		while (tm_str_split(&rest, ',', &part)) {
@@ -186,8 +200,8 @@ static void existing(struct kafka *me, struct tm_arena *arena, struct tm_offsets
 			if (topic && me->assigned.items[i].partition < tm_topic_partitions(topic))
 				TM_PUSH_IN(arena, out, me->assigned.items[i]);
 			else
-				snprintf(me->s.waiting, sizeof me->s.waiting, "partition %d of topic '%.*s' does not exist yet", me->assigned.items[i].partition,
-					 TM_STR_ARG(me->assigned.items[i].topic));
+				snprintf(me->s.waiting, sizeof me->s.waiting, "partition %d of topic '%.*s' does not exist yet",
+					 me->assigned.items[i].partition, TM_STR_ARG(me->assigned.items[i].topic));
 			if (topic)
 				tm_topic_unref(topic);
 		}
@@ -219,8 +233,8 @@ static tm_rc by_time(struct kafka *me, const struct tm_offset *o, int64_t ms, in
 }
 
 /* Offsets that an option (startingOffsets, endingOffsets) names, for each partition of list. */
-static tm_rc resolve(struct kafka *me, struct tm_arena *arena, const struct tm_str *named, const struct tm_str *by_timestamp, bool latest_default,
-		     struct tm_offsets *list, struct tm_err *err)
+static tm_rc resolve(struct kafka *me, struct tm_arena *arena, const struct tm_str *named, const struct tm_str *by_timestamp,
+		     bool latest_default, struct tm_offsets *list, struct tm_err *err)
 {
 	struct tm_offsets given = {0};
 	bool json = named && named->len && tm_str_trim(*named).at[0] == '{';
@@ -236,8 +250,10 @@ static tm_rc resolve(struct kafka *me, struct tm_arena *arena, const struct tm_s
 		if (json) {
 			const struct tm_offset *o = tm_offsets_find(&given, list->items[i].topic, list->items[i].partition);
 			if (!o)
-				return tm_fail(err, TM_INVALID, "startingOffsets names no offset for partition %d of topic '%.*s'; use -1 for latest, -2 for earliest",
-					       list->items[i].partition, TM_STR_ARG(list->items[i].topic));
+				return tm_fail(
+				    err, TM_INVALID,
+				    "startingOffsets names no offset for partition %d of topic '%.*s'; use -1 for latest, -2 for earliest",
+				    list->items[i].partition, TM_STR_ARG(list->items[i].topic));
 			at = o->offset == -1 ? b.high_watermark : o->offset == -2 ? b.start : o->offset;
 		}
 		if (by_timestamp) {
@@ -257,7 +273,8 @@ static tm_rc kafka_initial(struct tm_source *s, struct tm_buf *ret, struct tm_er
 	struct tm_offsets list;
 	tm_arena_reset(&me->offsets_arena);
 	existing(me, &me->offsets_arena, &list);
-	TM_TRY(resolve(me, &me->offsets_arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), true, &list, err));
+	TM_TRY(resolve(me, &me->offsets_arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), true,
+		       &list, err));
 	tm_offsets_text(&list, ret);
 	return TM_OK;
 }
@@ -279,7 +296,8 @@ static tm_rc lost(struct kafka *me, const struct tm_offset *o, const char *why, 
 		tm_say(TM_SAY_WARN, "stream", "topic '%.*s' partition %d: %s", TM_STR_ARG(o->topic), o->partition, why);
 		return TM_OK;
 	}
-	tm_rc rc = tm_fail_class(err, TM_DATA, "KAFKA_DATA_LOSS", "22000", "Some data may have been lost: topic '%.*s' partition %d: %s", TM_STR_ARG(o->topic), o->partition, why);
+	tm_rc rc = tm_fail_class(err, TM_DATA, "KAFKA_DATA_LOSS", "22000", "Some data may have been lost: topic '%.*s' partition %d: %s",
+				 TM_STR_ARG(o->topic), o->partition, why);
 	tm_err_hint(err, "Set the source's option failOnDataLoss to false to go on with what is there.");
 	return rc;
 }
@@ -353,7 +371,8 @@ static tm_rc kafka_range(struct tm_source *s, struct tm_str from, struct tm_str 
 			return tm_fail(err, TM_NOT_FOUND, "%s", me->s.waiting);
 		end = (struct tm_offsets){TM_NEW_N(arena, struct tm_offset, start.count + 1), start.count, start.count};
 		memcpy(end.items, start.items, start.count * sizeof *start.items);
-		TM_TRY(resolve(me, arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), false, &start, err));
+		TM_TRY(resolve(me, arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), false, &start,
+			       err));
 		TM_TRY(resolve(me, arena, option(s->relation, "endingOffsets"), option(s->relation, "endingTimestamp"), true, &end, err));
 	} else {
 		TM_TRY(tm_offsets_parse(from, arena, &start, err));
@@ -374,7 +393,6 @@ static tm_rc kafka_range(struct tm_source *s, struct tm_str from, struct tm_str 
 
 /* ---- records ---- */
 
-
 static void need_room(struct kafka *me, size_t more)
 {
 	if (me->count + more <= me->cap)
@@ -382,7 +400,8 @@ static void need_room(struct kafka *me, size_t more)
 	size_t cap = me->cap ? me->cap * 2 : TM_LIMIT_BATCH_ROWS * 2;
 	while (cap < me->count + more)
 		cap *= 2;
-#define GROW(field) me->field = tm_arena_grow(&me->records_arena, me->field, me->cap * sizeof *me->field, tm_mul_size(cap, sizeof *me->field))
+#define GROW(field)                                                                                                                        \
+	me->field = tm_arena_grow(&me->records_arena, me->field, me->cap * sizeof *me->field, tm_mul_size(cap, sizeof *me->field))
 	GROW(keys);
 	GROW(values);
 	GROW(offsets);
@@ -394,7 +413,11 @@ static void need_room(struct kafka *me, size_t more)
 	me->cap = cap;
 }
 
-struct taking { struct kafka *me; int64_t from, to; bool append_time; };
+struct taking {
+	struct kafka *me;
+	int64_t from, to;
+	bool append_time;
+};
 
 static tm_rc take_record(void *ctx, const struct tm_record *r)
 {
@@ -466,7 +489,8 @@ static tm_rc decode(struct kafka *me, struct span *span, struct tm_err *err)
 	return TM_OK;
 }
 
-static void binary_column(struct tm_arena *arena, const struct tm_type *type, struct tm_str *at, size_t n, bool any_null, struct tm_column *ret)
+static void binary_column(struct tm_arena *arena, const struct tm_type *type, struct tm_str *at, size_t n, bool any_null,
+			  struct tm_column *ret)
 {
 	*ret = (struct tm_column){.type = type, .rows = n, .str = at};
 	if (!any_null)
@@ -476,7 +500,8 @@ static void binary_column(struct tm_arena *arena, const struct tm_type *type, st
 		valid[i] = at[i].at != NULL;
 }
 
-static void headers_column(struct kafka *me, struct tm_arena *arena, const struct tm_type *type, size_t from, size_t n, struct tm_column *ret)
+static void headers_column(struct kafka *me, struct tm_arena *arena, const struct tm_type *type, size_t from, size_t n,
+			   struct tm_column *ret)
 {
 	tm_column_init(ret, arena, type, n);
 	size_t total = 0;
@@ -505,12 +530,17 @@ static void constant(struct tm_arena *arena, const struct tm_type *type, size_t 
 	ret->rows = n;
 }
 
-static void column(struct kafka *me, struct tm_arena *arena, size_t which, const struct span *span, size_t from, size_t n, struct tm_column *ret)
+static void column(struct kafka *me, struct tm_arena *arena, size_t which, const struct span *span, size_t from, size_t n,
+		   struct tm_column *ret)
 {
 	const struct tm_type *type = me->s.relation->schema.fields[which].type;
 	switch (which) {
-	case K_KEY: binary_column(arena, type, me->keys + from, n, me->any_null_key, ret); break;
-	case K_VALUE: binary_column(arena, type, me->values + from, n, me->any_null_value, ret); break;
+	case K_KEY:
+		binary_column(arena, type, me->keys + from, n, me->any_null_key, ret);
+		break;
+	case K_VALUE:
+		binary_column(arena, type, me->values + from, n, me->any_null_value, ret);
+		break;
 	case K_TOPIC:
 		constant(arena, type, n, ret);
 		ret->str[0] = span->topic;
@@ -519,14 +549,20 @@ static void column(struct kafka *me, struct tm_arena *arena, size_t which, const
 		constant(arena, type, n, ret);
 		ret->i32[0] = span->partition;
 		break;
-	case K_OFFSET: *ret = (struct tm_column){.type = type, .rows = n, .i64 = me->offsets + from}; break;
-	case K_TIMESTAMP: *ret = (struct tm_column){.type = type, .rows = n, .i64 = me->timestamps + from}; break;
+	case K_OFFSET:
+		*ret = (struct tm_column){.type = type, .rows = n, .i64 = me->offsets + from};
+		break;
+	case K_TIMESTAMP:
+		*ret = (struct tm_column){.type = type, .rows = n, .i64 = me->timestamps + from};
+		break;
 	case K_TIMESTAMP_TYPE:
 		tm_column_init(ret, arena, type, n);
 		for (size_t i = 0; i < n; i++)
 			ret->i32[i] = me->append_time[from + i];
 		break;
-	default: headers_column(me, arena, type, from, n, ret); break;
+	default:
+		headers_column(me, arena, type, from, n, ret);
+		break;
 	}
 }
 
@@ -550,14 +586,26 @@ static tm_rc kafka_next(struct tm_source *s, struct tm_arena *arena, struct tm_f
 	for (size_t i = 0; i < s->column_count; i++)
 		column(me, arena, s->columns[i], span, from, n, &columns[i]);
 	me->given += n;
-	me->origin = (struct tm_origin){.topic = span->topic, .partition = span->partition, .rows = n, .offsets = me->offsets + from, .keys = me->keys + from,
-					.values = me->values + from, .marks = TM_NEW_N(arena, uint8_t, n + 1)};
+	me->origin = (struct tm_origin){.topic = span->topic,
+					.partition = span->partition,
+					.rows = n,
+					.offsets = me->offsets + from,
+					.keys = me->keys + from,
+					.values = me->values + from,
+					.marks = TM_NEW_N(arena, uint8_t, n + 1)};
 	*ret = (struct tm_flow){.batch = {.rows = n, .column_count = s->column_count, .columns = columns}, .origin = &me->origin};
 	*ret_some = true;
 	return TM_OK;
 }
 
 static const char *const formats[] = {"kafka", NULL};
-const struct tm_source_class tm_source_kafka = {.formats = formats, .size = sizeof(struct kafka), .describe = kafka_describe, .open = kafka_open,
-						.close = kafka_close, .initial = kafka_initial, .latest = kafka_latest, .range = kafka_range,
-						.next = kafka_next, .pin = kafka_pin};
+const struct tm_source_class tm_source_kafka = {.formats = formats,
+						.size = sizeof(struct kafka),
+						.describe = kafka_describe,
+						.open = kafka_open,
+						.close = kafka_close,
+						.initial = kafka_initial,
+						.latest = kafka_latest,
+						.range = kafka_range,
+						.next = kafka_next,
+						.pin = kafka_pin};

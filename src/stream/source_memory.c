@@ -15,7 +15,8 @@ static tm_rc memory_describe(const struct tm_stream_world *world, struct tm_rela
 	(void)world;
 	(void)arena;
 	if (!relation->schema.count)
-		return tm_fail(err, TM_INVALID, "'%.*s' has no columns: rows in memory come from a program, not from SQL text", TM_STR_ARG(relation->name));
+		return tm_fail(err, TM_INVALID, "'%.*s' has no columns: rows in memory come from a program, not from SQL text",
+			       TM_STR_ARG(relation->name));
 	return TM_OK;
 }
 
@@ -64,7 +65,8 @@ static tm_rc memory_range(struct tm_source *s, struct tm_str from, struct tm_str
 	while (first + 1 < last && (size_t)first < feed->step_count && !feed->steps[first].advances)
 		first++; /* steps at which nothing came do not count as a batch */
 	if (last != first + 1 || (size_t)last > feed->step_count)
-		return tm_fail(err, TM_CORRUPT, "the checkpoint asks for steps %lld to %lld of a memory stream that has %zu", (long long)first, (long long)last, feed->step_count);
+		return tm_fail(err, TM_CORRUPT, "the checkpoint asks for steps %lld to %lld of a memory stream that has %zu",
+			       (long long)first, (long long)last, feed->step_count);
 	if (feed->steps[first].advances) {
 		me->parts = feed->steps[first].parts;
 		me->part_count = feed->steps[first].part_count;
@@ -91,7 +93,8 @@ static tm_rc memory_next(struct tm_source *s, struct tm_arena *arena, struct tm_
 	me->row += n;
 	ret->batch = (struct tm_batch){.rows = n, .column_count = s->column_count, .columns = columns};
 	if (s->relation->streaming) {
-		me->origin = (struct tm_origin){.topic = s->relation->name, .partition = (int32_t)me->part, .rows = n, .marks = TM_NEW_N(arena, uint8_t, n)};
+		me->origin = (struct tm_origin){
+		    .topic = s->relation->name, .partition = (int32_t)me->part, .rows = n, .marks = TM_NEW_N(arena, uint8_t, n)};
 		ret->origin = &me->origin;
 	}
 	*ret_some = true;
@@ -99,5 +102,10 @@ static tm_rc memory_next(struct tm_source *s, struct tm_arena *arena, struct tm_
 }
 
 static const char *const formats[] = {"memory", NULL};
-const struct tm_source_class tm_source_memory = {.formats = formats, .size = sizeof(struct memory), .describe = memory_describe, .initial = memory_initial,
-						 .latest = memory_latest, .range = memory_range, .next = memory_next};
+const struct tm_source_class tm_source_memory = {.formats = formats,
+						 .size = sizeof(struct memory),
+						 .describe = memory_describe,
+						 .initial = memory_initial,
+						 .latest = memory_latest,
+						 .range = memory_range,
+						 .next = memory_next};

@@ -8,15 +8,16 @@ struct rate {
 	struct tm_source s;
 	bool micro_batch;
 	int64_t rows_per, start_ms, advance_ms; /* rows per second, or per batch */
-	int64_t at, to, first_us;        /* values of the range; time of value 0 */
-	int64_t per_batch_at;            /* micro-batch: time of the batch in ms */
+	int64_t at, to, first_us;               /* values of the range; time of value 0 */
+	int64_t per_batch_at;                   /* micro-batch: time of the batch in ms */
 };
 
 static tm_rc rate_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err)
 {
 	(void)world;
 	if (!relation->streaming)
-		return tm_fail(err, TM_UNSUPPORTED, "'%.*s': format %.*s is a stream; read it with STREAM", TM_STR_ARG(relation->name), TM_STR_ARG(relation->format));
+		return tm_fail(err, TM_UNSUPPORTED, "'%.*s': format %.*s is a stream; read it with STREAM", TM_STR_ARG(relation->name),
+			       TM_STR_ARG(relation->format));
 	struct tm_field *f = TM_NEW_N(arena, struct tm_field, 2);
 	f[0] = (struct tm_field){TM_STR("timestamp"), &tm_type_timestamp, true};
 	f[1] = (struct tm_field){TM_STR("value"), &tm_type_bigint, true};
@@ -34,7 +35,8 @@ static tm_rc rate_open(struct tm_source *s, struct tm_err *err)
 	TM_TRY(tm_option_i64(o, n, "startTimestamp", 0, &me->start_ms, err));
 	TM_TRY(tm_option_i64(o, n, "advanceMillisPerBatch", 1000, &me->advance_ms, err));
 	if (me->rows_per < 1 || me->rows_per > 1000000000)
-		return tm_fail(err, TM_INVALID, "option %s must be between 1 and 1000000000", me->micro_batch ? "rowsPerBatch" : "rowsPerSecond");
+		return tm_fail(err, TM_INVALID, "option %s must be between 1 and 1000000000",
+			       me->micro_batch ? "rowsPerBatch" : "rowsPerSecond");
 	return TM_OK;
 }
 
@@ -106,8 +108,9 @@ static tm_rc rate_next(struct tm_source *s, struct tm_arena *arena, struct tm_fl
 		tm_column_init(&columns[c], arena, s->relation->schema.fields[s->columns[c]].type, (size_t)n);
 		for (int64_t i = 0; i < n; i++) {
 			int64_t value = me->at + i;
-			int64_t us = me->micro_batch ? me->per_batch_at * 1000
-						     : me->first_us + value / me->rows_per * 1000000 + value % me->rows_per * 1000000 / me->rows_per;
+			int64_t us = me->micro_batch
+					 ? me->per_batch_at * 1000
+					 : me->first_us + value / me->rows_per * 1000000 + value % me->rows_per * 1000000 / me->rows_per;
 			columns[c].i64[i] = s->columns[c] == 0 ? us : value;
 		}
 	}
@@ -117,5 +120,11 @@ static tm_rc rate_next(struct tm_source *s, struct tm_arena *arena, struct tm_fl
 }
 
 static const char *const formats[] = {"rate", "rate-micro-batch", NULL};
-const struct tm_source_class tm_source_rate = {.formats = formats, .size = sizeof(struct rate), .describe = rate_describe, .open = rate_open,
-					       .initial = rate_initial, .latest = rate_latest, .range = rate_range, .next = rate_next};
+const struct tm_source_class tm_source_rate = {.formats = formats,
+					       .size = sizeof(struct rate),
+					       .describe = rate_describe,
+					       .open = rate_open,
+					       .initial = rate_initial,
+					       .latest = rate_latest,
+					       .range = rate_range,
+					       .next = rate_next};

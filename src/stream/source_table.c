@@ -3,7 +3,12 @@
 #include "stream/cells.h"
 #include "stream/provider.h"
 
-struct table { struct tm_source s; struct tm_arena arena; struct tm_batch rows; size_t at; };
+struct table {
+	struct tm_source s;
+	struct tm_arena arena;
+	struct tm_batch rows;
+	size_t at;
+};
 
 static tm_rc names(const struct tm_relation *r, const struct tm_str **ret_keyspace, const struct tm_str **ret_table, struct tm_err *err)
 {
@@ -11,18 +16,20 @@ static tm_rc names(const struct tm_relation *r, const struct tm_str **ret_keyspa
 	*ret_table = tm_option_get(r->options, r->option_count, "table");
 	if (*ret_keyspace && *ret_table)
 		return TM_OK;
-	tm_rc rc = tm_fail(err, TM_INVALID, "'%.*s': a Cassandra table needs the option %s", TM_STR_ARG(r->name), *ret_keyspace ? "table" : "keyspace");
+	tm_rc rc = tm_fail(err, TM_INVALID, "'%.*s': a Cassandra table needs the option %s", TM_STR_ARG(r->name),
+			   *ret_keyspace ? "table" : "keyspace");
 	tm_err_hint(err, "USING cassandra OPTIONS (keyspace 'ks', table 't')");
 	return rc;
 }
 
-static tm_rc find_table(const struct tm_stream_world *world, const struct tm_relation *r, const struct tm_table_def **ret, struct tm_err *err)
+static tm_rc find_table(const struct tm_stream_world *world, const struct tm_relation *r, const struct tm_table_def **ret,
+			struct tm_err *err)
 {
 	const struct tm_str *keyspace, *table;
 	TM_TRY(names(r, &keyspace, &table, err));
 	if (!world->store)
-		return tm_fail(err, TM_UNAVAILABLE, "tables can only be read where a store runs: '%.*s' is the table %.*s.%.*s", TM_STR_ARG(r->name),
-			       TM_STR_ARG(*keyspace), TM_STR_ARG(*table));
+		return tm_fail(err, TM_UNAVAILABLE, "tables can only be read where a store runs: '%.*s' is the table %.*s.%.*s",
+			       TM_STR_ARG(r->name), TM_STR_ARG(*keyspace), TM_STR_ARG(*table));
 	*ret = tm_store_table(world->store, *keyspace, *table);
 	if (*ret)
 		return TM_OK;
@@ -41,10 +48,11 @@ static tm_rc table_describe(const struct tm_stream_world *world, struct tm_relat
 	for (size_t i = 0; i < def->column_count && !rc; i++) {
 		const struct tm_type *type = tm_cell_type(arena, def->columns[i].type);
 		if (!type)
-			rc = tm_fail(err, TM_UNSUPPORTED, "column %.*s of table %.*s has a type that SQL has no counterpart for", TM_STR_ARG(def->columns[i].name),
-				     TM_STR_ARG(def->name));
+			rc = tm_fail(err, TM_UNSUPPORTED, "column %.*s of table %.*s has a type that SQL has no counterpart for",
+				     TM_STR_ARG(def->columns[i].name), TM_STR_ARG(def->name));
 		else
-			fields[n++] = (struct tm_field){tm_arena_str(arena, def->columns[i].name), type, def->columns[i].kind >= TM_COLUMN_STATIC};
+			fields[n++] =
+			    (struct tm_field){tm_arena_str(arena, def->columns[i].name), type, def->columns[i].kind >= TM_COLUMN_STATIC};
 	}
 	relation->schema = (struct tm_schema){n, fields};
 	tm_table_def_unref(world->store, def);
@@ -60,7 +68,11 @@ static tm_rc table_open(struct tm_source *s, struct tm_err *err)
 
 static void table_close(struct tm_source *s) { tm_arena_done(&((struct table *)s)->arena); }
 
-struct scanning { struct tm_cell_reader **readers; const size_t *index; size_t count, rows; };
+struct scanning {
+	struct tm_cell_reader **readers;
+	const size_t *index;
+	size_t count, rows;
+};
 
 static tm_rc scan_row(void *ctx, const struct tm_table_row *row)
 {
@@ -98,7 +110,8 @@ static tm_rc table_range(struct tm_source *s, struct tm_str from, struct tm_str 
 		index[i] = column_of(def, f->name);
 		const struct tm_type *now = index[i] == SIZE_MAX ? NULL : tm_cell_type(&me->arena, def->columns[index[i]].type);
 		if (!now || !tm_type_same(now, f->type))
-			rc = tm_fail(err, TM_INVALID, "column %.*s of table %.*s is gone or has another type since the query was made", TM_STR_ARG(f->name), TM_STR_ARG(def->name));
+			rc = tm_fail(err, TM_INVALID, "column %.*s of table %.*s is gone or has another type since the query was made",
+				     TM_STR_ARG(f->name), TM_STR_ARG(def->name));
 		else
 			sc.readers[i] = tm_cell_reader_new(&me->arena, def->columns[index[i]].type, f->type);
 	}
@@ -135,5 +148,10 @@ static tm_rc table_next(struct tm_source *s, struct tm_arena *arena, struct tm_f
 }
 
 static const char *const formats[] = {"cassandra", "org.apache.spark.sql.cassandra", NULL};
-const struct tm_source_class tm_source_table = {.formats = formats, .size = sizeof(struct table), .describe = table_describe, .open = table_open,
-						.close = table_close, .range = table_range, .next = table_next};
+const struct tm_source_class tm_source_table = {.formats = formats,
+						.size = sizeof(struct table),
+						.describe = table_describe,
+						.open = table_open,
+						.close = table_close,
+						.range = table_range,
+						.next = table_next};

@@ -3,8 +3,14 @@
 
 enum { DEAD_VALUE_BYTES = 65536, DEAD_KEY_BYTES = 4096, DEAD_DETAIL_BYTES = 500 };
 
-void tm_state_put(struct tm_node *node, struct tm_str key, struct tm_str value) { tm_state_store_put(&node->run->stream->stores.items[node->ordinal], key, value); }
-void tm_state_delete(struct tm_node *node, struct tm_str key) { tm_state_store_delete(&node->run->stream->stores.items[node->ordinal], key); }
+void tm_state_put(struct tm_node *node, struct tm_str key, struct tm_str value)
+{
+	tm_state_store_put(&node->run->stream->stores.items[node->ordinal], key, value);
+}
+void tm_state_delete(struct tm_node *node, struct tm_str key)
+{
+	tm_state_store_delete(&node->run->stream->stores.items[node->ordinal], key);
+}
 
 /* ---- rows that cannot be used ---- */
 

@@ -24,28 +24,47 @@ struct tm_state_class {
 
 /* A row that cannot be used, kept until the batch commits. */
 struct tm_dead {
-	const char *reason;              /* static text */
+	const char *reason;                      /* static text */
 	struct tm_str detail, topic, key, value; /* in the batch's arena; at NULL = not known */
 	int32_t partition;
-	int64_t offset;                  /* -1 = not known */
+	int64_t offset; /* -1 = not known */
 };
-struct tm_reason_count { const char *reason; int64_t rows; };
-struct tm_watermark_node { struct tm_node *node; int64_t max_us; bool seen; }; /* max_us of this batch */
+struct tm_reason_count {
+	const char *reason;
+	int64_t rows;
+};
+struct tm_watermark_node {
+	struct tm_node *node;
+	int64_t max_us;
+	bool seen;
+}; /* max_us of this batch */
 
 struct tm_stream_run {
 	struct tm_query *query;
 	enum tm_output_mode mode;
-	bool has_watermark;              /* some operator declares one */
-	bool no_data;                    /* this batch has no new rows */
+	bool has_watermark;                      /* some operator declares one */
+	bool no_data;                            /* this batch has no new rows */
 	int64_t watermark_us, late_watermark_us; /* in force for eviction, and for lateness: the batch's before */
-	struct { struct tm_watermark_node *items; size_t count, cap; } watermarks;
+	struct {
+		struct tm_watermark_node *items;
+		size_t count, cap;
+	} watermarks;
 	/* of the batch at work */
 	struct tm_arena arena;
-	struct { struct tm_dead *items; size_t count, cap; } dead;
-	struct tm_buf key;               /* prefix of this query's keys, and room to build one */
+	struct {
+		struct tm_dead *items;
+		size_t count, cap;
+	} dead;
+	struct tm_buf key; /* prefix of this query's keys, and room to build one */
 	size_t prefix_len;
-	struct { struct tm_state_store *items; size_t count, cap; } stores; /* by a stateful operator's ordinal */
-	struct { struct tm_reason_count *items; size_t count, cap; } reasons; /* dead letters since the start */
+	struct {
+		struct tm_state_store *items;
+		size_t count, cap;
+	} stores; /* by a stateful operator's ordinal */
+	struct {
+		struct tm_reason_count *items;
+		size_t count, cap;
+	} reasons; /* dead letters since the start */
 };
 
 /* For operators, while a batch commits. The key is within the operator. */
@@ -60,8 +79,5 @@ void tm_stream_used(const struct tm_flow *flow);
 /* Watermark operators report the largest event time of the batch, in order of the plan. */
 void tm_stream_event_time(struct tm_node *node, int64_t max_us);
 
-static inline bool tm_node_stateful(const struct tm_node *node)
-{
-	return node->run->stream && node->op->streaming && node->klass->state;
-}
+static inline bool tm_node_stateful(const struct tm_node *node) { return node->run->stream && node->op->streaming && node->klass->state; }
 #endif

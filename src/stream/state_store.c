@@ -7,7 +7,10 @@
 
 enum { REWRITE_MIN_BYTES = 256 * 1024 };
 
-static struct tm_state_shard *shard_of(struct tm_state_store *s, struct tm_str key) { return &s->shards[tm_xxh64(key.at, key.len, 0) % TM_STATE_SHARDS]; }
+static struct tm_state_shard *shard_of(struct tm_state_store *s, struct tm_str key)
+{
+	return &s->shards[tm_xxh64(key.at, key.len, 0) % TM_STATE_SHARDS];
+}
 
 static void entry(struct tm_buf *out, bool put, struct tm_str key, struct tm_str value)
 {
@@ -20,8 +23,14 @@ static void entry(struct tm_buf *out, bool put, struct tm_str key, struct tm_str
 	tm_buf_str_put(out, value);
 }
 
-void tm_state_store_put(struct tm_state_store *s, struct tm_str key, struct tm_str value) { entry(&shard_of(s, key)->pending, true, key, value); }
-void tm_state_store_delete(struct tm_state_store *s, struct tm_str key) { entry(&shard_of(s, key)->pending, false, key, (struct tm_str){0}); }
+void tm_state_store_put(struct tm_state_store *s, struct tm_str key, struct tm_str value)
+{
+	entry(&shard_of(s, key)->pending, true, key, value);
+}
+void tm_state_store_delete(struct tm_state_store *s, struct tm_str key)
+{
+	entry(&shard_of(s, key)->pending, false, key, (struct tm_str){0});
+}
 
 void tm_state_store_done(struct tm_state_store *s)
 {
@@ -32,8 +41,14 @@ void tm_state_store_done(struct tm_state_store *s)
 
 /* ---- merging chunks ---- */
 
-struct item { struct tm_str key, value; bool put; };
-struct items { struct item *items; size_t count, cap; };
+struct item {
+	struct tm_str key, value;
+	bool put;
+};
+struct items {
+	struct item *items;
+	size_t count, cap;
+};
 
 static tm_rc parse(struct tm_str chunk, struct tm_arena *arena, struct items *out, struct tm_err *err)
 {
@@ -90,7 +105,14 @@ static struct tm_str chunk_key(struct tm_buf *key, struct tm_str prefix, size_t 
 	return tm_buf_str(key);
 }
 
-struct reading { struct tm_arena *arena; struct items *items; struct tm_state_shard *shard; size_t key_len; bool first; struct tm_err *err; };
+struct reading {
+	struct tm_arena *arena;
+	struct items *items;
+	struct tm_state_shard *shard;
+	size_t key_len;
+	bool first;
+	struct tm_err *err;
+};
 
 static tm_rc read_chunk(void *ctx, struct tm_str key, struct tm_str value)
 {
@@ -114,7 +136,8 @@ static tm_rc read_chunk(void *ctx, struct tm_str key, struct tm_str value)
 	return parse(tm_arena_str(r->arena, payload), r->arena, r->items, r->err);
 }
 
-static tm_rc read_shard(struct tm_state_shard *shard, size_t at, struct tm_store *store, struct tm_str prefix, struct tm_arena *arena, struct items *ret, struct tm_err *err)
+static tm_rc read_shard(struct tm_state_shard *shard, size_t at, struct tm_store *store, struct tm_str prefix, struct tm_arena *arena,
+			struct items *ret, struct tm_err *err)
 {
 	struct tm_buf key = {0};
 	shard_key(&key, prefix, at);
@@ -125,7 +148,8 @@ static tm_rc read_shard(struct tm_state_shard *shard, size_t at, struct tm_store
 }
 
 /* The shard's chunks and what is pending become one chunk. */
-static tm_rc rewrite(struct tm_state_shard *shard, size_t at, struct tm_store *store, struct tm_table_batch *commit, struct tm_str prefix, struct tm_err *err)
+static tm_rc rewrite(struct tm_state_shard *shard, size_t at, struct tm_store *store, struct tm_table_batch *commit, struct tm_str prefix,
+		     struct tm_err *err)
 {
 	struct tm_arena arena;
 	tm_arena_init(&arena);
@@ -157,7 +181,8 @@ static tm_rc rewrite(struct tm_state_shard *shard, size_t at, struct tm_store *s
 	return rc;
 }
 
-tm_rc tm_state_store_flush(struct tm_state_store *s, struct tm_store *store, struct tm_table_batch *commit, struct tm_str prefix, struct tm_err *err)
+tm_rc tm_state_store_flush(struct tm_state_store *s, struct tm_store *store, struct tm_table_batch *commit, struct tm_str prefix,
+			   struct tm_err *err)
 {
 	struct tm_buf key = {0}, sealed = {0};
 	tm_rc rc = TM_OK;
@@ -186,7 +211,8 @@ tm_rc tm_state_store_flush(struct tm_state_store *s, struct tm_store *store, str
 }
 
 tm_rc tm_state_store_restore(struct tm_state_store *s, struct tm_store *store, struct tm_str prefix,
-			     tm_rc (*each)(void *ctx, struct tm_str key, struct tm_str value, struct tm_err *err), void *ctx, struct tm_err *err)
+			     tm_rc (*each)(void *ctx, struct tm_str key, struct tm_str value, struct tm_err *err), void *ctx,
+			     struct tm_err *err)
 {
 	tm_rc rc = TM_OK;
 	for (size_t i = 0; i < TM_STATE_SHARDS && !rc; i++) {

@@ -7,7 +7,8 @@ static int64_t expr_watermark(const struct tm_op *in, const struct tm_expr *e)
 	if (e->kind == TM_EXPR_COLUMN)
 		return tm_op_watermark_us(in, e->column);
 	if (e->kind == TM_EXPR_CALL && e->kernel &&
-	    (strcmp(e->kernel->name, "window") == 0 || strcmp(e->kernel->name, "session_window") == 0 || strcmp(e->kernel->name, "window_time") == 0))
+	    (strcmp(e->kernel->name, "window") == 0 || strcmp(e->kernel->name, "session_window") == 0 ||
+	     strcmp(e->kernel->name, "window_time") == 0))
 		return expr_watermark(in, e->args[0]);
 	return -1;
 }
@@ -16,13 +17,19 @@ int64_t tm_op_watermark_us(const struct tm_op *op, size_t column)
 {
 	const struct tm_op *in = op->input_count ? op->inputs[0] : NULL;
 	switch (op->kind) {
-	case TM_OP_WATERMARK: return column == op->watermark.column ? op->watermark.delay_us : tm_op_watermark_us(in, column);
-	case TM_OP_PROJECT: return expr_watermark(in, op->project.exprs[column]);
-	case TM_OP_EXPAND: return op->expand_guarded.count ? expr_watermark(in, op->expand_guarded.projections[0][column]) : -1;
-	case TM_OP_AGGREGATE: return column < op->aggregate.key_count ? expr_watermark(in, op->aggregate.keys[column]) : -1;
+	case TM_OP_WATERMARK:
+		return column == op->watermark.column ? op->watermark.delay_us : tm_op_watermark_us(in, column);
+	case TM_OP_PROJECT:
+		return expr_watermark(in, op->project.exprs[column]);
+	case TM_OP_EXPAND:
+		return op->expand_guarded.count ? expr_watermark(in, op->expand_guarded.projections[0][column]) : -1;
+	case TM_OP_AGGREGATE:
+		return column < op->aggregate.key_count ? expr_watermark(in, op->aggregate.keys[column]) : -1;
 	case TM_OP_JOIN:
-		return column < in->schema.count ? tm_op_watermark_us(in, column) : tm_op_watermark_us(op->inputs[1], column - in->schema.count);
-	case TM_OP_UNION: return tm_op_watermark_us(in, column); /* the first branch decides, as in Spark */
+		return column < in->schema.count ? tm_op_watermark_us(in, column)
+						 : tm_op_watermark_us(op->inputs[1], column - in->schema.count);
+	case TM_OP_UNION:
+		return tm_op_watermark_us(in, column); /* the first branch decides, as in Spark */
 	default:
 		return in && column < in->schema.count ? tm_op_watermark_us(in, column) : -1;
 	}
@@ -55,7 +62,10 @@ static void split(struct tm_arena *arena, struct tm_expr *e, struct tm_expr ***i
 			split(arena, e->args[i], items, count, cap);
 		return;
 	}
-	struct { struct tm_expr **items; size_t count, cap; } list = {*items, *count, *cap};
+	struct {
+		struct tm_expr **items;
+		size_t count, cap;
+	} list = {*items, *count, *cap};
 	TM_PUSH_IN(arena, &list, e);
 	*items = list.items;
 	*count = list.count;
@@ -122,7 +132,8 @@ static bool value_at(const struct tm_op *join, struct tm_arena *arena, const str
 }
 
 /* Is e a timestamp column plus a constant? */
-static bool moved_column(const struct tm_op *join, struct tm_arena *arena, const struct tm_expr *e, size_t *ret_column, int64_t *ret_shift_us)
+static bool moved_column(const struct tm_op *join, struct tm_arena *arena, const struct tm_expr *e, size_t *ret_column,
+			 int64_t *ret_shift_us)
 {
 	enum { DAY_S = 86400 };
 	const int64_t a = 1772366400000000LL, b = a + (int64_t)DAY_S * 200 * 1000000 + 12345678;
@@ -131,8 +142,8 @@ static bool moved_column(const struct tm_op *join, struct tm_arena *arena, const
 	bool several = false;
 	const struct tm_expr *c = only_column(e, &several);
 	int64_t at_a, at_b;
-	if (!c || several || !is_time(c->type) || !value_at(join, arena, e, c->column, a, &at_a) || !value_at(join, arena, e, c->column, b, &at_b) ||
-	    at_a - a != at_b - b)
+	if (!c || several || !is_time(c->type) || !value_at(join, arena, e, c->column, a, &at_a) ||
+	    !value_at(join, arena, e, c->column, b, &at_b) || at_a - a != at_b - b)
 		return false;
 	*ret_column = c->column;
 	*ret_shift_us = at_a - a;
@@ -151,7 +162,8 @@ static bool comparison_shift(const struct tm_op *join, struct tm_arena *arena, c
 	if (e->kind != TM_EXPR_CALL || !e->kernel || e->arg_count != 2)
 		return false;
 	const char *name = e->kernel->name;
-	bool less = strncmp(name, "lt_", 3) == 0 || strncmp(name, "le_", 3) == 0, more = strncmp(name, "gt_", 3) == 0 || strncmp(name, "ge_", 3) == 0;
+	bool less = strncmp(name, "lt_", 3) == 0 || strncmp(name, "le_", 3) == 0,
+	     more = strncmp(name, "gt_", 3) == 0 || strncmp(name, "ge_", 3) == 0;
 	if (!less && !more)
 		return false;
 	bool strict = name[1] == 't';
@@ -188,7 +200,8 @@ bool tm_join_state_shift(const struct tm_op *join, int side, int64_t *ret_shift_
 int tm_join_time_key(const struct tm_op *join)
 {
 	for (size_t k = 0; k < join->join.key_count; k++)
-		if (expr_watermark(join->inputs[0], join->join.left_keys[k]) >= 0 || expr_watermark(join->inputs[1], join->join.right_keys[k]) >= 0)
+		if (expr_watermark(join->inputs[0], join->join.left_keys[k]) >= 0 ||
+		    expr_watermark(join->inputs[1], join->join.right_keys[k]) >= 0)
 			return (int)k;
 	return -1;
 }
@@ -199,9 +212,14 @@ bool tm_join_outer_bounded(const struct tm_op *join)
 	if (tm_join_time_key(join) >= 0)
 		return true;
 	switch (join->join.kind) {
-	case TM_JOIN_LEFT: case TM_JOIN_SEMI: return tm_join_state_shift(join, 0, &shift);
-	case TM_JOIN_RIGHT: return tm_join_state_shift(join, 1, &shift);
-	case TM_JOIN_FULL: return tm_join_state_shift(join, 0, &shift) || tm_join_state_shift(join, 1, &shift);
-	default: return true;
+	case TM_JOIN_LEFT:
+	case TM_JOIN_SEMI:
+		return tm_join_state_shift(join, 0, &shift);
+	case TM_JOIN_RIGHT:
+		return tm_join_state_shift(join, 1, &shift);
+	case TM_JOIN_FULL:
+		return tm_join_state_shift(join, 0, &shift) || tm_join_state_shift(join, 1, &shift);
+	default:
+		return true;
 	}
 }

@@ -8,14 +8,19 @@
 
 enum { NO_ROW = UINT32_MAX };
 
-struct window { struct tm_node node; bool done; struct tm_batch rows; size_t at; };
+struct window {
+	struct tm_node node;
+	bool done;
+	struct tm_batch rows;
+	size_t at;
+};
 
 /* One partition at work: rows [from, to) of the ordered batch. */
 struct part {
 	struct tm_node *node;
 	struct tm_arena *arena;
 	const struct tm_batch *rows;
-	const struct tm_column *order;   /* order keys over all rows */
+	const struct tm_column *order; /* order keys over all rows */
 	size_t from, to;
 	const size_t *peer_from, *peer_to; /* per row: the rows that the order keys do not tell apart */
 };
@@ -40,10 +45,19 @@ static tm_rc offset_rows(const struct part *p, struct tm_expr *expr, int64_t *re
 	if (tm_is_null(v, 0))
 		return tm_fail(err, TM_INVALID, "a window frame's offset is NULL");
 	switch (v->type->kind) {
-	case TM_T_TINYINT: *ret = v->i8[0]; break;
-	case TM_T_SMALLINT: *ret = v->i16[0]; break;
-	case TM_T_INT: case TM_T_INTERVAL_YM: *ret = v->i32[0]; break;
-	default: *ret = v->i64[0]; break;
+	case TM_T_TINYINT:
+		*ret = v->i8[0];
+		break;
+	case TM_T_SMALLINT:
+		*ret = v->i16[0];
+		break;
+	case TM_T_INT:
+	case TM_T_INTERVAL_YM:
+		*ret = v->i32[0];
+		break;
+	default:
+		*ret = v->i64[0];
+		break;
 	}
 	return TM_OK;
 }
@@ -52,13 +66,22 @@ static tm_rc offset_rows(const struct part *p, struct tm_expr *expr, int64_t *re
 static double key_number(const struct tm_column *c, size_t row)
 {
 	switch (c->type->kind) {
-	case TM_T_TINYINT: return c->i8[row];
-	case TM_T_SMALLINT: return c->i16[row];
-	case TM_T_INT: case TM_T_DATE: case TM_T_INTERVAL_YM: return c->i32[row];
-	case TM_T_FLOAT: return (double)c->f32[row];
-	case TM_T_DOUBLE: return c->f64[row];
-	case TM_T_DECIMAL: return (double)c->i128[row] / pow(10, c->type->scale);
-	default: return (double)c->i64[row];
+	case TM_T_TINYINT:
+		return c->i8[row];
+	case TM_T_SMALLINT:
+		return c->i16[row];
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
+		return c->i32[row];
+	case TM_T_FLOAT:
+		return (double)c->f32[row];
+	case TM_T_DOUBLE:
+		return c->f64[row];
+	case TM_T_DECIMAL:
+		return (double)c->i128[row] / pow(10, c->type->scale);
+	default:
+		return (double)c->i64[row];
 	}
 }
 
@@ -84,7 +107,9 @@ static tm_rc offset_number(const struct part *p, struct tm_expr *expr, double *r
 	return TM_OK;
 }
 
-struct frame { size_t from, to; };
+struct frame {
+	size_t from, to;
+};
 
 /* Frame of row i by values: the first row whose distance is at least, or after the last whose distance is at most. */
 static void range_bound(const struct part *p, size_t i, bool is_from, double offset, size_t *ret)
@@ -118,7 +143,8 @@ static tm_rc frames(const struct part *p, const struct tm_window_fn *f, struct f
 {
 	int64_t from_rows = 0, to_rows = 0;
 	double from_value = 0, to_value = 0;
-	bool from_given = f->from == TM_FRAME_PRECEDING || f->from == TM_FRAME_FOLLOWING, to_given = f->to == TM_FRAME_PRECEDING || f->to == TM_FRAME_FOLLOWING;
+	bool from_given = f->from == TM_FRAME_PRECEDING || f->from == TM_FRAME_FOLLOWING,
+	     to_given = f->to == TM_FRAME_PRECEDING || f->to == TM_FRAME_FOLLOWING;
 	if (f->rows_frame) {
 		if (from_given)
 			TM_TRY(offset_rows(p, f->from_offset, &from_rows, err));
@@ -229,12 +255,26 @@ static tm_rc rank_part(const struct part *p, const struct tm_window_fn *f, struc
 		size_t i = p->from + k, first = p->peer_from[i] - p->from, after = p->peer_to[i] - p->from;
 		dense += first == k;
 		switch (f->kind) {
-		case TM_WF_ROW_NUMBER: ret->i32[i] = (int32_t)k + 1; break;
-		case TM_WF_RANK: ret->i32[i] = (int32_t)first + 1; break;
-		case TM_WF_DENSE_RANK: ret->i32[i] = (int32_t)dense; break;
-		case TM_WF_NTILE: ret->i32[i] = (int32_t)(k < longer * (base + 1) ? k / (base + 1) : longer + (k - longer * (base + 1)) / (base ? base : 1)) + 1; break;
-		case TM_WF_PERCENT_RANK: ret->f64[i] = n > 1 ? (double)first / (double)(n - 1) : 0; break;
-		default: ret->f64[i] = (double)after / (double)n; break;
+		case TM_WF_ROW_NUMBER:
+			ret->i32[i] = (int32_t)k + 1;
+			break;
+		case TM_WF_RANK:
+			ret->i32[i] = (int32_t)first + 1;
+			break;
+		case TM_WF_DENSE_RANK:
+			ret->i32[i] = (int32_t)dense;
+			break;
+		case TM_WF_NTILE:
+			ret->i32[i] =
+			    (int32_t)(k < longer * (base + 1) ? k / (base + 1) : longer + (k - longer * (base + 1)) / (base ? base : 1)) +
+			    1;
+			break;
+		case TM_WF_PERCENT_RANK:
+			ret->f64[i] = n > 1 ? (double)first / (double)(n - 1) : 0;
+			break;
+		default:
+			ret->f64[i] = (double)after / (double)n;
+			break;
 		}
 	}
 	return TM_OK;
@@ -274,7 +314,8 @@ static uint32_t in_frame(const struct tm_column *value, struct frame fr, int64_t
 }
 
 /* lag, lead, first_value, last_value, nth_value: index[i] = the row whose value it is; rows + i = the default of row i. */
-static tm_rc pick_part(const struct part *p, const struct tm_window_fn *f, const struct tm_column *value, bool has_default, uint32_t *index, struct tm_err *err)
+static tm_rc pick_part(const struct part *p, const struct tm_window_fn *f, const struct tm_column *value, bool has_default, uint32_t *index,
+		       struct tm_err *err)
 {
 	int64_t nth = 1;
 	if (f->arg_count > 1)
@@ -293,14 +334,15 @@ static tm_rc pick_part(const struct part *p, const struct tm_window_fn *f, const
 	if (f->kind == TM_WF_NTH_VALUE && nth < 1)
 		return tm_fail(err, TM_INVALID, "nth_value counts from 1, not from %lld", (long long)nth);
 	for (size_t k = 0; k < n; k++)
-		index[p->from + k] = in_frame(value, fr[k], f->kind == TM_WF_NTH_VALUE ? nth : 1, f->kind == TM_WF_LAST_VALUE, f->ignore_nulls);
+		index[p->from + k] =
+		    in_frame(value, fr[k], f->kind == TM_WF_NTH_VALUE ? nth : 1, f->kind == TM_WF_LAST_VALUE, f->ignore_nulls);
 	return TM_OK;
 }
 
 /* ---- one function over all partitions ---- */
 
-static tm_rc function_column(struct tm_node *node, struct part *p, const size_t *starts, size_t parts, const struct tm_window_fn *f, struct tm_column *ret,
-			     struct tm_err *err)
+static tm_rc function_column(struct tm_node *node, struct part *p, const size_t *starts, size_t parts, const struct tm_window_fn *f,
+			     struct tm_column *ret, struct tm_err *err)
 {
 	size_t rows = p->rows->rows;
 	struct tm_appender *out = NULL;
@@ -372,7 +414,8 @@ static tm_rc compute(struct window *me, struct tm_err *err)
 		tm_column_take(&taken, arena, &columns[i], index, rows);
 		columns[i] = taken;
 	}
-	size_t *starts = TM_NEW_N(arena, size_t, rows + 2), *peer_from = TM_NEW_N(arena, size_t, rows + 1), *peer_to = TM_NEW_N(arena, size_t, rows + 1);
+	size_t *starts = TM_NEW_N(arena, size_t, rows + 2), *peer_from = TM_NEW_N(arena, size_t, rows + 1),
+	       *peer_to = TM_NEW_N(arena, size_t, rows + 1);
 	size_t parts = 0;
 	for (size_t i = 0; i < rows; i++) {
 		bool new_part = i == 0 || !same_keys(columns, parts_n, i - 1, i);
@@ -383,7 +426,8 @@ static tm_rc compute(struct window *me, struct tm_err *err)
 	starts[parts] = rows;
 	for (size_t i = rows; i-- > 0;)
 		peer_to[i] = i + 1 < rows && peer_from[i + 1] == peer_from[i] ? peer_to[i + 1] : i + 1;
-	struct part p = {.node = node, .arena = arena, .rows = &ordered, .order = columns + parts_n, .peer_from = peer_from, .peer_to = peer_to};
+	struct part p = {
+	    .node = node, .arena = arena, .rows = &ordered, .order = columns + parts_n, .peer_from = peer_from, .peer_to = peer_to};
 	size_t in_n = ordered.column_count;
 	struct tm_column *out = TM_NEW_N(arena, struct tm_column, op->schema.count + 1);
 	memcpy(out, ordered.columns, in_n * sizeof *out);

@@ -96,8 +96,14 @@ static pthread_mutex_t *stripe(struct tm_store *store, const struct tm_table *ta
 {
 	return &store->stripes[(uint64_t)(tm_value_token(key) ^ table->number) % TM_LWT_STRIPES];
 }
-void tm_store_partition_lock(struct tm_store *store, const struct tm_table *table, struct tm_str key) { pthread_mutex_lock(stripe(store, table, key)); }
-void tm_store_partition_unlock(struct tm_store *store, const struct tm_table *table, struct tm_str key) { pthread_mutex_unlock(stripe(store, table, key)); }
+void tm_store_partition_lock(struct tm_store *store, const struct tm_table *table, struct tm_str key)
+{
+	pthread_mutex_lock(stripe(store, table, key));
+}
+void tm_store_partition_unlock(struct tm_store *store, const struct tm_table *table, struct tm_str key)
+{
+	pthread_mutex_unlock(stripe(store, table, key));
+}
 
 void tm_mutation_list_path(struct tm_store *store, bool prepend, uint32_t sequence, int64_t timestamp_us, uint8_t out[17])
 {
@@ -133,7 +139,9 @@ void tm_table_batch_mutate(struct tm_table_batch *b, const struct tm_mutation *m
 			tm_copy(more, cells, count * sizeof *cells);
 			for (size_t i = 0; i < t->def.clustering_count; i++)
 				if (!tm_value_order_is_exact(cc[i].type) && m->clustering[i].len)
-					more[count++] = (struct tm_cell){.column = t->column_id[t->def.partition_key_count + i], .timestamp_us = us, .value = m->clustering[i]};
+					more[count++] = (struct tm_cell){.column = t->column_id[t->def.partition_key_count + i],
+									 .timestamp_us = us,
+									 .value = m->clustering[i]};
 			cells = more;
 		}
 	}
@@ -144,7 +152,10 @@ void tm_table_batch_mutate(struct tm_table_batch *b, const struct tm_mutation *m
 	b->rows = true;
 }
 
-void tm_mutation_path(const struct tm_cql_type *type, struct tm_str item, struct tm_buf *out) { tm_value_order_put(type->args[0], item, out); }
+void tm_mutation_path(const struct tm_cql_type *type, struct tm_str item, struct tm_buf *out)
+{
+	tm_value_order_put(type->args[0], item, out);
+}
 
 struct tm_str tm_mutation_map_value(const struct tm_cql_type *type, struct tm_str key, struct tm_str value, struct tm_arena *arena)
 {
@@ -159,8 +170,8 @@ struct tm_str tm_mutation_map_value(const struct tm_cql_type *type, struct tm_st
 	return r;
 }
 
-void tm_mutation_elements(struct tm_store *store, const struct tm_cql_type *type, uint32_t column, struct tm_str bytes, const struct tm_cell *base,
-			  struct tm_arena *arena, struct tm_cells *out)
+void tm_mutation_elements(struct tm_store *store, const struct tm_cql_type *type, uint32_t column, struct tm_str bytes,
+			  const struct tm_cell *base, struct tm_arena *arena, struct tm_cells *out)
 {
 	struct tm_value_items it;
 	struct tm_str item, value;
@@ -182,7 +193,8 @@ void tm_mutation_elements(struct tm_store *store, const struct tm_cql_type *type
 		} else {
 			tm_mutation_path(type, item, &path);
 			if (type->kind == TM_CQL_MAP)
-				value = tm_value_items_next(&it, &value) && value.at ? tm_mutation_map_value(type, item, value, arena) : (struct tm_str){0};
+				value = tm_value_items_next(&it, &value) && value.at ? tm_mutation_map_value(type, item, value, arena)
+										     : (struct tm_str){0};
 			else
 				value = tm_value_order_is_exact(type->args[0]) ? (struct tm_str){"", 0} : item;
 		}
@@ -227,7 +239,8 @@ tm_rc tm_table_batch_write(struct tm_table_batch *b, const struct tm_table_write
 			c.at_s = now_s + ttl;
 		}
 		if (tm_type_is_multicell(col->type)) {
-			TM_PUSH_IN(a, side, (struct tm_cell){.column = c.column, .flags = TM_CELL_CLEARED, .timestamp_us = us - 1, .at_s = now_s});
+			TM_PUSH_IN(a, side,
+				   (struct tm_cell){.column = c.column, .flags = TM_CELL_CLEARED, .timestamp_us = us - 1, .at_s = now_s});
 			if (!null)
 				tm_mutation_elements(b->store, col->type, c.column, v->bytes, &c, a, side);
 			continue;
@@ -257,12 +270,18 @@ tm_rc tm_table_batch_write(struct tm_table_batch *b, const struct tm_table_write
 	else if (pk.len > UINT16_MAX)
 		rc = tm_fail(err, TM_DATA, "Key length of %zu is longer than maximum of 65535", pk.len);
 	if (rc == TM_OK && cells[0].count)
-		tm_table_batch_mutate(b, &(struct tm_mutation){.table = t, .partition_key = tm_buf_str(&pk), .cells = cells[0].items, .cell_count = cells[0].count});
+		tm_table_batch_mutate(
+		    b, &(struct tm_mutation){
+			   .table = t, .partition_key = tm_buf_str(&pk), .cells = cells[0].items, .cell_count = cells[0].count});
 	if (rc == TM_OK && row) {
-		struct tm_mutation m = {.table = t, .partition_key = tm_buf_str(&pk), .clustering = key + def->partition_key_count,
-					.cells = cells[1].items, .cell_count = cells[1].count};
+		struct tm_mutation m = {.table = t,
+					.partition_key = tm_buf_str(&pk),
+					.clustering = key + def->partition_key_count,
+					.cells = cells[1].items,
+					.cell_count = cells[1].count};
 		if (w->insert)
-			m.info = (struct tm_row_info){.has_marker = true, .marker_us = us, .marker_ttl_s = ttl, .marker_expiry_s = now_s + ttl};
+			m.info =
+			    (struct tm_row_info){.has_marker = true, .marker_us = us, .marker_ttl_s = ttl, .marker_expiry_s = now_s + ttl};
 		tm_table_batch_mutate(b, &m);
 	}
 	tm_buf_done(&pk);

@@ -345,12 +345,14 @@ struct tm_str tm_dec_text(struct tm_arena *arena, struct tm_dec d)
 	if (d.scale > 0 && adjusted >= -6) {
 		int64_t before = (int64_t)digits.len - d.scale;
 		if (before > 0)
-			return tm_arena_printf(arena, "%s%.*s.%s", sign, (int)before, digits.at, tm_arena_cstr(arena, tm_str_slice(digits, (size_t)before, digits.len)));
+			return tm_arena_printf(arena, "%s%.*s.%s", sign, (int)before, digits.at,
+					       tm_arena_cstr(arena, tm_str_slice(digits, (size_t)before, digits.len)));
 		return tm_arena_printf(arena, "%s0.%.*s%.*s", sign, (int)-before, "00000000", TM_STR_ARG(digits));
 	}
 	if (digits.len == 1)
 		return tm_arena_printf(arena, "%s%cE%+lld", sign, digits.at[0], (long long)adjusted);
-	return tm_arena_printf(arena, "%s%c.%sE%+lld", sign, digits.at[0], tm_arena_cstr(arena, tm_str_slice(digits, 1, digits.len)), (long long)adjusted);
+	return tm_arena_printf(arena, "%s%c.%sE%+lld", sign, digits.at[0], tm_arena_cstr(arena, tm_str_slice(digits, 1, digits.len)),
+			       (long long)adjusted);
 }
 
 struct tm_str tm_dec_plain_text(struct tm_arena *arena, struct tm_dec d)

@@ -12,8 +12,9 @@ struct tm_big { /* sign and magnitude, least limb first, no zero limb on top; ze
 	uint32_t *limbs;
 };
 struct tm_big tm_big_i64(struct tm_arena *arena, int64_t v);
-struct tm_big tm_big_of_bytes(struct tm_arena *arena, struct tm_str bytes); /* two's complement, big-endian; at most TM_BIG_MAX_BYTES are looked at */
-struct tm_str tm_big_bytes(struct tm_arena *arena, struct tm_big a);        /* shortest two's complement, at least one byte */
+struct tm_big tm_big_of_bytes(struct tm_arena *arena,
+			      struct tm_str bytes); /* two's complement, big-endian; at most TM_BIG_MAX_BYTES are looked at */
+struct tm_str tm_big_bytes(struct tm_arena *arena, struct tm_big a); /* shortest two's complement, at least one byte */
 /* Digits with an optional minus; false when it is something else or too long. */
 bool tm_big_parse(struct tm_arena *arena, struct tm_str digits, struct tm_big *ret);
 struct tm_str tm_big_text(struct tm_arena *arena, struct tm_big a);
@@ -30,7 +31,10 @@ void tm_big_divmod(struct tm_arena *arena, struct tm_big a, struct tm_big b, str
 struct tm_big tm_big_pow10(struct tm_arena *arena, size_t n);
 static inline bool tm_big_is_zero(struct tm_big a) { return a.count == 0; }
 
-struct tm_dec { struct tm_big unscaled; int32_t scale; };
+struct tm_dec {
+	struct tm_big unscaled;
+	int32_t scale;
+};
 bool tm_dec_of_bytes(struct tm_arena *arena, struct tm_str bytes, struct tm_dec *ret);
 struct tm_str tm_dec_bytes(struct tm_arena *arena, struct tm_dec d);
 /* As Java's new BigDecimal(text). */

@@ -65,7 +65,8 @@ static void put_float(struct tm_str s, struct tm_buf *out)
 	char b[8];
 	size_t n = s.len < 8 ? s.len : 8;
 	memcpy(b, s.at, n);
-	bool nan = n == 8 ? (be64(b) & INT64_MAX) > 0x7FF0000000000000ull : n == 4 && ((uint32_t)(be64((char[8]){b[0], b[1], b[2], b[3]}) >> 32) & INT32_MAX) > 0x7F800000u;
+	bool nan = n == 8 ? (be64(b) & INT64_MAX) > 0x7FF0000000000000ull
+			  : n == 4 && ((uint32_t)(be64((char[8]){b[0], b[1], b[2], b[3]}) >> 32) & INT32_MAX) > 0x7F800000u;
 	if (nan)
 		memcpy(b, n == 8 ? "\x7F\xF8\0\0\0\0\0\0" : "\x7F\xC0\0\0", n);
 	if (b[0] & 0x80)
@@ -244,7 +245,8 @@ static bool take_parts(const struct tm_cql_type *type, struct tm_cursor *c, stru
 		if (vector ? n == type->dimension : c->at < c->end && *c->at == ORDER_END)
 			break;
 		struct tm_str item;
-		if ((fields && n >= type->arg_count) || !tm_value_order_take(type->args[fields ? n : n % type->arg_count], c, arena, &item)) {
+		if ((fields && n >= type->arg_count) ||
+		    !tm_value_order_take(type->args[fields ? n : n % type->arg_count], c, arena, &item)) {
 			ok = false;
 			break;
 		}
@@ -268,20 +270,48 @@ static bool take_parts(const struct tm_cql_type *type, struct tm_cursor *c, stru
 static void put_value(const struct tm_cql_type *type, struct tm_str s, struct tm_buf *out)
 {
 	switch (type->kind) {
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT: case TM_CQL_TIMESTAMP: {
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
+	case TM_CQL_TIMESTAMP: {
 		size_t from = out->len;
 		tm_buf_str_put(out, s);
 		out->at[from] = (char)(out->at[from] ^ 0x80);
 		return;
 	}
-	case TM_CQL_FLOAT: case TM_CQL_DOUBLE: put_float(s, out); return;
-	case TM_CQL_DATE: case TM_CQL_TIME: tm_buf_str_put(out, s); return;
-	case TM_CQL_BOOLEAN: tm_buf_u8(out, s.at[0] != 0); return; /* drivers send 1, but any other byte is as true */
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID: put_uuid(type, s, out); return;
-	case TM_CQL_VARINT: put_varint(s, out); return;
-	case TM_CQL_DECIMAL: put_decimal(s, out); return;
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: case TM_CQL_UDT: case TM_CQL_VECTOR: put_parts(type, s, out); return;
-	default: put_escaped(s, out);
+	case TM_CQL_FLOAT:
+	case TM_CQL_DOUBLE:
+		put_float(s, out);
+		return;
+	case TM_CQL_DATE:
+	case TM_CQL_TIME:
+		tm_buf_str_put(out, s);
+		return;
+	case TM_CQL_BOOLEAN:
+		tm_buf_u8(out, s.at[0] != 0);
+		return; /* drivers send 1, but any other byte is as true */
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+		put_uuid(type, s, out);
+		return;
+	case TM_CQL_VARINT:
+		put_varint(s, out);
+		return;
+	case TM_CQL_DECIMAL:
+		put_decimal(s, out);
+		return;
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+	case TM_CQL_VECTOR:
+		put_parts(type, s, out);
+		return;
+	default:
+		put_escaped(s, out);
 	}
 }
 
@@ -301,11 +331,23 @@ void tm_value_order_put(const struct tm_cql_type *type, struct tm_str s, struct 
 static size_t plain_length(const struct tm_cql_type *type)
 {
 	switch (type->kind) {
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_TIMESTAMP: case TM_CQL_DOUBLE: case TM_CQL_TIME: return 8;
-	case TM_CQL_INT: case TM_CQL_FLOAT: case TM_CQL_DATE: return 4;
-	case TM_CQL_SMALLINT: return 2;
-	case TM_CQL_TINYINT: case TM_CQL_BOOLEAN: return 1;
-	default: return 0;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_TIMESTAMP:
+	case TM_CQL_DOUBLE:
+	case TM_CQL_TIME:
+		return 8;
+	case TM_CQL_INT:
+	case TM_CQL_FLOAT:
+	case TM_CQL_DATE:
+		return 4;
+	case TM_CQL_SMALLINT:
+		return 2;
+	case TM_CQL_TINYINT:
+	case TM_CQL_BOOLEAN:
+		return 1;
+	default:
+		return 0;
 	}
 }
 
@@ -333,15 +375,25 @@ static bool take_value(const struct tm_cql_type *type, struct tm_cursor *c, stru
 	if (plain_length(type))
 		return take_plain(type, c, arena, ret);
 	switch (type->kind) {
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID: return take_uuid(type, c, arena, ret);
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+		return take_uuid(type, c, arena, ret);
 	case TM_CQL_VARINT:
 		if (!take_varint(c, ret))
 			return false;
 		*ret = tm_arena_str(arena, *ret);
 		return true;
-	case TM_CQL_DECIMAL: return take_decimal(c, arena, ret);
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: case TM_CQL_TUPLE: case TM_CQL_UDT: case TM_CQL_VECTOR: return take_parts(type, c, arena, ret);
-	default: return take_escaped(c, arena, ret);
+	case TM_CQL_DECIMAL:
+		return take_decimal(c, arena, ret);
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+	case TM_CQL_VECTOR:
+		return take_parts(type, c, arena, ret);
+	default:
+		return take_escaped(c, arena, ret);
 	}
 }
 

@@ -11,17 +11,17 @@ struct tm_read {
 	struct tm_read_options o;
 	rocksdb_readoptions_t *read_options;
 	rocksdb_iterator_t *it;
-	struct tm_buf lower, upper, seek;   /* bounds the iterator points to; scratch */
+	struct tm_buf lower, upper, seek; /* bounds the iterator points to; scratch */
 	struct tm_arena partition_arena, row_arena;
 	size_t *column_of_id;
 	/* the partition we are in */
-	struct tm_buf prefix;               /* its key up to the kind byte; empty = none yet */
+	struct tm_buf prefix; /* its key up to the kind byte; empty = none yet */
 	struct tm_str *partition_key;
-	bool has_deletion, given;           /* a row of it was given */
+	bool has_deletion, given; /* a row of it was given */
 	int64_t deletion_us;
 	struct tm_range_tombstone *ranges;
 	size_t range_count;
-	struct tm_str head;                 /* a copy of the head's value */
+	struct tm_str head; /* a copy of the head's value */
 	struct tm_cell *static_cells;
 	size_t static_count;
 	/* the walk */
@@ -133,8 +133,8 @@ static tm_rc load_head(struct tm_read *r, struct tm_str value, struct tm_err *er
 	struct tm_cell c;
 	int more;
 	while ((more = tm_row_next(&reader, &c)) > 0)
-		if (alive(&c, r->o.now_s) && !(r->has_deletion && c.timestamp_us <= r->deletion_us) && c.column < r->table->next_column_id &&
-		    r->column_of_id[c.column] != SIZE_MAX)
+		if (alive(&c, r->o.now_s) && !(r->has_deletion && c.timestamp_us <= r->deletion_us) &&
+		    c.column < r->table->next_column_id && r->column_of_id[c.column] != SIZE_MAX)
 			TM_PUSH_IN(&r->partition_arena, &statics, c);
 	r->static_cells = statics.items;
 	r->static_count = statics.count;
@@ -168,7 +168,10 @@ static void begin_row(struct tm_read *r, struct tm_str key)
 	set_column_cells(r, r->static_cells, r->static_count);
 	r->position.len = 0;
 	tm_buf_str_put(&r->position, tm_str_slice(key, 4, key.len));
-	r->row = (struct tm_read_row){.partition_key = r->partition_key, .columns = r->columns, .position = tm_buf_str(&r->position), .first_of_partition = !r->given};
+	r->row = (struct tm_read_row){.partition_key = r->partition_key,
+				      .columns = r->columns,
+				      .position = tm_buf_str(&r->position),
+				      .first_of_partition = !r->given};
 	r->given = true;
 }
 
@@ -292,14 +295,16 @@ static bool one_row_wanted(const struct tm_read *r)
 		return false;
 	if (r->table->def.clustering_count == 0)
 		return true;
-	return o->slice_count == 1 && o->slices[0].end.len == o->slices[0].start.len + 1 && memcmp(o->slices[0].start.at, o->slices[0].end.at, o->slices[0].start.len) == 0 &&
+	return o->slice_count == 1 && o->slices[0].end.len == o->slices[0].start.len + 1 &&
+	       memcmp(o->slices[0].start.at, o->slices[0].end.at, o->slices[0].start.len) == 0 &&
 	       o->slices[0].end.at[o->slices[0].start.len] == '\xFF' && o->no_static_row && o->slices[0].start.len > 0;
 }
 
 static tm_rc get_key(struct tm_read *r, rocksdb_pinnableslice_t **ret, struct tm_str *ret_value, struct tm_err *err)
 {
 	char *message = NULL;
-	*ret = rocksdb_get_pinned_cf(r->store->db, r->store->read_options, r->store->family[TM_FAMILY_DATA], r->seek.at, r->seek.len, &message);
+	*ret = rocksdb_get_pinned_cf(r->store->db, r->store->read_options, r->store->family[TM_FAMILY_DATA], r->seek.at, r->seek.len,
+				     &message);
 	if (message)
 		return tm_store_failed(message, "cannot read from the table store", err);
 	if (*ret)
@@ -505,7 +510,8 @@ static tm_rc start_range(struct tm_read *r, struct tm_err *err)
 	tm_key_table(&after, r->table->number);
 	tm_buf_str_put(&after, r->o.after);
 	size_t n = prefix_length(tm_buf_str(&after));
-	tm_rc rc = n && n < after.len ? enter_partition(r, tm_str_n(after.at, n), err) : tm_fail(err, TM_INVALID, "Invalid value for the paging state");
+	tm_rc rc = n && n < after.len ? enter_partition(r, tm_str_n(after.at, n), err)
+				      : tm_fail(err, TM_INVALID, "Invalid value for the paging state");
 	if (rc == TM_OK) {
 		r->given = true;
 		seek_key(r, tm_buf_str(&r->prefix), (char[]){TM_KEY_HEAD}, 1);
@@ -650,7 +656,8 @@ struct tm_cql_value tm_read_value(const struct tm_cql_type *type, const struct t
 }
 
 /* ---- the simple scan of table.h ---- */
-static tm_rc slice_of_prefix(const struct tm_table_def *def, const struct tm_cql_value *key, size_t key_count, struct tm_buf *bytes, struct tm_read_slice *ret)
+static tm_rc slice_of_prefix(const struct tm_table_def *def, const struct tm_cql_value *key, size_t key_count, struct tm_buf *bytes,
+			     struct tm_read_slice *ret)
 {
 	for (size_t i = def->partition_key_count; i < key_count; i++)
 		tm_value_order_put(def->columns[i].type, key[i].bytes, bytes);
@@ -700,7 +707,8 @@ tm_rc tm_table_scan(struct tm_store *store, const struct tm_table_def *def, cons
 			if (i < def->partition_key_count)
 				values[i] = (struct tm_cql_value){.bytes = row->partition_key[i]};
 			else if (i < def->partition_key_count + def->clustering_count)
-				values[i] = row->clustering ? (struct tm_cql_value){.bytes = row->clustering[i - def->partition_key_count]} : (struct tm_cql_value){.null = true};
+				values[i] = row->clustering ? (struct tm_cql_value){.bytes = row->clustering[i - def->partition_key_count]}
+							    : (struct tm_cql_value){.null = true};
 			else
 				values[i] = tm_read_value(def->columns[i].type, &row->columns[i], &arena);
 		}

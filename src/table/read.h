@@ -6,28 +6,33 @@
 #include "table/schema.h"
 
 /* Cells of one column of a row that are alive: one at most, or for collections and unfrozen types one per element, in order. */
-struct tm_read_column { const struct tm_cell *cells; size_t count; };
+struct tm_read_column {
+	const struct tm_cell *cells;
+	size_t count;
+};
 struct tm_read_row {
-	const struct tm_str *partition_key; /* per partition key column */
-	const struct tm_str *clustering;    /* per clustering column; NULL: only the static cells of a partition that has no rows here */
+	const struct tm_str *partition_key;   /* per partition key column */
+	const struct tm_str *clustering;      /* per clustering column; NULL: only the static cells of a partition that has no rows here */
 	const struct tm_read_column *columns; /* per column of the def; key columns empty */
-	struct tm_str position;             /* of the row in the table: give it back as `after` to go on behind it */
+	struct tm_str position;               /* of the row in the table: give it back as `after` to go on behind it */
 	bool has_marker;
 	int64_t marker_us;
 	bool first_of_partition;
 };
 /* Ranges of clustering keys in ordered form: start <= key < end; an empty end is the end of the partition. */
-struct tm_read_slice { struct tm_str start, end; };
+struct tm_read_slice {
+	struct tm_str start, end;
+};
 struct tm_read_options {
 	bool has_partition;
 	struct tm_str partition_key;        /* serialised (tm_table_partition_key) */
 	int64_t token_from, token_to;       /* inclusive; without a partition */
 	const struct tm_read_slice *slices; /* in key order, apart; none: all rows */
 	size_t slice_count;
-	bool reverse;                       /* rows of a partition from the last to the first; only with a partition */
-	bool static_only;                   /* one row per partition that has anything alive, clustering NULL: DISTINCT */
-	bool no_static_row;                 /* do not give the static-only row: a clustering column is restricted */
-	struct tm_str after;                /* position to go on behind; empty = from the start */
+	bool reverse;        /* rows of a partition from the last to the first; only with a partition */
+	bool static_only;    /* one row per partition that has anything alive, clustering NULL: DISTINCT */
+	bool no_static_row;  /* do not give the static-only row: a clustering column is restricted */
+	struct tm_str after; /* position to go on behind; empty = from the start */
 	int64_t now_s;
 };
 struct tm_read;

@@ -90,7 +90,8 @@ int tm_row_next(struct tm_row_reader *r, struct tm_cell *cell)
 static void put_head(struct tm_buf *out, const struct tm_row_info *i)
 {
 	tm_buf_u8(out, TM_ROW_FORMAT);
-	tm_buf_u8(out, (uint8_t)((i->has_marker ? HAS_MARKER | (i->marker_ttl_s ? MARKER_EXPIRES : 0) : 0) | (i->has_deletion ? HAS_DELETION : 0) | (i->range_count ? HAS_RANGES : 0)));
+	tm_buf_u8(out, (uint8_t)((i->has_marker ? HAS_MARKER | (i->marker_ttl_s ? MARKER_EXPIRES : 0) : 0) |
+				 (i->has_deletion ? HAS_DELETION : 0) | (i->range_count ? HAS_RANGES : 0)));
 	if (i->has_marker) {
 		tm_buf_le64(out, (uint64_t)i->marker_us);
 		if (i->marker_ttl_s) {
@@ -129,7 +130,8 @@ static void put_cell(struct tm_buf *out, const struct tm_cell *cell)
 		put_str(out, cell->value);
 }
 
-void tm_row_put(struct tm_buf *out, const struct tm_row_info *info, const struct tm_range_tombstone *ranges, const struct tm_cell *cells, size_t cell_count)
+void tm_row_put(struct tm_buf *out, const struct tm_row_info *info, const struct tm_range_tombstone *ranges, const struct tm_cell *cells,
+		size_t cell_count)
 {
 	put_head(out, info);
 	for (size_t i = 0; i < info->range_count; i++)
@@ -206,7 +208,8 @@ static int64_t counter_value(struct tm_str v)
 
 static void merge_info(struct tm_row_info *a, const struct tm_row_info *b)
 {
-	if (b->has_deletion && (!a->has_deletion || b->deletion_us > a->deletion_us || (b->deletion_us == a->deletion_us && b->deletion_at_s > a->deletion_at_s))) {
+	if (b->has_deletion && (!a->has_deletion || b->deletion_us > a->deletion_us ||
+				(b->deletion_us == a->deletion_us && b->deletion_at_s > a->deletion_at_s))) {
 		a->has_deletion = true;
 		a->deletion_us = b->deletion_us;
 		a->deletion_at_s = b->deletion_at_s;

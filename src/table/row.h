@@ -8,12 +8,12 @@
 
 enum { TM_ROW_FORMAT = 1 };
 enum tm_cell_flags {
-	TM_CELL_DEAD = 1,       /* tombstone; at_s = when it was written */
-	TM_CELL_EXPIRING = 2,   /* ttl, at_s = when it ends */
-	TM_CELL_PATH = 4,       /* element of a collection or field of a type; path in ordered form */
-	TM_CELL_CLEARED = 8,    /* no value: hides the elements of its column written before; at_s */
-	TM_CELL_COUNTER = 16,   /* value: 8 bytes, adds to what is there */
-	TM_CELL_RESET = 32,     /* of a counter: does not add, begins anew */
+	TM_CELL_DEAD = 1,     /* tombstone; at_s = when it was written */
+	TM_CELL_EXPIRING = 2, /* ttl, at_s = when it ends */
+	TM_CELL_PATH = 4,     /* element of a collection or field of a type; path in ordered form */
+	TM_CELL_CLEARED = 8,  /* no value: hides the elements of its column written before; at_s */
+	TM_CELL_COUNTER = 16, /* value: 8 bytes, adds to what is there */
+	TM_CELL_RESET = 32,   /* of a counter: does not add, begins anew */
 };
 struct tm_cell {
 	uint32_t column;
@@ -43,7 +43,8 @@ bool tm_row_next_range(struct tm_row_reader *r, struct tm_range_tombstone *ret);
 /* 1 a cell, 0 the end, -1 bad bytes. Cells come by column, then path. */
 int tm_row_next(struct tm_row_reader *r, struct tm_cell *ret);
 /* cells must be in order (tm_cell_sort). */
-void tm_row_put(struct tm_buf *out, const struct tm_row_info *info, const struct tm_range_tombstone *ranges, const struct tm_cell *cells, size_t cell_count);
+void tm_row_put(struct tm_buf *out, const struct tm_row_info *info, const struct tm_range_tombstone *ranges, const struct tm_cell *cells,
+		size_t cell_count);
 void tm_cell_sort(struct tm_cell *cells, size_t count);
 /* newer was written after older; out gets what both say together. False on bad bytes. */
 bool tm_row_merge(struct tm_str older, struct tm_str newer, struct tm_buf *out);

@@ -5,17 +5,30 @@
 
 static struct tm_map_entry default_caching[] = {{TM_STR("keys"), TM_STR("ALL")}, {TM_STR("rows_per_partition"), TM_STR("NONE")}};
 static struct tm_map_entry default_compaction[] = {
-	{TM_STR("class"), TM_STR("org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy")},
-	{TM_STR("max_threshold"), TM_STR("32")}, {TM_STR("min_threshold"), TM_STR("4")},
+    {TM_STR("class"), TM_STR("org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy")},
+    {TM_STR("max_threshold"), TM_STR("32")},
+    {TM_STR("min_threshold"), TM_STR("4")},
 };
 static struct tm_map_entry default_compression[] = {
-	{TM_STR("chunk_length_in_kb"), TM_STR("16")}, {TM_STR("class"), TM_STR("org.apache.cassandra.io.compress.LZ4Compressor")},
+    {TM_STR("chunk_length_in_kb"), TM_STR("16")},
+    {TM_STR("class"), TM_STR("org.apache.cassandra.io.compress.LZ4Compressor")},
 };
 const struct tm_table_params tm_table_params_default = {
-	.comment = TM_STR(""), .additional_write_policy = TM_STR("99p"), .speculative_retry = TM_STR("99p"), .read_repair = TM_STR("BLOCKING"),
-	.memtable = TM_STR("default"), .bloom_filter_fp_chance = 0.01, .crc_check_chance = 1.0, .gc_grace_seconds = 864000,
-	.min_index_interval = 128, .max_index_interval = 2048, .allow_auto_snapshot = true, .incremental_backups = true,
-	.caching = {default_caching, 2}, .compaction = {default_compaction, 3}, .compression = {default_compression, 2},
+    .comment = TM_STR(""),
+    .additional_write_policy = TM_STR("99p"),
+    .speculative_retry = TM_STR("99p"),
+    .read_repair = TM_STR("BLOCKING"),
+    .memtable = TM_STR("default"),
+    .bloom_filter_fp_chance = 0.01,
+    .crc_check_chance = 1.0,
+    .gc_grace_seconds = 864000,
+    .min_index_interval = 128,
+    .max_index_interval = 2048,
+    .allow_auto_snapshot = true,
+    .incremental_backups = true,
+    .caching = {default_caching, 2},
+    .compaction = {default_compaction, 3},
+    .compression = {default_compression, 2},
 };
 
 /* ---- look-ups ---- */
@@ -325,7 +338,8 @@ static tm_rc finish(struct tm_store *store, struct draft *d, rocksdb_writebatch_
 	return TM_OK;
 }
 
-static void put_entry(struct tm_store *store, rocksdb_writebatch_t *wb, char kind, struct tm_str keyspace, struct tm_str name, const struct tm_buf *value)
+static void put_entry(struct tm_store *store, rocksdb_writebatch_t *wb, char kind, struct tm_str keyspace, struct tm_str name,
+		      const struct tm_buf *value)
 {
 	struct tm_buf k = {0};
 	tm_schema_entry_key(&k, kind, keyspace, name);
@@ -384,7 +398,8 @@ static void draft_table(struct tm_store *store, struct tm_keyspace *ks, struct t
 	pthread_mutex_unlock(&store->schema_lock);
 }
 
-tm_rc tm_store_keyspace_put(struct tm_store *store, struct tm_str name, const struct tm_map *replication, bool durable_writes, struct tm_err *err)
+tm_rc tm_store_keyspace_put(struct tm_store *store, struct tm_str name, const struct tm_map *replication, bool durable_writes,
+			    struct tm_err *err)
 {
 	struct draft d = draft_of(store);
 	struct tm_keyspace *ks = draft_keyspace(&d, name);
@@ -579,7 +594,9 @@ static tm_rc load_entry(struct tm_store *store, struct draft *d, struct tm_str k
 		struct tm_keyspace *ks = &grown[d->schema->keyspace_count++];
 		d->schema->keyspaces = d->keyspaces = grown;
 		ks->name = tm_arena_str(a, parts[0]);
-		return tm_schema_keyspace_decode(value, a, ks) ? TM_OK : tm_fail(err, TM_CORRUPT, "the schema of keyspace %.*s is damaged", TM_STR_ARG(parts[0]));
+		return tm_schema_keyspace_decode(value, a, ks)
+			   ? TM_OK
+			   : tm_fail(err, TM_CORRUPT, "the schema of keyspace %.*s is damaged", TM_STR_ARG(parts[0]));
 	}
 	struct tm_keyspace *ks = draft_keyspace(d, parts[0]);
 	if (!ks)
@@ -589,7 +606,8 @@ static tm_rc load_entry(struct tm_store *store, struct draft *d, struct tm_str k
 		tm_copy(types, ks->types, ks->type_count * sizeof *types);
 		const struct tm_cql_type *t = tm_schema_type_decode(value);
 		if (!t || t->kind != TM_CQL_UDT)
-			return tm_fail(err, TM_CORRUPT, "the schema of type %.*s.%.*s is damaged", TM_STR_ARG(parts[0]), TM_STR_ARG(parts[1]));
+			return tm_fail(err, TM_CORRUPT, "the schema of type %.*s.%.*s is damaged", TM_STR_ARG(parts[0]),
+				       TM_STR_ARG(parts[1]));
 		types[ks->type_count++] = t;
 		ks->types = types;
 		return TM_OK;

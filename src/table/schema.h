@@ -4,8 +4,13 @@
 #define TM_TABLE_SCHEMA_H
 #include "table/type.h"
 
-struct tm_map_entry { struct tm_str key, value; };
-struct tm_map { struct tm_map_entry *entries; size_t count; };
+struct tm_map_entry {
+	struct tm_str key, value;
+};
+struct tm_map {
+	struct tm_map_entry *entries;
+	size_t count;
+};
 
 struct tm_table_params {
 	struct tm_str comment, additional_write_policy, speculative_retry, read_repair, memtable;
@@ -20,26 +25,31 @@ enum tm_index_kind { TM_INDEX_VALUES, TM_INDEX_KEYS, TM_INDEX_ENTRIES, TM_INDEX_
 struct tm_index {
 	struct tm_str name, column;
 	enum tm_index_kind kind;
-	bool custom;            /* CREATE CUSTOM INDEX, or USING 'sai' */
+	bool custom;              /* CREATE CUSTOM INDEX, or USING 'sai' */
 	struct tm_str class_name; /* as system_schema shows it; empty of a legacy one */
-	struct tm_str target;   /* as system_schema shows it: "v", "keys(m)" */
+	struct tm_str target;     /* as system_schema shows it: "v", "keys(m)" */
 	struct tm_map options;
 };
-struct tm_dropped_column { struct tm_str name; const struct tm_cql_type *type; int64_t dropped_us; bool is_static; };
+struct tm_dropped_column {
+	struct tm_str name;
+	const struct tm_cql_type *type;
+	int64_t dropped_us;
+	bool is_static;
+};
 
 struct tm_table {
-	struct tm_table_def def;         /* first: a def of the store is a table */
-	uint32_t number;                 /* its prefix of keys; TRUNCATE gives a new one */
-	const uint32_t *column_id;       /* per column; never used again after a drop */
+	struct tm_table_def def;   /* first: a def of the store is a table */
+	uint32_t number;           /* its prefix of keys; TRUNCATE gives a new one */
+	const uint32_t *column_id; /* per column; never used again after a drop */
 	uint32_t next_column_id;
 	struct tm_table_params params;
 	const struct tm_index *indexes;
 	size_t index_count;
 	const struct tm_dropped_column *dropped;
 	size_t dropped_count;
-	bool counter;                    /* its cells are counters */
+	bool counter; /* its cells are counters */
 	bool has_static;
-	bool compact_value;              /* lossy clustering types: originals are stored beside */
+	bool compact_value; /* lossy clustering types: originals are stored beside */
 	/* private */
 	int refs;
 	struct tm_arena arena;
@@ -51,7 +61,7 @@ size_t tm_table_column_by_id(const struct tm_table *table, uint32_t id);
 
 struct tm_keyspace {
 	struct tm_str name;
-	struct tm_map replication;       /* "class" first */
+	struct tm_map replication; /* "class" first */
 	bool durable_writes;
 	const struct tm_table *const *tables; /* by name */
 	size_t table_count;
@@ -61,7 +71,7 @@ struct tm_keyspace {
 struct tm_schema {
 	const struct tm_keyspace *keyspaces; /* by name */
 	size_t keyspace_count;
-	uint8_t version[16];             /* a UUID; changes with every change, the same after a restart */
+	uint8_t version[16]; /* a UUID; changes with every change, the same after a restart */
 	uint64_t sequence;
 	/* private */
 	int refs;
@@ -80,7 +90,8 @@ void tm_store_on_close(struct tm_store *store, void (*call)(struct tm_store *sto
 void tm_store_ddl_lock(struct tm_store *store);
 void tm_store_ddl_unlock(struct tm_store *store);
 /* What is given is copied. All need the lock, are durable when they return, and hold until TM_OK. */
-tm_rc tm_store_keyspace_put(struct tm_store *store, struct tm_str name, const struct tm_map *replication, bool durable_writes, struct tm_err *err) TM_CHECKED;
+tm_rc tm_store_keyspace_put(struct tm_store *store, struct tm_str name, const struct tm_map *replication, bool durable_writes,
+			    struct tm_err *err) TM_CHECKED;
 tm_rc tm_store_keyspace_drop(struct tm_store *store, struct tm_str name, struct tm_err *err) TM_CHECKED;
 /* A new type, or a new form of it: then the tables and types that mention it follow. */
 tm_rc tm_store_type_put(struct tm_store *store, const struct tm_cql_type *udt, struct tm_err *err) TM_CHECKED;

@@ -140,7 +140,10 @@ static const struct tm_cql_type *take_type(struct tm_cursor *c, int depth)
 		else if (ok && n == 2 && kind == TM_CQL_MAP)
 			t = tm_table_type_map(args[0], args[1], frozen);
 		else if (ok && n == 1)
-			t = kind == TM_CQL_LIST ? tm_type_list(args[0], frozen) : kind == TM_CQL_SET ? tm_type_set(args[0], frozen) : kind == TM_CQL_VECTOR ? tm_type_vector(args[0], dimension) : NULL;
+			t = kind == TM_CQL_LIST     ? tm_type_list(args[0], frozen)
+			    : kind == TM_CQL_SET    ? tm_type_set(args[0], frozen)
+			    : kind == TM_CQL_VECTOR ? tm_type_vector(args[0], dimension)
+						    : NULL;
 		free(args);
 		free(names);
 	}

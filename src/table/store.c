@@ -25,13 +25,15 @@ tm_rc tm_store_failed(char *message, const char *doing, struct tm_err *err)
 		rc = TM_DENIED;
 	tm_fail(err, rc, rc == TM_BUSY ? "%s: another process uses it (%s)" : "%s: %s", doing, message);
 	if (rc == TM_CORRUPT)
-		tm_err_hint(err, "The files of the table store are damaged. Restore them from a backup, or move the directory away and replay the topics.");
+		tm_err_hint(err, "The files of the table store are damaged. Restore them from a backup, or move the directory away and "
+				 "replay the topics.");
 	free(message);
 	return rc;
 }
 
 /* ---- merge operator ---- */
-static char *merge_all(struct tm_str first, bool has_first, const char *const *operands, const size_t *lengths, int count, unsigned char *success, size_t *ret_length)
+static char *merge_all(struct tm_str first, bool has_first, const char *const *operands, const size_t *lengths, int count,
+		       unsigned char *success, size_t *ret_length)
 {
 	struct tm_buf acc = {0}, next = {0};
 	*success = 1;
@@ -58,8 +60,8 @@ static char *merge_all(struct tm_str first, bool has_first, const char *const *o
 	return acc.at;
 }
 
-static char *full_merge(void *state, const char *key, size_t key_length, const char *existing, size_t existing_length, const char *const *operands,
-			const size_t *lengths, int count, unsigned char *success, size_t *ret_length)
+static char *full_merge(void *state, const char *key, size_t key_length, const char *existing, size_t existing_length,
+			const char *const *operands, const size_t *lengths, int count, unsigned char *success, size_t *ret_length)
 {
 	(void)state, (void)key, (void)key_length;
 	return merge_all(tm_str_n(existing, existing_length), existing != NULL, operands, lengths, count, success, ret_length);
@@ -92,8 +94,8 @@ rocksdb_mergeoperator_t *tm_store_merge_operator(void)
 }
 
 /* ---- compaction filter: sees only whole values, which hide all that is older, so what it drops cannot come back ---- */
-static unsigned char filter(void *state, int level, const char *key, size_t key_length, const char *value, size_t value_length, char **new_value,
-			    size_t *new_value_length, unsigned char *value_changed)
+static unsigned char filter(void *state, int level, const char *key, size_t key_length, const char *value, size_t value_length,
+			    char **new_value, size_t *new_value_length, unsigned char *value_changed)
 {
 	(void)level;
 	struct tm_store *store = state;
@@ -106,7 +108,8 @@ static unsigned char filter(void *state, int level, const char *key, size_t key_
 		grace = store->grace[number];
 	pthread_rwlock_unlock(&store->grace_lock);
 	/* The kind byte follows the escaped partition key; only a head's key ends right behind it. */
-	bool head = key_length > 0 && key[key_length - 1] == TM_KEY_HEAD && key_length >= 15 && key[key_length - 2] == 0 && key[key_length - 3] == 0;
+	bool head = key_length > 0 && key[key_length - 1] == TM_KEY_HEAD && key_length >= 15 && key[key_length - 2] == 0 &&
+		    key[key_length - 3] == 0;
 	out.len = 0;
 	int what = tm_row_purge(tm_str_n(value, value_length), head, tm_now_us(store->env) / 1000000 - grace, &out);
 	if (what == 2)
@@ -182,7 +185,8 @@ static tm_rc open_db(struct tm_store *store, const char *dir, struct tm_err *err
 		options[i] = family_options(store, i);
 	char *message = NULL;
 	store->merge = NULL; /* the options own it now */
-	store->db = rocksdb_open_column_families(options[0], dir, TM_FAMILY_COUNT, names, (const rocksdb_options_t *const *)options, store->family, &message);
+	store->db = rocksdb_open_column_families(options[0], dir, TM_FAMILY_COUNT, names, (const rocksdb_options_t *const *)options,
+						 store->family, &message);
 	for (int i = 0; i < TM_FAMILY_COUNT; i++)
 		rocksdb_options_destroy(options[i]);
 	if (!store->db) {
@@ -298,12 +302,14 @@ static void area_key(struct tm_buf *out, const char *area, struct tm_str key)
 	tm_buf_str_put(out, key);
 }
 
-tm_rc tm_store_get_bytes(struct tm_store *store, const char *area, struct tm_str key, struct tm_buf *ret, bool *ret_found, struct tm_err *err)
+tm_rc tm_store_get_bytes(struct tm_store *store, const char *area, struct tm_str key, struct tm_buf *ret, bool *ret_found,
+			 struct tm_err *err)
 {
 	struct tm_buf k = {0};
 	area_key(&k, area, key);
 	char *message = NULL;
-	rocksdb_pinnableslice_t *v = rocksdb_get_pinned_cf(store->db, store->read_options, store->family[TM_FAMILY_BYTES], k.at, k.len, &message);
+	rocksdb_pinnableslice_t *v =
+	    rocksdb_get_pinned_cf(store->db, store->read_options, store->family[TM_FAMILY_BYTES], k.at, k.len, &message);
 	tm_buf_done(&k);
 	if (message)
 		return tm_store_failed(message, "cannot read from the table store", err);
@@ -317,8 +323,8 @@ tm_rc tm_store_get_bytes(struct tm_store *store, const char *area, struct tm_str
 	return TM_OK;
 }
 
-tm_rc tm_store_scan_bytes(struct tm_store *store, const char *area, struct tm_str prefix, tm_rc (*each)(void *ctx, struct tm_str key, struct tm_str value),
-			  void *ctx, struct tm_err *err)
+tm_rc tm_store_scan_bytes(struct tm_store *store, const char *area, struct tm_str prefix,
+			  tm_rc (*each)(void *ctx, struct tm_str key, struct tm_str value), void *ctx, struct tm_err *err)
 {
 	struct tm_buf k = {0};
 	area_key(&k, area, prefix);

@@ -22,13 +22,13 @@ struct tm_store {
 	rocksdb_writeoptions_t *write_options, *sync_options;
 	rocksdb_mergeoperator_t *merge;
 	rocksdb_compactionfilter_t *filter;
-	pthread_mutex_t ddl;            /* rank 1: one schema change at a time */
-	pthread_mutex_t schema_lock;    /* rank 2: the pointer below and the reference counts */
+	pthread_mutex_t ddl;         /* rank 1: one schema change at a time */
+	pthread_mutex_t schema_lock; /* rank 2: the pointer below and the reference counts */
 	struct tm_schema *schema;
 	_Atomic uint64_t schema_sequence, version;
 	_Atomic int64_t last_timestamp_us;
 	uint32_t next_number;
-	pthread_rwlock_t grace_lock;    /* rank leaf: gc_grace_seconds by table number, for the compaction filter */
+	pthread_rwlock_t grace_lock; /* rank leaf: gc_grace_seconds by table number, for the compaction filter */
 	int32_t *grace;
 	size_t grace_count;
 	void (*on_close[4])(struct tm_store *store);

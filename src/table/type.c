@@ -6,18 +6,18 @@
 #define TYPES_MAX 65536 /* a real schema has some hundreds; casts in hostile statements stop here */
 
 static const char *const native_names[] = {
-	[TM_CQL_ASCII] = "ascii", [TM_CQL_BIGINT] = "bigint", [TM_CQL_BLOB] = "blob", [TM_CQL_BOOLEAN] = "boolean",
-	[TM_CQL_COUNTER] = "counter", [TM_CQL_DECIMAL] = "decimal", [TM_CQL_DOUBLE] = "double", [TM_CQL_FLOAT] = "float",
-	[TM_CQL_INT] = "int", [TM_CQL_TIMESTAMP] = "timestamp", [TM_CQL_UUID] = "uuid", [TM_CQL_VARCHAR] = "text",
-	[TM_CQL_VARINT] = "varint", [TM_CQL_TIMEUUID] = "timeuuid", [TM_CQL_INET] = "inet", [TM_CQL_DATE] = "date",
-	[TM_CQL_TIME] = "time", [TM_CQL_SMALLINT] = "smallint", [TM_CQL_TINYINT] = "tinyint", [TM_CQL_DURATION] = "duration",
+    [TM_CQL_ASCII] = "ascii",     [TM_CQL_BIGINT] = "bigint",       [TM_CQL_BLOB] = "blob",       [TM_CQL_BOOLEAN] = "boolean",
+    [TM_CQL_COUNTER] = "counter", [TM_CQL_DECIMAL] = "decimal",     [TM_CQL_DOUBLE] = "double",   [TM_CQL_FLOAT] = "float",
+    [TM_CQL_INT] = "int",         [TM_CQL_TIMESTAMP] = "timestamp", [TM_CQL_UUID] = "uuid",       [TM_CQL_VARCHAR] = "text",
+    [TM_CQL_VARINT] = "varint",   [TM_CQL_TIMEUUID] = "timeuuid",   [TM_CQL_INET] = "inet",       [TM_CQL_DATE] = "date",
+    [TM_CQL_TIME] = "time",       [TM_CQL_SMALLINT] = "smallint",   [TM_CQL_TINYINT] = "tinyint", [TM_CQL_DURATION] = "duration",
 };
 #define NATIVE(k) [k] = {.kind = k}
 static const struct tm_cql_type natives[] = {
-	NATIVE(TM_CQL_ASCII), NATIVE(TM_CQL_BIGINT), NATIVE(TM_CQL_BLOB), NATIVE(TM_CQL_BOOLEAN), NATIVE(TM_CQL_COUNTER),
-	NATIVE(TM_CQL_DECIMAL), NATIVE(TM_CQL_DOUBLE), NATIVE(TM_CQL_FLOAT), NATIVE(TM_CQL_INT), NATIVE(TM_CQL_TIMESTAMP),
-	NATIVE(TM_CQL_UUID), NATIVE(TM_CQL_VARCHAR), NATIVE(TM_CQL_VARINT), NATIVE(TM_CQL_TIMEUUID), NATIVE(TM_CQL_INET),
-	NATIVE(TM_CQL_DATE), NATIVE(TM_CQL_TIME), NATIVE(TM_CQL_SMALLINT), NATIVE(TM_CQL_TINYINT), NATIVE(TM_CQL_DURATION),
+    NATIVE(TM_CQL_ASCII),   NATIVE(TM_CQL_BIGINT),  NATIVE(TM_CQL_BLOB),     NATIVE(TM_CQL_BOOLEAN),  NATIVE(TM_CQL_COUNTER),
+    NATIVE(TM_CQL_DECIMAL), NATIVE(TM_CQL_DOUBLE),  NATIVE(TM_CQL_FLOAT),    NATIVE(TM_CQL_INT),      NATIVE(TM_CQL_TIMESTAMP),
+    NATIVE(TM_CQL_UUID),    NATIVE(TM_CQL_VARCHAR), NATIVE(TM_CQL_VARINT),   NATIVE(TM_CQL_TIMEUUID), NATIVE(TM_CQL_INET),
+    NATIVE(TM_CQL_DATE),    NATIVE(TM_CQL_TIME),    NATIVE(TM_CQL_SMALLINT), NATIVE(TM_CQL_TINYINT),  NATIVE(TM_CQL_DURATION),
 };
 static const struct tm_cql_type empty_type = {.kind = TM_CQL_EMPTY};
 
@@ -26,7 +26,7 @@ static struct interned {
 	struct tm_cql_type type;
 	uint64_t hash;
 	struct interned *next;
-} *buckets[1024];
+} * buckets[1024];
 static size_t interned_count;
 
 const struct tm_cql_type *tm_type_native(enum tm_cql_kind kind)
@@ -70,8 +70,9 @@ static uint64_t type_hash(const struct tm_cql_type *t)
 
 static bool type_equal(const struct tm_cql_type *a, const struct tm_cql_type *b)
 {
-	if (a->kind != b->kind || a->frozen != b->frozen || a->reversed != b->reversed || a->arg_count != b->arg_count || a->dimension != b->dimension ||
-	    !tm_str_eq(a->keyspace, b->keyspace) || !tm_str_eq(a->name, b->name) || !a->field_names != !b->field_names)
+	if (a->kind != b->kind || a->frozen != b->frozen || a->reversed != b->reversed || a->arg_count != b->arg_count ||
+	    a->dimension != b->dimension || !tm_str_eq(a->keyspace, b->keyspace) || !tm_str_eq(a->name, b->name) ||
+	    !a->field_names != !b->field_names)
 		return false;
 	for (size_t i = 0; i < a->arg_count; i++)
 		if (a->args[i] != b->args[i] || (a->field_names && !tm_str_eq(a->field_names[i], b->field_names[i])))
@@ -127,7 +128,8 @@ const struct tm_cql_type *tm_table_type_map(const struct tm_cql_type *key, const
 
 const struct tm_cql_type *tm_type_tuple(const struct tm_cql_type *const *items, size_t count)
 {
-	return intern(&(struct tm_cql_type){.kind = TM_CQL_TUPLE, .frozen = true, .arg_count = count, .args = (const struct tm_cql_type **)items});
+	return intern(
+	    &(struct tm_cql_type){.kind = TM_CQL_TUPLE, .frozen = true, .arg_count = count, .args = (const struct tm_cql_type **)items});
 }
 
 const struct tm_cql_type *tm_type_vector(const struct tm_cql_type *item, size_t dimension)
@@ -138,8 +140,13 @@ const struct tm_cql_type *tm_type_vector(const struct tm_cql_type *item, size_t 
 const struct tm_cql_type *tm_type_udt(struct tm_str keyspace, struct tm_str name, const struct tm_str *field_names,
 				      const struct tm_cql_type *const *fields, size_t count, bool frozen)
 {
-	return intern(&(struct tm_cql_type){.kind = TM_CQL_UDT, .frozen = frozen, .arg_count = count, .args = (const struct tm_cql_type **)fields,
-					    .keyspace = keyspace, .name = name, .field_names = field_names});
+	return intern(&(struct tm_cql_type){.kind = TM_CQL_UDT,
+					    .frozen = frozen,
+					    .arg_count = count,
+					    .args = (const struct tm_cql_type **)fields,
+					    .keyspace = keyspace,
+					    .name = name,
+					    .field_names = field_names});
 }
 
 /* The same type with other arguments and flags. */
@@ -166,7 +173,9 @@ const struct tm_cql_type *tm_type_frozen(const struct tm_cql_type *t)
 
 const struct tm_cql_type *tm_type_unfrozen(const struct tm_cql_type *t)
 {
-	return t->arg_count == 0 || !t->frozen || t->kind == TM_CQL_TUPLE || t->kind == TM_CQL_VECTOR ? t : rebuilt(t, t->args, false, t->reversed);
+	return t->arg_count == 0 || !t->frozen || t->kind == TM_CQL_TUPLE || t->kind == TM_CQL_VECTOR
+		   ? t
+		   : rebuilt(t, t->args, false, t->reversed);
 }
 
 const struct tm_cql_type *tm_type_reversed(const struct tm_cql_type *t, bool reversed)
@@ -232,11 +241,13 @@ const struct tm_cql_type *tm_type_with_udt(const struct tm_cql_type *t, const st
 static bool reserved(struct tm_str name)
 {
 	static const char *const words[] = {
-		"add", "allow", "alter", "and", "apply", "asc", "authorize", "batch", "begin", "by", "columnfamily", "create", "default", "delete", "desc",
-		"describe", "drop", "entries", "execute", "from", "full", "grant", "if", "in", "index", "infinity", "insert", "into", "is", "keyspace",
-		"limit", "materialized", "mbean", "mbeans", "modify", "nan", "norecursive", "not", "null", "of", "on", "or", "order", "primary", "rename",
-		"replace", "revoke", "schema", "select", "set", "table", "to", "token", "truncate", "unlogged", "unset", "update", "use", "using",
-		"view", "where", "with",
+	    "add",         "allow",        "alter",    "and",     "apply",        "asc",   "authorize", "batch",    "begin",
+	    "by",          "columnfamily", "create",   "default", "delete",       "desc",  "describe",  "drop",     "entries",
+	    "execute",     "from",         "full",     "grant",   "if",           "in",    "index",     "infinity", "insert",
+	    "into",        "is",           "keyspace", "limit",   "materialized", "mbean", "mbeans",    "modify",   "nan",
+	    "norecursive", "not",          "null",     "of",      "on",           "or",    "order",     "primary",  "rename",
+	    "replace",     "revoke",       "schema",   "select",  "set",          "table", "to",        "token",    "truncate",
+	    "unlogged",    "unset",        "update",   "use",     "using",        "view",  "where",     "with",
 	};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (tm_str_is(name, words[i]))
@@ -270,13 +281,26 @@ void tm_table_type_text(const struct tm_cql_type *t, struct tm_buf *out)
 	if (wrap)
 		tm_buf_cstr_put(out, "frozen<");
 	switch (t->kind) {
-	case TM_CQL_LIST: tm_buf_cstr_put(out, "list<"); break;
-	case TM_CQL_SET: tm_buf_cstr_put(out, "set<"); break;
-	case TM_CQL_MAP: tm_buf_cstr_put(out, "map<"); break;
-	case TM_CQL_TUPLE: tm_buf_cstr_put(out, "tuple<"); break;
-	case TM_CQL_VECTOR: tm_buf_cstr_put(out, "vector<"); break;
-	case TM_CQL_UDT: tm_type_name_text(t->name, out); break;
-	default: tm_buf_cstr_put(out, tm_type_native_name(t->kind));
+	case TM_CQL_LIST:
+		tm_buf_cstr_put(out, "list<");
+		break;
+	case TM_CQL_SET:
+		tm_buf_cstr_put(out, "set<");
+		break;
+	case TM_CQL_MAP:
+		tm_buf_cstr_put(out, "map<");
+		break;
+	case TM_CQL_TUPLE:
+		tm_buf_cstr_put(out, "tuple<");
+		break;
+	case TM_CQL_VECTOR:
+		tm_buf_cstr_put(out, "vector<");
+		break;
+	case TM_CQL_UDT:
+		tm_type_name_text(t->name, out);
+		break;
+	default:
+		tm_buf_cstr_put(out, tm_type_native_name(t->kind));
 	}
 	if (t->kind != TM_CQL_UDT && t->arg_count) {
 		for (size_t i = 0; i < t->arg_count; i++) {
@@ -295,12 +319,23 @@ void tm_table_type_text(const struct tm_cql_type *t, struct tm_buf *out)
 size_t tm_type_fixed_length(const struct tm_cql_type *t)
 {
 	switch (t->kind) {
-	case TM_CQL_BOOLEAN: return 1;
-	case TM_CQL_INT: case TM_CQL_FLOAT: return 4;
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_DOUBLE: case TM_CQL_TIMESTAMP: return 8;
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID: return 16;
-	case TM_CQL_VECTOR: return tm_type_fixed_length(t->args[0]) * t->dimension;
+	case TM_CQL_BOOLEAN:
+		return 1;
+	case TM_CQL_INT:
+	case TM_CQL_FLOAT:
+		return 4;
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_DOUBLE:
+	case TM_CQL_TIMESTAMP:
+		return 8;
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
+		return 16;
+	case TM_CQL_VECTOR:
+		return tm_type_fixed_length(t->args[0]) * t->dimension;
 	/* tinyint, smallint, date and time have a fixed length, yet Cassandra frames them as variable inside a vector. */
-	default: return 0;
+	default:
+		return 0;
 	}
 }

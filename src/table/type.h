@@ -22,9 +22,15 @@ const struct tm_cql_type *tm_type_frozen(const struct tm_cql_type *type);
 const struct tm_cql_type *tm_type_unfrozen(const struct tm_cql_type *type);
 const struct tm_cql_type *tm_type_reversed(const struct tm_cql_type *type, bool reversed);
 
-static inline bool tm_type_is_collection(const struct tm_cql_type *t) { return t->kind == TM_CQL_LIST || t->kind == TM_CQL_SET || t->kind == TM_CQL_MAP; }
+static inline bool tm_type_is_collection(const struct tm_cql_type *t)
+{
+	return t->kind == TM_CQL_LIST || t->kind == TM_CQL_SET || t->kind == TM_CQL_MAP;
+}
 /* Stored as one cell per element or field. */
-static inline bool tm_type_is_multicell(const struct tm_cql_type *t) { return !t->frozen && (tm_type_is_collection(t) || t->kind == TM_CQL_UDT); }
+static inline bool tm_type_is_multicell(const struct tm_cql_type *t)
+{
+	return !t->frozen && (tm_type_is_collection(t) || t->kind == TM_CQL_UDT);
+}
 bool tm_type_is_text(const struct tm_cql_type *t); /* ascii, text */
 /* Equal but for frozen and reversed: their values have the same bytes. */
 bool tm_type_same_value(const struct tm_cql_type *a, const struct tm_cql_type *b);

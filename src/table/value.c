@@ -95,13 +95,17 @@ static tm_rc validate_items(const struct tm_cql_type *type, struct tm_str bytes,
 {
 	struct tm_cursor c = tm_cursor_of(bytes);
 	if (bytes.len < 4)
-		return tm_fail(err, TM_DATA, "Not enough bytes to read a %s", type->kind == TM_CQL_MAP ? "map" : type->kind == TM_CQL_SET ? "set" : "list");
+		return tm_fail(err, TM_DATA, "Not enough bytes to read a %s",
+			       type->kind == TM_CQL_MAP   ? "map"
+			       : type->kind == TM_CQL_SET ? "set"
+							  : "list");
 	int32_t n = (int32_t)tm_cursor_be32(&c);
 	for (int32_t i = 0; i < n; i++)
 		for (size_t a = 0; a < type->arg_count; a++) {
 			struct tm_str item;
 			if (!take_bytes(&c, &item))
-				return tm_fail(err, TM_DATA, "Not enough bytes to read %s %d of a collection", type->kind == TM_CQL_MAP ? "entry" : "element", i);
+				return tm_fail(err, TM_DATA, "Not enough bytes to read %s %d of a collection",
+					       type->kind == TM_CQL_MAP ? "entry" : "element", i);
 			if (!item.at && type->frozen)
 				continue; /* Cassandra lets nulls into frozen lists that are bound */
 			if (!item.at)
@@ -109,7 +113,10 @@ static tm_rc validate_items(const struct tm_cql_type *type, struct tm_str bytes,
 			TM_TRY(tm_value_validate(type->args[a], item, err));
 		}
 	if (tm_cursor_left(&c))
-		return tm_fail(err, TM_DATA, "Unexpected extraneous bytes after %s value", type->kind == TM_CQL_MAP ? "map" : type->kind == TM_CQL_SET ? "set" : "list");
+		return tm_fail(err, TM_DATA, "Unexpected extraneous bytes after %s value",
+			       type->kind == TM_CQL_MAP   ? "map"
+			       : type->kind == TM_CQL_SET ? "set"
+							  : "list");
 	return TM_OK;
 }
 
@@ -126,7 +133,9 @@ static tm_rc validate_fields(const struct tm_cql_type *type, struct tm_str bytes
 			TM_TRY(tm_value_validate(type->args[i], item, err));
 	}
 	if (tm_cursor_left(&c))
-		return tm_fail(err, TM_DATA, type->kind == TM_CQL_UDT ? "Invalid remaining data after end of UDT value" : "Invalid remaining data after end of tuple value");
+		return tm_fail(err, TM_DATA,
+			       type->kind == TM_CQL_UDT ? "Invalid remaining data after end of UDT value"
+							: "Invalid remaining data after end of tuple value");
 	return TM_OK;
 }
 
@@ -135,12 +144,15 @@ static tm_rc validate_vector(const struct tm_cql_type *type, struct tm_str bytes
 	struct tm_cursor c = tm_cursor_of(bytes);
 	size_t fixed = tm_type_fixed_length(type->args[0]);
 	if (fixed && bytes.len != fixed * type->dimension)
-		return bytes.len < fixed * type->dimension ? tm_fail(err, TM_DATA, "Not enough bytes to read a vector<%s, %zu>", tm_type_native_name(type->args[0]->kind), type->dimension)
-							   : tm_fail(err, TM_DATA, "Unexpected %zu extraneous bytes after vector value", bytes.len - fixed * type->dimension);
+		return bytes.len < fixed * type->dimension ? tm_fail(err, TM_DATA, "Not enough bytes to read a vector<%s, %zu>",
+								     tm_type_native_name(type->args[0]->kind), type->dimension)
+							   : tm_fail(err, TM_DATA, "Unexpected %zu extraneous bytes after vector value",
+								     bytes.len - fixed * type->dimension);
 	for (size_t i = 0; i < type->dimension; i++) {
 		struct tm_str item;
 		if (!tm_value_vector_next(type, &c, &item))
-			return tm_fail(err, TM_INTERNAL, "java.lang.IndexOutOfBoundsException: not enough bytes to read element %zu of a vector", i);
+			return tm_fail(err, TM_INTERNAL,
+				       "java.lang.IndexOutOfBoundsException: not enough bytes to read element %zu of a vector", i);
 		TM_TRY(tm_value_validate(type->args[0], item, err));
 	}
 	if (tm_cursor_left(&c))
@@ -159,9 +171,11 @@ static tm_rc validate_duration(struct tm_str bytes, struct tm_err *err)
 			return tm_fail(err, TM_INTERNAL, "java.lang.AssertionError: Unexpected error");
 	int64_t m = tm_value_zigzag(v[0]), d = tm_value_zigzag(v[1]), n = tm_value_zigzag(v[2]);
 	if (m != (int32_t)m || d != (int32_t)d)
-		return tm_fail(err, TM_DATA, "The duration %s must be a 32 bits integer but was: %lld", m != (int32_t)m ? "months" : "days", (long long)(m != (int32_t)m ? m : d));
+		return tm_fail(err, TM_DATA, "The duration %s must be a 32 bits integer but was: %lld", m != (int32_t)m ? "months" : "days",
+			       (long long)(m != (int32_t)m ? m : d));
 	if ((m < 0 || d < 0 || n < 0) && (m > 0 || d > 0 || n > 0))
-		return tm_fail(err, TM_DATA, "The duration months, days and nanoseconds must be all of the same sign (%lld, %lld, %lld)", (long long)m, (long long)d, (long long)n);
+		return tm_fail(err, TM_DATA, "The duration months, days and nanoseconds must be all of the same sign (%lld, %lld, %lld)",
+			       (long long)m, (long long)d, (long long)n);
 	return TM_OK;
 }
 
@@ -176,20 +190,35 @@ static tm_rc validate_ascii(struct tm_str b, struct tm_err *err)
 tm_rc tm_value_validate(const struct tm_cql_type *type, struct tm_str b, struct tm_err *err)
 {
 	switch (type->kind) {
-	case TM_CQL_ASCII: return validate_ascii(b, err);
-	case TM_CQL_VARCHAR: return tm_utf8_valid(b) ? TM_OK : tm_fail(err, TM_DATA, "String didn't validate.");
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte long (%zu)", b.len);
-	case TM_CQL_TIMESTAMP: return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte long for date (%zu)", b.len);
-	case TM_CQL_DOUBLE: return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte value for a double (%zu)", b.len);
-	case TM_CQL_FLOAT: return b.len == 4 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 or 0 byte value for a float (%zu)", b.len);
-	case TM_CQL_INT: return b.len == 4 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 or 0 byte int (%zu)", b.len);
-	case TM_CQL_BOOLEAN: return b.len <= 1 ? TM_OK : tm_fail(err, TM_DATA, "Expected 1 or 0 byte value (%zu)", b.len);
-	case TM_CQL_SMALLINT: return b.len == 2 ? TM_OK : tm_fail(err, TM_DATA, "Expected 2 bytes for a smallint (%zu)", b.len);
-	case TM_CQL_TINYINT: return b.len == 1 ? TM_OK : tm_fail(err, TM_DATA, "Expected 1 byte for a tinyint (%zu)", b.len);
-	case TM_CQL_DATE: return b.len == 4 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 byte long for date (%zu)", b.len);
-	case TM_CQL_TIME: return b.len == 8 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 byte long for time (%zu)", b.len);
-	case TM_CQL_DECIMAL: return b.len == 0 || b.len >= 4 ? TM_OK : tm_fail(err, TM_DATA, "Expected 0 or at least 4 bytes (%zu)", b.len);
-	case TM_CQL_UUID: case TM_CQL_TIMEUUID:
+	case TM_CQL_ASCII:
+		return validate_ascii(b, err);
+	case TM_CQL_VARCHAR:
+		return tm_utf8_valid(b) ? TM_OK : tm_fail(err, TM_DATA, "String didn't validate.");
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+		return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte long (%zu)", b.len);
+	case TM_CQL_TIMESTAMP:
+		return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte long for date (%zu)", b.len);
+	case TM_CQL_DOUBLE:
+		return b.len == 8 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 or 0 byte value for a double (%zu)", b.len);
+	case TM_CQL_FLOAT:
+		return b.len == 4 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 or 0 byte value for a float (%zu)", b.len);
+	case TM_CQL_INT:
+		return b.len == 4 || b.len == 0 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 or 0 byte int (%zu)", b.len);
+	case TM_CQL_BOOLEAN:
+		return b.len <= 1 ? TM_OK : tm_fail(err, TM_DATA, "Expected 1 or 0 byte value (%zu)", b.len);
+	case TM_CQL_SMALLINT:
+		return b.len == 2 ? TM_OK : tm_fail(err, TM_DATA, "Expected 2 bytes for a smallint (%zu)", b.len);
+	case TM_CQL_TINYINT:
+		return b.len == 1 ? TM_OK : tm_fail(err, TM_DATA, "Expected 1 byte for a tinyint (%zu)", b.len);
+	case TM_CQL_DATE:
+		return b.len == 4 ? TM_OK : tm_fail(err, TM_DATA, "Expected 4 byte long for date (%zu)", b.len);
+	case TM_CQL_TIME:
+		return b.len == 8 ? TM_OK : tm_fail(err, TM_DATA, "Expected 8 byte long for time (%zu)", b.len);
+	case TM_CQL_DECIMAL:
+		return b.len == 0 || b.len >= 4 ? TM_OK : tm_fail(err, TM_DATA, "Expected 0 or at least 4 bytes (%zu)", b.len);
+	case TM_CQL_UUID:
+	case TM_CQL_TIMEUUID:
 		if (b.len != 16 && b.len != 0)
 			return tm_fail(err, TM_DATA, "UUID should be 16 or 0 bytes (%zu)", b.len);
 		if (type->kind == TM_CQL_TIMEUUID && b.len && (b.at[6] & 0xF0) != 0x10)
@@ -203,11 +232,19 @@ tm_rc tm_value_validate(const struct tm_cql_type *type, struct tm_str b, struct 
 			snprintf(hex + i * 2, 3, "%02x", (uint8_t)b.at[i]);
 		return tm_fail(err, TM_DATA, "Expected 4 or 16 byte inetaddress; got %s", hex);
 	}
-	case TM_CQL_DURATION: return validate_duration(b, err);
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: return validate_items(type, b, err);
-	case TM_CQL_TUPLE: case TM_CQL_UDT: return validate_fields(type, b, err);
-	case TM_CQL_VECTOR: return validate_vector(type, b, err);
-	default: return TM_OK;
+	case TM_CQL_DURATION:
+		return validate_duration(b, err);
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+		return validate_items(type, b, err);
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+		return validate_fields(type, b, err);
+	case TM_CQL_VECTOR:
+		return validate_vector(type, b, err);
+	default:
+		return TM_OK;
 	}
 }
 
@@ -326,19 +363,37 @@ int tm_value_compare(const struct tm_cql_type *type, struct tm_str a, struct tm_
 	if (a.len == 0 || b.len == 0)
 		return (a.len > 0) - (b.len > 0);
 	switch (type->kind) {
-	case TM_CQL_BIGINT: case TM_CQL_COUNTER: case TM_CQL_INT: case TM_CQL_SMALLINT: case TM_CQL_TINYINT: case TM_CQL_TIMESTAMP:
+	case TM_CQL_BIGINT:
+	case TM_CQL_COUNTER:
+	case TM_CQL_INT:
+	case TM_CQL_SMALLINT:
+	case TM_CQL_TINYINT:
+	case TM_CQL_TIMESTAMP:
 		return cmp_i64(be_signed(tm_str_slice(a, 0, 8)), be_signed(tm_str_slice(b, 0, 8)));
-	case TM_CQL_FLOAT: case TM_CQL_DOUBLE:
+	case TM_CQL_FLOAT:
+	case TM_CQL_DOUBLE:
 		return a.len == b.len && (a.len == 4 || a.len == 8) ? cmp_u64(float_order(a), float_order(b)) : tm_str_cmp(a, b);
-	case TM_CQL_UUID: return a.len == 16 && b.len == 16 ? compare_uuid(a, b) : tm_str_cmp(a, b);
-	case TM_CQL_TIMEUUID: return a.len == 16 && b.len == 16 ? compare_timeuuid(a, b) : tm_str_cmp(a, b);
-	case TM_CQL_VARINT: return compare_varint(a, b);
-	case TM_CQL_DECIMAL: return compare_decimal(a, b);
-	case TM_CQL_BOOLEAN: return (a.at[0] != 0) - (b.at[0] != 0);
-	case TM_CQL_LIST: case TM_CQL_SET: case TM_CQL_MAP: return compare_items(type, a, b);
-	case TM_CQL_TUPLE: case TM_CQL_UDT: return compare_fields(type, a, b);
-	case TM_CQL_VECTOR: return compare_vector(type, a, b);
-	default: return tm_str_cmp(a, b);
+	case TM_CQL_UUID:
+		return a.len == 16 && b.len == 16 ? compare_uuid(a, b) : tm_str_cmp(a, b);
+	case TM_CQL_TIMEUUID:
+		return a.len == 16 && b.len == 16 ? compare_timeuuid(a, b) : tm_str_cmp(a, b);
+	case TM_CQL_VARINT:
+		return compare_varint(a, b);
+	case TM_CQL_DECIMAL:
+		return compare_decimal(a, b);
+	case TM_CQL_BOOLEAN:
+		return (a.at[0] != 0) - (b.at[0] != 0);
+	case TM_CQL_LIST:
+	case TM_CQL_SET:
+	case TM_CQL_MAP:
+		return compare_items(type, a, b);
+	case TM_CQL_TUPLE:
+	case TM_CQL_UDT:
+		return compare_fields(type, a, b);
+	case TM_CQL_VECTOR:
+		return compare_vector(type, a, b);
+	default:
+		return tm_str_cmp(a, b);
 	}
 }
 

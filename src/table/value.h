@@ -21,7 +21,10 @@ int64_t tm_value_token(struct tm_str partition_key);
 int64_t tm_value_timeuuid_100ns(const void *uuid); /* since 1582 */
 
 /* Walks the items of a serialised collection (bytes of frozen or whole form). */
-struct tm_value_items { struct tm_cursor c; size_t count, at; };
+struct tm_value_items {
+	struct tm_cursor c;
+	size_t count, at;
+};
 bool tm_value_items_open(struct tm_str bytes, struct tm_value_items *ret);
 /* One [bytes] of it; null gives at = NULL. False at the end or on bad bytes. */
 bool tm_value_items_next(struct tm_value_items *it, struct tm_str *ret);

@@ -12,16 +12,21 @@ static void again(const struct tm_batch_info *b, struct tm_record *records, size
 	struct tm_record *back;
 	struct tm_batch_info info;
 	size_t n;
-	struct tm_batch_compose c = {.codec = b->codec, .level = TM_CODEC_LEVEL_DEFAULT, .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset, .base_timestamp_ms = b->base_timestamp_ms, .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id, .last_offset_delta = b->last_offset_delta};
+	struct tm_batch_compose c = {.codec = b->codec,
+				     .level = TM_CODEC_LEVEL_DEFAULT,
+				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
+				     .base_offset = b->base_offset,
+				     .base_timestamp_ms = b->base_timestamp_ms,
+				     .max_timestamp_ms = b->max_timestamp_ms,
+				     .producer_id = b->producer_id,
+				     .last_offset_delta = b->last_offset_delta};
 	if (tm_batch_compose(&c, records, count, &out, NULL) == TM_OK) {
 		struct tm_str rest = tm_buf_str(&out);
 		TM_ASSERT(tm_batch_next(&rest, true, &info, NULL) == TM_OK && rest.len == 0);
 		TM_ASSERT(tm_batch_records(&info, arena, &back, &n, NULL) == TM_OK && n == count);
 		for (size_t i = 0; i < n; i++)
-			TM_ASSERT(back[i].offset == records[i].offset && tm_str_eq(back[i].key, records[i].key) && tm_str_eq(back[i].value, records[i].value) &&
-				  back[i].header_count == records[i].header_count);
+			TM_ASSERT(back[i].offset == records[i].offset && tm_str_eq(back[i].key, records[i].key) &&
+				  tm_str_eq(back[i].value, records[i].value) && back[i].header_count == records[i].header_count);
 	}
 	tm_buf_done(&out);
 }
@@ -54,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct tm_batch_check check = {.key_required = true, .least_timestamp_ms = 0, .most_timestamp_ms = INT64_MAX / 2};
 		rc = tm_batch_check(&b, &arena, &check, &err);
 		tm_rc read = tm_batch_records(&b, &arena, &records, &count, &err);
-		TM_ASSERT((rc == TM_OK) == (read == TM_OK) || read == TM_NOMEM || rc == TM_NOMEM || b.count > 1 << 16 || err.code == TM_KAFKA_INVALID_RECORD);
+		TM_ASSERT((rc == TM_OK) == (read == TM_OK) || read == TM_NOMEM || rc == TM_NOMEM || b.count > 1 << 16 ||
+			  err.code == TM_KAFKA_INVALID_RECORD);
 		if (read == TM_OK && !b.log_append_time && b.codec <= TM_CODEC_ZSTD)
 			again(&b, records, count, &arena);
 		int duplicate;

@@ -4,8 +4,27 @@
 #include "sql/fn_int.h"
 #include "sql/json_text.h"
 
-static const char *const types[] = {"boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal(10,2)", "decimal(38,38)", "string", "binary", "date", "timestamp",
-				    "timestamp_ntz", "time", "interval", "interval year to month", "interval month", "interval day to second", "interval hour to minute", "interval second"};
+static const char *const types[] = {"boolean",
+				    "tinyint",
+				    "smallint",
+				    "int",
+				    "bigint",
+				    "float",
+				    "double",
+				    "decimal(10,2)",
+				    "decimal(38,38)",
+				    "string",
+				    "binary",
+				    "date",
+				    "timestamp",
+				    "timestamp_ntz",
+				    "time",
+				    "interval",
+				    "interval year to month",
+				    "interval month",
+				    "interval day to second",
+				    "interval hour to minute",
+				    "interval second"};
 
 static const struct tm_session session = {.time_zone = "Europe/Berlin", .ansi = true, .now_us = 1700000000000000};
 
@@ -41,7 +60,8 @@ static void casts(struct tm_arena *arena, struct tm_str s)
 			const struct tm_type *t;
 			struct tm_expr *e;
 			struct tm_err err = {0};
-			if (tm_type_parse(arena, tm_str_of(types[i]), &t, &err) == TM_OK && tm_cast_bind(arena, &session, literal(arena, s), t, (enum tm_cast_mode)mode, &e, &err) == TM_OK)
+			if (tm_type_parse(arena, tm_str_of(types[i]), &t, &err) == TM_OK &&
+			    tm_cast_bind(arena, &session, literal(arena, s), t, (enum tm_cast_mode)mode, &e, &err) == TM_OK)
 				eval(arena, e);
 		}
 }
@@ -62,7 +82,8 @@ static void pairs(struct tm_arena *arena, struct tm_str s, int what)
 		return;
 	if (!rest.at)
 		rest = (struct tm_str){"", 0};
-	struct tm_expr *pattern = literal(arena, first), *text = literal(arena, rest), *args[3] = {text, pattern, literal(arena, TM_STR("[$0]"))};
+	struct tm_expr *pattern = literal(arena, first), *text = literal(arena, rest),
+		       *args[3] = {text, pattern, literal(arena, TM_STR("[$0]"))};
 	switch (what) {
 	case 0: {
 		struct tm_expr *time[2] = {fn_make_literal_int(arena, &tm_type_timestamp, 1234567890123456), pattern};
@@ -83,7 +104,10 @@ static void pairs(struct tm_arena *arena, struct tm_str s, int what)
 		call(arena, "parse_url", (struct tm_expr *[]){text, literal(arena, TM_STR("HOST"))}, 2);
 		call(arena, "url_decode", &text, 1);
 		call(arena, "unbase64", &text, 1);
-		call(arena, "conv", (struct tm_expr *[]){text, fn_make_literal_int(arena, &tm_type_int, 36), fn_make_literal_int(arena, &tm_type_int, -10)}, 3);
+		call(
+		    arena, "conv",
+		    (struct tm_expr *[]){text, fn_make_literal_int(arena, &tm_type_int, 36), fn_make_literal_int(arena, &tm_type_int, -10)},
+		    3);
 	}
 }
 

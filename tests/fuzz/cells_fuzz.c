@@ -5,8 +5,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const enum tm_cql_kind scalars[] = {TM_CQL_ASCII, TM_CQL_BIGINT, TM_CQL_BLOB, TM_CQL_BOOLEAN, TM_CQL_DECIMAL, TM_CQL_DOUBLE, TM_CQL_FLOAT, TM_CQL_INT,
-	TM_CQL_TIMESTAMP, TM_CQL_UUID, TM_CQL_VARCHAR, TM_CQL_VARINT, TM_CQL_TIMEUUID, TM_CQL_INET, TM_CQL_DATE, TM_CQL_TIME, TM_CQL_SMALLINT, TM_CQL_TINYINT, TM_CQL_DURATION};
+static const enum tm_cql_kind scalars[] = {TM_CQL_ASCII,   TM_CQL_BIGINT,   TM_CQL_BLOB,     TM_CQL_BOOLEAN,   TM_CQL_DECIMAL,
+					   TM_CQL_DOUBLE,  TM_CQL_FLOAT,    TM_CQL_INT,      TM_CQL_TIMESTAMP, TM_CQL_UUID,
+					   TM_CQL_VARCHAR, TM_CQL_VARINT,   TM_CQL_TIMEUUID, TM_CQL_INET,      TM_CQL_DATE,
+					   TM_CQL_TIME,    TM_CQL_SMALLINT, TM_CQL_TINYINT,  TM_CQL_DURATION};
 enum { SCALARS = sizeof scalars / sizeof *scalars };
 
 /* A type made of the first bytes: scalars, or a collection, tuple or vector of what follows. */

@@ -39,8 +39,10 @@ static void command_line(const uint8_t *data, size_t size)
 	int64_t count = 0;
 	struct tm_texts many = {0}, words = {0};
 	const struct tm_arg args[] = {
-		{"--json", TM_ARG_FLAG, &json, NULL, "one line of JSON"}, {"--name", TM_ARG_TEXT, &name, "NAME", "a name"},
-		{"--count", TM_ARG_NUMBER, &count, "N", "how many"}, {"--trigger", TM_ARG_TEXTS, &many, "DAG_ID", "any number of them"},
+	    {"--json", TM_ARG_FLAG, &json, NULL, "one line of JSON"},
+	    {"--name", TM_ARG_TEXT, &name, "NAME", "a name"},
+	    {"--count", TM_ARG_NUMBER, &count, "N", "how many"},
+	    {"--trigger", TM_ARG_TEXTS, &many, "DAG_ID", "any number of them"},
 	};
 	char *text = malloc(size + 1), *argv[64], *at = text;
 	int argc = 0;

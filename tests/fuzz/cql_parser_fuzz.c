@@ -24,13 +24,17 @@ static void one(struct tm_arena *arena, struct tm_str text)
 static void fresh(struct tm_arena *arena)
 {
 	static const char *const statements[] = {
-		"CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}", "CREATE TYPE ks.u (a int, b frozen<list<text>>)",
-		"CREATE TABLE ks.t (k int, c text, s int static, i int, l list<int>, st set<text>, m map<text, decimal>, u u, t tuple<int, uuid>, v vector<float, 2>, d duration, PRIMARY KEY (k, c))",
-		"INSERT INTO ks.t (k, c, s, i, l, st, m, u, t, v, d) VALUES (1, 'a', 2, 3, [1, 2], {'x'}, {'y': 1.50}, {a: 1, b: ['q']}, (1, 123e4567-e89b-12d3-a456-426614174000), [1, 2], 1mo2d3h)",
+	    "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+	    "CREATE TYPE ks.u (a int, b frozen<list<text>>)",
+	    "CREATE TABLE ks.t (k int, c text, s int static, i int, l list<int>, st set<text>, m map<text, decimal>, u u, t tuple<int, "
+	    "uuid>, v vector<float, 2>, d duration, PRIMARY KEY (k, c))",
+	    "INSERT INTO ks.t (k, c, s, i, l, st, m, u, t, v, d) VALUES (1, 'a', 2, 3, [1, 2], {'x'}, {'y': 1.50}, {a: 1, b: ['q']}, (1, "
+	    "123e4567-e89b-12d3-a456-426614174000), [1, 2], 1mo2d3h)",
 	};
 	struct tm_err err;
 	tm_store_close(store);
-	if (tm_store_open("", &(struct tm_store_options){.memory_only = true}, &store, &err) != TM_OK || tm_cql_system_register(store, &err) != TM_OK)
+	if (tm_store_open("", &(struct tm_store_options){.memory_only = true}, &store, &err) != TM_OK ||
+	    tm_cql_system_register(store, &err) != TM_OK)
 		__builtin_trap();
 	session = (struct tm_cql_session){.store = store, .keyspace = TM_STR("ks"), .protocol_version = 5};
 	for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)

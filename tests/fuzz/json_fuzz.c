@@ -6,12 +6,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct tm_arena arena;
 	tm_arena_init(&arena);
-	const struct tm_str names[] = {TM_STR("a"), TM_STR("b"), TM_STR("s"), TM_STR("l"), TM_STR("m"), TM_STR("d"), TM_STR("x"), TM_STR("bad")};
+	const struct tm_str names[] = {TM_STR("a"), TM_STR("b"), TM_STR("s"), TM_STR("l"),
+				       TM_STR("m"), TM_STR("d"), TM_STR("x"), TM_STR("bad")};
 	const struct tm_type *inner[] = {&tm_type_smallint, &tm_type_string};
 	const struct tm_type *st = tm_type_struct(&arena, 2, names, inner, NULL);
-	const struct tm_type *types[] = {&tm_type_int, &tm_type_double, &tm_type_string, tm_type_array(&arena, tm_type_array(&arena, st, true), true),
+	const struct tm_type *types[] = {&tm_type_int,
+					 &tm_type_double,
+					 &tm_type_string,
+					 tm_type_array(&arena, tm_type_array(&arena, st, true), true),
 					 tm_type_map(&arena, &tm_type_string, tm_type_array(&arena, &tm_type_float, true), true),
-					 tm_type_decimal(&arena, 20, 4), &tm_type_binary, &tm_type_string};
+					 tm_type_decimal(&arena, 20, 4),
+					 &tm_type_binary,
+					 &tm_type_string};
 	struct tm_json_options o = {.corrupt_field = TM_STR("bad"), .allow_unquoted_names = size & 1, .allow_backslash_any = size & 2};
 	struct tm_json_decoder *d = tm_json_decoder_new(&arena, tm_type_struct(&arena, 8, names, types, NULL), &o);
 	/* Two records, split at a newline, so that the order of names seen first is tried on the second. */

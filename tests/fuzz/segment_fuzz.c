@@ -13,7 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char dir[64];
 static struct tm_env env;
 static struct tm_env_ops ops;
-static int no_sync(const struct tm_env *e, int fd) { (void)e, (void)fd; return 0; }
+static int no_sync(const struct tm_env *e, int fd)
+{
+	(void)e, (void)fd;
+	return 0;
+}
 static void forget(void) { TM_ASSERT(tm_dir_remove(dir, NULL) == TM_OK); }
 
 static void prepare(void)

@@ -9,15 +9,88 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const literals[] = {
-	"NULL", "1", "0", "-1", "3", "127Y", "-128Y", "32767S", "2147483647", "-2147483648", "9223372036854775807L", "(-9223372036854775807L - 1L)", "0.5D", "-0.0D",
-	"double('NaN')", "double('Infinity')", "1.5F", "1e300", "1.25", "99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001", "true", "false",
-	"''", "'a'", "'Spark SQL'", "'äöü€😀'", "'%'", "'yyyy-MM-dd'", "'1,2,3'", "'{\"a\": [1, 2.5, null, {\"b\": \"c\"}]}'", "'$.a[*].b'", "'a INT, b ARRAY<STRING>'", "'2024-02-29'",
-	"'2024-02-29 12:34:56.789'", "'Europe/Berlin'", "'(a+)+b'", "'\\\\d{2}'", "'utf-8'", "'base64'", "'999,999.99'", "X'00ff'", "X''", "DATE'2024-02-29'", "DATE'0001-01-01'", "DATE'9999-12-31'",
-	"TIMESTAMP'2024-03-31 02:30:00 Europe/Berlin'", "TIMESTAMP'1969-12-31 23:59:59.999999'", "TIMESTAMP_NTZ'2024-02-29 00:00:00'", "INTERVAL '1-2' YEAR TO MONTH",
-	"INTERVAL '1 02:03:04.5' DAY TO SECOND", "INTERVAL '106751991 04:00:54.775807' DAY TO SECOND", "make_interval(1, 2, 3, 4, 5, 6, 7.5)", "array(1, 2, NULL, 3)", "array('a', NULL, 'b')", "array()",
-	"array(array(1), array(2, 3))", "array(1.5D, double('NaN'))", "map('a', 1, 'b', NULL)", "map()", "map(1, array('x'))", "named_struct('a', 1, 'b', 'x')", "array(named_struct('a', 1), named_struct('a', 2))",
-	"x -> x", "x -> x > 1", "(x, y) -> x", "(x, y) -> x + y", "(x, y, z) -> z", "map('header', 'true')", "'int'", "'1 hour'", "'PERMISSIVE'", "array(map('k', X'01'))", "cast(NULL AS ARRAY<INT>)",
-	"cast(NULL AS STRING)", "cast(NULL AS DECIMAL(38,18))", "cast('12:30:45.5' AS TIMESTAMP)", "parse_json('{\"a\":[1,{\"b\":2}]}')", "200", "'a' COLLATE UTF8_BINARY", "-100", "1000",
+    "NULL",
+    "1",
+    "0",
+    "-1",
+    "3",
+    "127Y",
+    "-128Y",
+    "32767S",
+    "2147483647",
+    "-2147483648",
+    "9223372036854775807L",
+    "(-9223372036854775807L - 1L)",
+    "0.5D",
+    "-0.0D",
+    "double('NaN')",
+    "double('Infinity')",
+    "1.5F",
+    "1e300",
+    "1.25",
+    "99999999999999999999999999999999999999",
+    "-0.00000000000000000000000000000000000001",
+    "true",
+    "false",
+    "''",
+    "'a'",
+    "'Spark SQL'",
+    "'äöü€😀'",
+    "'%'",
+    "'yyyy-MM-dd'",
+    "'1,2,3'",
+    "'{\"a\": [1, 2.5, null, {\"b\": \"c\"}]}'",
+    "'$.a[*].b'",
+    "'a INT, b ARRAY<STRING>'",
+    "'2024-02-29'",
+    "'2024-02-29 12:34:56.789'",
+    "'Europe/Berlin'",
+    "'(a+)+b'",
+    "'\\\\d{2}'",
+    "'utf-8'",
+    "'base64'",
+    "'999,999.99'",
+    "X'00ff'",
+    "X''",
+    "DATE'2024-02-29'",
+    "DATE'0001-01-01'",
+    "DATE'9999-12-31'",
+    "TIMESTAMP'2024-03-31 02:30:00 Europe/Berlin'",
+    "TIMESTAMP'1969-12-31 23:59:59.999999'",
+    "TIMESTAMP_NTZ'2024-02-29 00:00:00'",
+    "INTERVAL '1-2' YEAR TO MONTH",
+    "INTERVAL '1 02:03:04.5' DAY TO SECOND",
+    "INTERVAL '106751991 04:00:54.775807' DAY TO SECOND",
+    "make_interval(1, 2, 3, 4, 5, 6, 7.5)",
+    "array(1, 2, NULL, 3)",
+    "array('a', NULL, 'b')",
+    "array()",
+    "array(array(1), array(2, 3))",
+    "array(1.5D, double('NaN'))",
+    "map('a', 1, 'b', NULL)",
+    "map()",
+    "map(1, array('x'))",
+    "named_struct('a', 1, 'b', 'x')",
+    "array(named_struct('a', 1), named_struct('a', 2))",
+    "x -> x",
+    "x -> x > 1",
+    "(x, y) -> x",
+    "(x, y) -> x + y",
+    "(x, y, z) -> z",
+    "map('header', 'true')",
+    "'int'",
+    "'1 hour'",
+    "'PERMISSIVE'",
+    "array(map('k', X'01'))",
+    "cast(NULL AS ARRAY<INT>)",
+    "cast(NULL AS STRING)",
+    "cast(NULL AS DECIMAL(38,18))",
+    "cast('12:30:45.5' AS TIMESTAMP)",
+    "parse_json('{\"a\":[1,{\"b\":2}]}')",
+    "200",
+    "'a' COLLATE UTF8_BINARY",
+    "-100",
+    "1000",
 };
 enum { LITERALS = sizeof literals / sizeof *literals };
 
@@ -29,7 +102,8 @@ static void argument(struct tm_cursor *c, struct tm_buf *out)
 	} else if (k >= 0xF0) { /* a number */
 		static const char *const suffixes[] = {"", "L", "D", "BD", "S", "Y", "F", "e5"};
 		int64_t v = (int64_t)tm_cursor_be64(c) >> (k & 1 ? 48 : 0);
-		tm_buf_printf(out, "(%s%llu%s)", v < 0 ? "-" : "", v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v, suffixes[(k >> 1) & 7]);
+		tm_buf_printf(out, "(%s%llu%s)", v < 0 ? "-" : "", v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v,
+			      suffixes[(k >> 1) & 7]);
 	} else { /* a text */
 		struct tm_str s = tm_cursor_take(c, tm_cursor_u8(c) % 64);
 		if (!s.at)
@@ -66,7 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	uint8_t mode = tm_cursor_u8(&c);
 	const struct tm_fn *fn = &all[tm_cursor_be16(&c) % count];
-	size_t most = fn->max_args < 0 || fn->max_args > 6 ? 6 : (size_t)fn->max_args, least = (size_t)fn->min_args > most ? most : (size_t)fn->min_args;
+	size_t most = fn->max_args < 0 || fn->max_args > 6 ? 6 : (size_t)fn->max_args,
+	       least = (size_t)fn->min_args > most ? most : (size_t)fn->min_args;
 	size_t n = least + tm_cursor_u8(&c) % (most - least + 1);
 	if (strcmp(fn->name, "sleep") == 0 || strcmp(fn->name, "java_method") == 0 || strcmp(fn->name, "reflect") == 0)
 		return 0;

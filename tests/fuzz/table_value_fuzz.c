@@ -1,11 +1,14 @@
 /* Serialised CQL values: a type made of the first bytes, then two values (lengths of two bytes). What is valid has an order, an
- * ordered form whose bytes have the same order, and comes back from that form (equal, not always the same bytes: a varint may have been written with needless zeros). */
+ * ordered form whose bytes have the same order, and comes back from that form (equal, not always the same bytes: a varint may have been
+ * written with needless zeros). */
 #include "table/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const enum tm_cql_kind scalars[] = {TM_CQL_ASCII, TM_CQL_BIGINT, TM_CQL_BLOB, TM_CQL_BOOLEAN, TM_CQL_DECIMAL, TM_CQL_DOUBLE, TM_CQL_FLOAT, TM_CQL_INT,
-	TM_CQL_TIMESTAMP, TM_CQL_UUID, TM_CQL_VARCHAR, TM_CQL_VARINT, TM_CQL_TIMEUUID, TM_CQL_INET, TM_CQL_DATE, TM_CQL_TIME, TM_CQL_SMALLINT, TM_CQL_TINYINT, TM_CQL_DURATION};
+static const enum tm_cql_kind scalars[] = {TM_CQL_ASCII,   TM_CQL_BIGINT,   TM_CQL_BLOB,     TM_CQL_BOOLEAN,   TM_CQL_DECIMAL,
+					   TM_CQL_DOUBLE,  TM_CQL_FLOAT,    TM_CQL_INT,      TM_CQL_TIMESTAMP, TM_CQL_UUID,
+					   TM_CQL_VARCHAR, TM_CQL_VARINT,   TM_CQL_TIMEUUID, TM_CQL_INET,      TM_CQL_DATE,
+					   TM_CQL_TIME,    TM_CQL_SMALLINT, TM_CQL_TINYINT,  TM_CQL_DURATION};
 enum { SCALARS = sizeof scalars / sizeof *scalars };
 
 static const struct tm_cql_type *type_of(struct tm_arena *arena, struct tm_cursor *c, int depth)

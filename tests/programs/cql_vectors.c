@@ -32,7 +32,8 @@ static void reset(void)
 	struct tm_err err;
 	tm_cassandra_server_stop(door);
 	tm_store_close(store);
-	if (tm_store_open("", &(struct tm_store_options){.env = &env, .memory_only = true}, &store, &err) != TM_OK || tm_cql_system_register(store, &err) != TM_OK ||
+	if (tm_store_open("", &(struct tm_store_options){.env = &env, .memory_only = true}, &store, &err) != TM_OK ||
+	    tm_cql_system_register(store, &err) != TM_OK ||
 	    tm_cassandra_server_start(store, &(struct tm_cassandra_options){0}, &door, &err) != TM_OK) {
 		fprintf(stderr, "%s\n", err.what);
 		exit(2);
@@ -136,7 +137,10 @@ static int64_t number(struct tm_str s, int64_t otherwise)
 static void request(struct tm_arena *arena, struct tm_str *f, size_t n, struct tm_buf *out)
 {
 	struct tm_err err = {0};
-	struct tm_cql_query_options o = {.consistency = (int)number(f[1], 1), .timestamp_us = number(f[2], INT64_MIN), .now_in_seconds = number(f[3], INT64_MIN), .page_size = (int32_t)number(f[4], -1)};
+	struct tm_cql_query_options o = {.consistency = (int)number(f[1], 1),
+					 .timestamp_us = number(f[2], INT64_MIN),
+					 .now_in_seconds = number(f[3], INT64_MIN),
+					 .page_size = (int32_t)number(f[4], -1)};
 	struct tm_str text = unhex(arena, f[7]);
 	struct tm_cql_value *values = TM_NEW_N(arena, struct tm_cql_value, n);
 	for (size_t i = 8; i < n; i++) {
@@ -207,7 +211,10 @@ int main(void)
 	reset();
 	while ((length = getline(&line, &cap, stdin)) > 0) {
 		struct tm_str rest = tm_str_n(line, (size_t)length - (line[length - 1] == '\n')), part;
-		struct { struct tm_str *items; size_t count, cap; } fields = {0};
+		struct {
+			struct tm_str *items;
+			size_t count, cap;
+		} fields = {0};
 		while (tm_str_split(&rest, '\t', &part))
 			TM_PUSH_IN(&arena, &fields, part);
 		out.len = 0;

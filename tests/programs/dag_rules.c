@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include "dag/dag_int.h"
 
-static json_t *error_json(const struct tm_err *err) { return json_pack("[s,s]", err->klass[0] ? err->klass : tm_rc_text(err->rc), err->what); }
+static json_t *error_json(const struct tm_err *err)
+{
+	return json_pack("[s,s]", err->klass[0] ? err->klass : tm_rc_text(err->rc), err->what);
+}
 
 static json_t *iso(int64_t us, bool zone)
 {
@@ -75,9 +78,13 @@ static json_t *ask_rule(const json_t *q)
 	enum tm_dag_state set = TM_DAG_NONE;
 	char text[64];
 	switch (tm_dag_rule_eval(rule, &n, (int)json_integer_value(json_object_get(q, "version")), &set)) {
-	case TM_DAG_RULE_RUN: return json_pack("{s:s}", "decision", "run");
-	case TM_DAG_RULE_WAIT: return json_pack("{s:s}", "decision", "wait");
-	default: snprintf(text, sizeof text, "set:%s", tm_dag_state_text(set)); return json_pack("{s:s}", "decision", text);
+	case TM_DAG_RULE_RUN:
+		return json_pack("{s:s}", "decision", "run");
+	case TM_DAG_RULE_WAIT:
+		return json_pack("{s:s}", "decision", "wait");
+	default:
+		snprintf(text, sizeof text, "set:%s", tm_dag_state_text(set));
+		return json_pack("{s:s}", "decision", text);
 	}
 }
 
@@ -85,10 +92,12 @@ static json_t *ask_retry(const json_t *q)
 {
 	const json_t *f = json_object_get(q, "retry_exponential_backoff"), *max = json_object_get(q, "max_retry_delay_s");
 	double factor = json_is_true(f) ? 2 : json_is_number(f) ? json_number_value(f) : 0;
-	return json_pack("{s:f}", "wait_s",
-		tm_dag_retry_wait_s(json_string_value(json_object_get(q, "dag_id")), json_string_value(json_object_get(q, "task_id")),
-			json_string_value(json_object_get(q, "logical_date")), (int)json_integer_value(json_object_get(q, "try_number")),
-			json_number_value(json_object_get(q, "retry_delay_s")), factor, json_is_number(max) ? json_number_value(max) : -1));
+	return json_pack(
+	    "{s:f}", "wait_s",
+	    tm_dag_retry_wait_s(
+		json_string_value(json_object_get(q, "dag_id")), json_string_value(json_object_get(q, "task_id")),
+		json_string_value(json_object_get(q, "logical_date")), (int)json_integer_value(json_object_get(q, "try_number")),
+		json_number_value(json_object_get(q, "retry_delay_s")), factor, json_is_number(max) ? json_number_value(max) : -1));
 }
 
 static int64_t wall(const json_t *q, const char *key, struct tm_zone *zone)
@@ -104,7 +113,8 @@ static json_t *ask_timetable(const json_t *q)
 	struct tm_timetable *t;
 	struct tm_zone *zone, *utc;
 	json_t *spec = json_object_get(q, "spec");
-	if (tm_zone_open(json_string_value(json_object_get(spec, "timezone")), &zone, &err) != TM_OK || tm_zone_open("UTC", &utc, &err) != TM_OK)
+	if (tm_zone_open(json_string_value(json_object_get(spec, "timezone")), &zone, &err) != TM_OK ||
+	    tm_zone_open("UTC", &utc, &err) != TM_OK)
 		return json_pack("{s:o}", "error", error_json(&err));
 	json_t *ret = json_object(), *runs = json_array();
 	if (tm_timetable_new(spec, &t, &err) != TM_OK) {
@@ -114,13 +124,15 @@ static json_t *ask_timetable(const json_t *q)
 		struct tm_dag_interval last, next;
 		bool found;
 		for (int i = 0; i < 8; i++) {
-			if (tm_timetable_next(t, i ? &last : NULL, start, end, json_is_true(json_object_get(q, "catchup")), now, &found, &next, &err) != TM_OK) {
+			if (tm_timetable_next(t, i ? &last : NULL, start, end, json_is_true(json_object_get(q, "catchup")), now, &found,
+					      &next, &err) != TM_OK) {
 				json_object_set_new(ret, "error", error_json(&err));
 				break;
 			}
 			if (!found)
 				break;
-			json_array_append_new(runs, json_pack("[o,o,o,o]", iso(next.logical_us, true), iso(next.start_us, true), iso(next.end_us, true), iso(next.run_after_us, true)));
+			json_array_append_new(runs, json_pack("[o,o,o,o]", iso(next.logical_us, true), iso(next.start_us, true),
+							      iso(next.end_us, true), iso(next.run_after_us, true)));
 			last = next;
 		}
 		if (tm_timetable_manual(t, now, &next, &err) == TM_OK)
@@ -142,7 +154,10 @@ int main(void)
 		const char *ask = json_string_value(json_object_get(q, "ask"));
 		if (!ask)
 			return 2;
-		a = !strcmp(ask, "cron") ? ask_cron(q) : !strcmp(ask, "rule") ? ask_rule(q) : !strcmp(ask, "retry") ? ask_retry(q) : ask_timetable(q);
+		a = !strcmp(ask, "cron")    ? ask_cron(q)
+		    : !strcmp(ask, "rule")  ? ask_rule(q)
+		    : !strcmp(ask, "retry") ? ask_retry(q)
+					    : ask_timetable(q);
 		char *text = json_dumps(a, JSON_COMPACT);
 		puts(text);
 		free(text);

@@ -1,4 +1,5 @@
-/* dag_run [options] DAGS_DIR: runs what is due in a folder of DAG files until idle, without the rest of the program; prints the summary as JSON.
+/* dag_run [options] DAGS_DIR: runs what is due in a folder of DAG files until idle, without the rest of the program; prints the summary as
+ * JSON.
  * --data DIR (default: a fresh folder under /tmp, removed at the end), --python PATH, --trigger DAG_ID (any number), --conf JSON,
  * --route name:port=host:port, --variable K=V, --connection ID=URI, --keep, --check, --list, --serve (until killed), --quiet, --logs. */
 #include <stdio.h>
@@ -47,8 +48,8 @@ static int check(const struct tm_airflow_options *o)
 	json_t *out = json_array();
 	for (size_t i = 0; i < r.problem_count; i++) {
 		struct tm_airflow_problem *p = &r.problems[i];
-		json_array_append_new(out, json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:b}", "file", p->file, "line", p->line, "column", p->column, "what", p->what, "detail", p->detail, "hint", p->hint,
-						   "warning", p->warning));
+		json_array_append_new(out, json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:b}", "file", p->file, "line", p->line, "column", p->column,
+						     "what", p->what, "detail", p->detail, "hint", p->hint, "warning", p->warning));
 	}
 	json_t *all = json_pack("{s:o,s:O}", "problems", out, "files", r.files);
 	json_dumpf(all, stdout, JSON_COMPACT);
@@ -150,7 +151,8 @@ int main(int argc, char **argv)
 	while (serve || (!list && !tm_dag_idle(dag)))
 		usleep(serve ? 100000 : 500);
 	struct tm_buf out = {0}, errors = {0};
-	if ((list ? tm_dag_list_json(dag, &out, &err) : tm_dag_summary_json(dag, &out, &err)) != TM_OK || tm_dag_errors_json(dag, &errors, &err) != TM_OK)
+	if ((list ? tm_dag_list_json(dag, &out, &err) : tm_dag_summary_json(dag, &out, &err)) != TM_OK ||
+	    tm_dag_errors_json(dag, &errors, &err) != TM_OK)
 		return fail(&err);
 	printf("{\"data\":\"%s\",\"errors\":%s,\"dags\":%s}\n", d.data_dir, tm_buf_cstr(&errors), tm_buf_cstr(&out));
 	tm_dag_counts(dag, &n);

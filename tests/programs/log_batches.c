@@ -53,24 +53,38 @@ static tm_rc put_batch(struct tm_buf *out, const char *at, const struct tm_batch
 	size_t count;
 	struct tm_buf again = {0};
 	TM_TRY(tm_batch_records(b, arena, &records, &count, err));
-	tm_buf_printf(out, "{\"base_offset\":%lld,\"last_offset\":%lld,\"next_offset\":%lld,\"size_in_bytes\":%zu,\"magic\":2,\"crc\":%u,\"codec\":\"%s\"",
-		      (long long)b->base_offset, (long long)tm_batch_last_offset(b), (long long)tm_batch_last_offset(b) + 1, b->bytes,
-		      (uint32_t)tm_be32_at(at + TM_BATCH_CRC), tm_codec_name(b->codec));
-	tm_buf_printf(out, ",\"timestamp_type\":\"%s\",\"max_timestamp\":%lld,\"base_timestamp\":%lld,\"partition_leader_epoch\":%d,\"producer_id\":%lld",
-		      b->log_append_time ? "LogAppendTime" : "CreateTime", (long long)b->max_timestamp_ms, (long long)b->base_timestamp_ms, b->leader_epoch,
-		      (long long)b->producer_id);
+	tm_buf_printf(
+	    out,
+	    "{\"base_offset\":%lld,\"last_offset\":%lld,\"next_offset\":%lld,\"size_in_bytes\":%zu,\"magic\":2,\"crc\":%u,\"codec\":\"%s\"",
+	    (long long)b->base_offset, (long long)tm_batch_last_offset(b), (long long)tm_batch_last_offset(b) + 1, b->bytes,
+	    (uint32_t)tm_be32_at(at + TM_BATCH_CRC), tm_codec_name(b->codec));
+	tm_buf_printf(
+	    out,
+	    ",\"timestamp_type\":\"%s\",\"max_timestamp\":%lld,\"base_timestamp\":%lld,\"partition_leader_epoch\":%d,\"producer_id\":%lld",
+	    b->log_append_time ? "LogAppendTime" : "CreateTime", (long long)b->max_timestamp_ms, (long long)b->base_timestamp_ms,
+	    b->leader_epoch, (long long)b->producer_id);
 	int64_t last = b->base_sequence < 0 ? -1 : ((int64_t)b->base_sequence + b->last_offset_delta) & INT32_MAX;
-	tm_buf_printf(out, ",\"producer_epoch\":%d,\"base_sequence\":%d,\"last_sequence\":%lld,\"transactional\":%s,\"control\":%s,\"record_count\":%d,",
-		      b->producer_epoch, b->base_sequence, (long long)last, b->transactional ? "true" : "false", b->control ? "true" : "false", b->count);
+	tm_buf_printf(
+	    out,
+	    ",\"producer_epoch\":%d,\"base_sequence\":%d,\"last_sequence\":%lld,\"transactional\":%s,\"control\":%s,\"record_count\":%d,",
+	    b->producer_epoch, b->base_sequence, (long long)last, b->transactional ? "true" : "false", b->control ? "true" : "false",
+	    b->count);
 	if (b->attributes & TM_ATTR_DELETE_HORIZON)
 		tm_buf_printf(out, "\"delete_horizon_ms\":%lld,", (long long)b->base_timestamp_ms);
 	else
 		tm_buf_cstr_put(out, "\"delete_horizon_ms\":null,");
 	put_records(out, records, count, b->base_sequence, true);
-	struct tm_batch_compose c = {.codec = b->codec, .level = TM_CODEC_LEVEL_DEFAULT, .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset, .base_timestamp_ms = b->base_timestamp_ms, .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id, .leader_epoch = b->leader_epoch, .last_offset_delta = b->last_offset_delta,
-				     .base_sequence = b->base_sequence, .producer_epoch = b->producer_epoch};
+	struct tm_batch_compose c = {.codec = b->codec,
+				     .level = TM_CODEC_LEVEL_DEFAULT,
+				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
+				     .base_offset = b->base_offset,
+				     .base_timestamp_ms = b->base_timestamp_ms,
+				     .max_timestamp_ms = b->max_timestamp_ms,
+				     .producer_id = b->producer_id,
+				     .leader_epoch = b->leader_epoch,
+				     .last_offset_delta = b->last_offset_delta,
+				     .base_sequence = b->base_sequence,
+				     .producer_epoch = b->producer_epoch};
 	tm_rc rc = TM_OK;
 	if (b->log_append_time) { /* the records' own times are not in what was read; they are as far as the bytes go */
 		struct tm_batch_info own = *b;
@@ -91,9 +105,15 @@ static tm_rc put_legacy(struct tm_buf *out, const struct tm_legacy_info *m, stru
 	struct tm_record *records;
 	size_t count;
 	TM_TRY(tm_legacy_records(m, arena, &records, &count, err));
-	tm_buf_printf(out, "{\"base_offset\":%lld,\"last_offset\":%lld,\"next_offset\":%lld,\"size_in_bytes\":%zu,\"magic\":%d,\"crc\":%u,\"codec\":\"%s\"",
-		      (long long)records[0].offset, (long long)m->offset, (long long)m->offset + 1, m->bytes, m->magic, m->crc, tm_codec_name(m->codec));
-	tm_buf_printf(out, ",\"timestamp_type\":\"%s\",\"max_timestamp\":%lld,", m->magic == 0 ? "NoTimestampType" : m->log_append_time ? "LogAppendTime" : "CreateTime",
+	tm_buf_printf(out,
+		      "{\"base_offset\":%lld,\"last_offset\":%lld,\"next_offset\":%lld,\"size_in_bytes\":%zu,\"magic\":%d,\"crc\":%u,"
+		      "\"codec\":\"%s\"",
+		      (long long)records[0].offset, (long long)m->offset, (long long)m->offset + 1, m->bytes, m->magic, m->crc,
+		      tm_codec_name(m->codec));
+	tm_buf_printf(out, ",\"timestamp_type\":\"%s\",\"max_timestamp\":%lld,",
+		      m->magic == 0        ? "NoTimestampType"
+		      : m->log_append_time ? "LogAppendTime"
+					   : "CreateTime",
 		      (long long)m->timestamp_ms);
 	put_records(out, records, count, -1, false);
 	tm_buf_char(out, '}');
@@ -162,7 +182,8 @@ int main(void)
 	struct tm_log *log;
 	struct tm_topic *topic;
 	struct tm_err err = {0};
-	if (!mkdtemp(dir) || tm_log_open(dir, NULL, &log, &err) != TM_OK || tm_log_topic_create(log, TM_STR("t"), 1, NULL, 0, &topic, &err) != TM_OK) {
+	if (!mkdtemp(dir) || tm_log_open(dir, NULL, &log, &err) != TM_OK ||
+	    tm_log_topic_create(log, TM_STR("t"), 1, NULL, 0, &topic, &err) != TM_OK) {
 		fprintf(stderr, "%s\n", err.what);
 		return 1;
 	}

@@ -36,9 +36,11 @@ static struct tm_buf batch_of(int partition, long k)
 	struct tm_buf out = {0};
 	struct tm_err err = {0};
 	for (int i = 0; i < RECORDS; i++)
-		records[i] = (struct tm_record){.timestamp_ms = 1700000000000 + k * RECORDS + i, .key_null = true,
+		records[i] = (struct tm_record){.timestamp_ms = 1700000000000 + k * RECORDS + i,
+						.key_null = true,
 						.value = tm_str_n(values[i], value_of(partition, k * RECORDS + i, values[i]))};
-	struct tm_batch_build build = {.producer_id = 1000 + partition, .base_sequence = (int32_t)(k * RECORDS & INT32_MAX),
+	struct tm_batch_build build = {.producer_id = 1000 + partition,
+				       .base_sequence = (int32_t)(k * RECORDS & INT32_MAX),
 				       .codec = k % 3 ? TM_CODEC_NONE : TM_CODEC_LZ4};
 	if (tm_batch_write(&build, records, RECORDS, &out, &err) != TM_OK)
 		die(&err);
@@ -61,7 +63,8 @@ static void landed(void *ctx)
 	struct flight *f = ctx;
 	char line[96];
 	if (f->part.rc != TM_OK || f->part.base_offset != f->k * RECORDS) {
-		int n = snprintf(line, sizeof line, "wrong %d %ld %lld %d\n", f->part.partition, f->k, (long long)f->part.base_offset, f->part.kafka_error);
+		int n = snprintf(line, sizeof line, "wrong %d %ld %lld %d\n", f->part.partition, f->k, (long long)f->part.base_offset,
+				 f->part.kafka_error);
 		if (write(1, line, (size_t)n) < 0)
 			_exit(3);
 		_exit(3);
@@ -88,13 +91,17 @@ static void append(struct tm_log *log, struct tm_topic *topic, long next[PARTITI
 			tm_buf_done(&f->batch);
 			f->k = next[p]++;
 			f->batch = batch_of(p, f->k);
-			f->part = (struct tm_log_append){.topic = topic, .partition = p, .batches = tm_buf_str(&f->batch), .from_client = true};
+			f->part =
+			    (struct tm_log_append){.topic = topic, .partition = p, .batches = tm_buf_str(&f->batch), .from_client = true};
 			tm_log_append(log, &f->part, 1, true, landed, f);
 		}
 	}
 }
 
-struct check { int partition; long next, wrong; };
+struct check {
+	int partition;
+	long next, wrong;
+};
 static tm_rc check_record(void *ctx, const struct tm_record *r)
 {
 	struct check *c = ctx;

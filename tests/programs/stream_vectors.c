@@ -1,6 +1,6 @@
 /* Runs cases of the streaming vectors: one JSON case per line on standard input, one JSON answer per line on standard output:
- * {"id", "batches": [{batch, step, data, rows, watermark, next_watermark, dropped [, attempt] [, uncommitted]}] [, "error": {class, phase, message}]}.
- * usage: stream_vectors [--kill SEED]   with --kill, queries die at random points of random batches and are opened again. */
+ * {"id", "batches": [{batch, step, data, rows, watermark, next_watermark, dropped [, attempt] [, uncommitted]}] [, "error": {class, phase,
+ * message}]}. usage: stream_vectors [--kill SEED]   with --kill, queries die at random points of random batches and are opened again. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,28 +11,35 @@
 #include "table/table.h"
 
 struct run {
-	json_t *test, *batches, *rows;       /* of the answer */
+	json_t *test, *batches, *rows; /* of the answer */
 	struct tm_store *store;
 	struct tm_stream_world world;
 	struct tm_sql *sql;
 	struct tm_arena arena;
-	struct { struct tm_memory_feed *feed; } *feeds;
+	struct {
+		struct tm_memory_feed *feed;
+	} * feeds;
 	size_t feed_count, step_count;
-	struct { struct tm_batch *batch; json_t *spec; const struct tm_type *schema; const char *kind; } *statics;
+	struct {
+		struct tm_batch *batch;
+		json_t *spec;
+		const struct tm_type *schema;
+		const char *kind;
+	} * statics;
 	size_t static_count;
 	struct tm_query_spec *spec;
 	struct tm_query *query;
 	struct tm_session session;
 	const char *sql_text, *mode;
 	json_t *calls;
-	int64_t throw_batch;                 /* the sink throws in that batch; -1 = none */
+	int64_t throw_batch; /* the sink throws in that batch; -1 = none */
 	bool threw;
 	unsigned kill_state;
 	bool kill;
 	struct tm_err err;
 	const char *phase;
 	int64_t attempt_batch;
-	size_t session_step;                 /* the step before which the session began */
+	size_t session_step; /* the step before which the session began */
 };
 
 static unsigned next_random(struct run *r)
@@ -105,7 +112,10 @@ static double number(json_t *v)
 	if (!json_is_string(v))
 		return json_number_value(v);
 	const char *s = json_string_value(v);
-	return strcmp(s, "NaN") == 0 ? __builtin_nan("") : strcmp(s, "Infinity") == 0 ? __builtin_inf() : strcmp(s, "-Infinity") == 0 ? -__builtin_inf() : atof(s);
+	return strcmp(s, "NaN") == 0         ? __builtin_nan("")
+	       : strcmp(s, "Infinity") == 0  ? __builtin_inf()
+	       : strcmp(s, "-Infinity") == 0 ? -__builtin_inf()
+					     : atof(s);
 }
 
 static void fill_nested(struct run *r, struct tm_column *c, const struct tm_type *type, json_t **values, size_t n)
@@ -138,22 +148,44 @@ static void fill(struct run *r, struct tm_column *c, const struct tm_type *type,
 			tm_column_need_valid(c, &r->arena)[i] = 0;
 		const char *s = null ? "" : json_string_value(v);
 		switch (type->kind) {
-		case TM_T_BOOLEAN: c->boolean[i] = json_is_true(v); break;
-		case TM_T_TINYINT: c->i8[i] = (int8_t)json_integer_value(v); break;
-		case TM_T_SMALLINT: c->i16[i] = (int16_t)json_integer_value(v); break;
-		case TM_T_INT: c->i32[i] = (int32_t)json_integer_value(v); break;
-		case TM_T_BIGINT: c->i64[i] = json_integer_value(v); break;
-		case TM_T_FLOAT: c->f32[i] = null ? 0 : (float)number(v); break;
-		case TM_T_DOUBLE: c->f64[i] = null ? 0 : number(v); break;
+		case TM_T_BOOLEAN:
+			c->boolean[i] = json_is_true(v);
+			break;
+		case TM_T_TINYINT:
+			c->i8[i] = (int8_t)json_integer_value(v);
+			break;
+		case TM_T_SMALLINT:
+			c->i16[i] = (int16_t)json_integer_value(v);
+			break;
+		case TM_T_INT:
+			c->i32[i] = (int32_t)json_integer_value(v);
+			break;
+		case TM_T_BIGINT:
+			c->i64[i] = json_integer_value(v);
+			break;
+		case TM_T_FLOAT:
+			c->f32[i] = null ? 0 : (float)number(v);
+			break;
+		case TM_T_DOUBLE:
+			c->f64[i] = null ? 0 : number(v);
+			break;
 		case TM_T_DECIMAL: {
 			char text[64];
 			snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
 			c->i128[i] = null ? 0 : parse_decimal(s ? s : text, type->scale);
 			break;
 		}
-		case TM_T_DATE: c->i32[i] = null ? 0 : (int32_t)(parse_time(s) / 86400000000LL); break;
-		case TM_T_TIMESTAMP: case TM_T_TIMESTAMP_NTZ: c->i64[i] = null ? 0 : parse_time(s); break;
-		case TM_T_STRING: case TM_T_VARIANT: c->str[i] = null ? (struct tm_str){"", 0} : tm_str_n(json_string_value(v), json_string_length(v)); break;
+		case TM_T_DATE:
+			c->i32[i] = null ? 0 : (int32_t)(parse_time(s) / 86400000000LL);
+			break;
+		case TM_T_TIMESTAMP:
+		case TM_T_TIMESTAMP_NTZ:
+			c->i64[i] = null ? 0 : parse_time(s);
+			break;
+		case TM_T_STRING:
+		case TM_T_VARIANT:
+			c->str[i] = null ? (struct tm_str){"", 0} : tm_str_n(json_string_value(v), json_string_length(v));
+			break;
 		case TM_T_BINARY: {
 			const char *hex = null ? "" : json_string_value(json_object_get(v, "$hex"));
 			size_t len = strlen(hex ? hex : "") / 2;
@@ -166,7 +198,8 @@ static void fill(struct run *r, struct tm_column *c, const struct tm_type *type,
 			c->str[i] = tm_str_n(bytes, len);
 			break;
 		}
-		default: break;
+		default:
+			break;
 		}
 	}
 	if (type->kind == TM_T_ARRAY || type->kind == TM_T_MAP)
@@ -280,7 +313,8 @@ static void set_statics(struct run *r, size_t step)
 		json_array_foreach(r->statics[i].spec, k, version)
 		{
 			size_t from = (size_t)json_integer_value(json_object_get(version, "from_step"));
-			bool fixed = strcmp(r->statics[i].kind, "live") != 0; /* a view is a query over the old rows; a folder was listed at the start */
+			bool fixed = strcmp(r->statics[i].kind, "live") !=
+				     0; /* a view is a query over the old rows; a folder was listed at the start */
 			if (from > step || (fixed && from > r->session_step))
 				continue;
 			if (strcmp(r->statics[i].kind, "files") != 0)
@@ -324,8 +358,11 @@ static int64_t parse_delay(const char *text)
 	char unit[20] = "";
 	sscanf(text, "%ld %19s", &n, unit);
 	int64_t second = 1000000;
-	int64_t one = strncmp(unit, "minute", 6) == 0 ? 60 * second : strncmp(unit, "hour", 4) == 0 ? 3600 * second : strncmp(unit, "day", 3) == 0 ? 86400 * second :
-		      strncmp(unit, "month", 5) == 0 ? 31 * 86400 * second : second;
+	int64_t one = strncmp(unit, "minute", 6) == 0  ? 60 * second
+		      : strncmp(unit, "hour", 4) == 0  ? 3600 * second
+		      : strncmp(unit, "day", 3) == 0   ? 86400 * second
+		      : strncmp(unit, "month", 5) == 0 ? 31 * 86400 * second
+						       : second;
 	return n * one;
 }
 
@@ -403,8 +440,8 @@ static tm_rc make_view(struct run *r, json_t *view)
 		json_t *calls = json_object_get(view, "calls"), *call = json_array_get(calls, 0);
 		const char *from = json_string_value(json_object_get(view, "from"));
 		if (json_array_size(calls) == 1 && strcmp(json_string_value(json_array_get(call, 0)), "withWatermark") == 0)
-			tm_buf_printf(&b, "SELECT * FROM STREAM %s WATERMARK %s DELAY OF INTERVAL '%s'", from, json_string_value(json_array_get(call, 1)),
-				      json_string_value(json_array_get(call, 2)));
+			tm_buf_printf(&b, "SELECT * FROM STREAM %s WATERMARK %s DELAY OF INTERVAL '%s'", from,
+				      json_string_value(json_array_get(call, 1)), json_string_value(json_array_get(call, 2)));
 		else
 			rc = tm_fail_class(&r->err, TM_UNSUPPORTED, "CALL", "", "the driver makes no view by this call");
 	}
@@ -420,10 +457,20 @@ static tm_rc make_view(struct run *r, json_t *view)
 static bool native(const struct tm_type *t)
 {
 	switch (t->kind) {
-	case TM_T_BOOLEAN: case TM_T_TINYINT: case TM_T_SMALLINT: case TM_T_INT: case TM_T_BIGINT: case TM_T_FLOAT: case TM_T_DOUBLE: case TM_T_DECIMAL:
-	case TM_T_STRING: case TM_T_BINARY:
+	case TM_T_BOOLEAN:
+	case TM_T_TINYINT:
+	case TM_T_SMALLINT:
+	case TM_T_INT:
+	case TM_T_BIGINT:
+	case TM_T_FLOAT:
+	case TM_T_DOUBLE:
+	case TM_T_DECIMAL:
+	case TM_T_STRING:
+	case TM_T_BINARY:
 		return true;
-	case TM_T_ARRAY: case TM_T_MAP: case TM_T_STRUCT:
+	case TM_T_ARRAY:
+	case TM_T_MAP:
+	case TM_T_STRUCT:
 		for (size_t i = 0; i < t->child_count; i++)
 			if (!native(t->children[i]))
 				return false;
@@ -473,10 +520,12 @@ static json_t *time_text(int64_t ms)
 	char text[128];
 	int64_t day = ms / 86400000 - (ms % 86400000 < 0), rest = ms - day * 86400000;
 	int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t doe = z - era * 146097, yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, y = yoe + era * 400, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t doe = z - era * 146097, yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, y = yoe + era * 400,
+		doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	int64_t mp = (5 * doy + 2) / 153, d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9;
-	snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ", (long long)(y + (m <= 2)), (long long)m, (long long)d, (long long)(rest / 3600000),
-		 (long long)(rest / 60000 % 60), (long long)(rest / 1000 % 60), (long long)(rest % 1000));
+	snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ", (long long)(y + (m <= 2)), (long long)m,
+		 (long long)d, (long long)(rest / 3600000), (long long)(rest / 60000 % 60), (long long)(rest / 1000 % 60),
+		 (long long)(rest % 1000));
 	return json_string(text);
 }
 
@@ -520,14 +569,14 @@ static tm_rc plan(struct run *r)
 	while (m < 3 && strcasecmp(modes[m], r->mode) != 0)
 		m++;
 	if (m == 3)
-		return tm_fail_class(&r->err, TM_INVALID, "STREAMING_OUTPUT_MODE.INVALID", "42KDE", "Invalid streaming output mode: %s.", r->mode);
+		return tm_fail_class(&r->err, TM_INVALID, "STREAMING_OUTPUT_MODE.INVALID", "42KDE", "Invalid streaming output mode: %s.",
+				     r->mode);
 	r->phase = "analysis";
 	TM_TRY(tm_sql_stream_plan(r->sql, tm_str_of(r->sql_text), (enum tm_output_mode)m, &r->spec, &r->err));
 	const struct tm_op *root = r->spec->root;
 	size_t next_id = 100000, i;
 	json_t *call;
-	json_array_foreach(r->calls, i, call)
-		TM_TRY(apply_call(r, call, &root, &next_id));
+	json_array_foreach(r->calls, i, call) TM_TRY(apply_call(r, call, &root, &next_id));
 	r->spec->root = root;
 	r->phase = "start";
 	r->spec->name = tm_str_of(json_string_value(json_object_get(r->test, "id")));
@@ -630,7 +679,7 @@ static tm_rc new_session(struct run *r)
 	const char *name;
 	json_t *value;
 	json_object_foreach(json_object_get(r->test, "conf"), name, value)
-		TM_TRY(tm_sql_set(r->sql, tm_str_of(name), tm_str_of(json_string_value(value)), &r->err));
+	    TM_TRY(tm_sql_set(r->sql, tm_str_of(name), tm_str_of(json_string_value(value)), &r->err));
 	return TM_OK;
 }
 
@@ -638,8 +687,7 @@ static tm_rc make_views(struct run *r)
 {
 	size_t i;
 	json_t *view;
-	json_array_foreach(json_object_get(r->test, "views"), i, view)
-		TM_TRY(make_view(r, view));
+	json_array_foreach(json_object_get(r->test, "views"), i, view) TM_TRY(make_view(r, view));
 	return TM_OK;
 }
 
@@ -653,7 +701,8 @@ static tm_rc run_steps(struct run *r)
 		json_t *restart = restart_after(r, i);
 		if (!restart)
 			continue;
-		const char *sql = json_string_value(json_object_get(restart, "sql")), *mode = json_string_value(json_object_get(restart, "mode"));
+		const char *sql = json_string_value(json_object_get(restart, "sql")),
+			   *mode = json_string_value(json_object_get(restart, "mode"));
 		tm_query_free(r->query);
 		r->query = NULL;
 		r->sql_text = sql ? sql : r->sql_text;
@@ -710,7 +759,8 @@ static void answer(struct run *r, tm_rc rc)
 	json_object_set(out, "id", json_object_get(r->test, "id"));
 	json_object_set(out, "batches", r->batches);
 	if (rc) {
-		json_t *e = json_pack("{s:s, s:s, s:s, s:s}", "class", r->err.klass, "sqlstate", r->err.sqlstate, "phase", r->phase, "message", "");
+		json_t *e =
+		    json_pack("{s:s, s:s, s:s, s:s}", "class", r->err.klass, "sqlstate", r->err.sqlstate, "phase", r->phase, "message", "");
 		json_t *m = json_string(r->err.what);
 		json_object_set_new(e, "message", m ? m : json_string("?"));
 		json_object_set_new(out, "error", e);
@@ -750,7 +800,12 @@ int main(int argc, char **argv)
 	}
 	tm_say_level_set(TM_SAY_ERROR);
 	while ((len = getline(&line, &cap, stdin)) > 0) {
-		struct run r = {.store = store, .world = {.store = store}, .kill = kill, .kill_state = kill ? (unsigned)atoi(argv[2]) : 0, .throw_batch = -1, .attempt_batch = -1};
+		struct run r = {.store = store,
+				.world = {.store = store},
+				.kill = kill,
+				.kill_state = kill ? (unsigned)atoi(argv[2]) : 0,
+				.throw_batch = -1,
+				.attempt_batch = -1};
 		r.test = json_loadb(line, (size_t)len, JSON_ALLOW_NUL, NULL);
 		if (!r.test)
 			continue;

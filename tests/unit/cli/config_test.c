@@ -21,7 +21,10 @@ TEST(values)
 {
 	struct tm_config c;
 	struct tm_err err;
-	CHECK_OK(load("listen: {kafka: 127.0.0.1:19092}\ndata: /tmp/x\nhosts:\n  broker: 127.0.0.1\nvariables: {a: 1, b: {c: [1, x, true]}}\n", &c, &err), err);
+	CHECK_OK(
+	    load("listen: {kafka: 127.0.0.1:19092}\ndata: /tmp/x\nhosts:\n  broker: 127.0.0.1\nvariables: {a: 1, b: {c: [1, x, true]}}\n",
+		 &c, &err),
+	    err);
 	CHECK_INT(c.kafka.port, 19092);
 	CHECK_INT(c.cassandra.port, 9042);
 	CHECK_STR(tm_str_of(c.data), "/tmp/x");
@@ -33,14 +36,17 @@ TEST(values)
 
 TEST(mistakes_have_places_and_hints)
 {
-	static const struct { const char *yaml, *what, *hint; int line, column; } cases[] = {
-		{"data: x\nlisten:\n  kafk: 127.0.0.1:1\n", "unknown key 'listen.kafk'", "Did you mean listen.kafka?", 3, 3},
-		{"pyton: x\n", "unknown key 'pyton'", "Did you mean python?", 1, 1},
-		{"listen: {http: nowhere}\n", "listen.http: 'nowhere' is not an address", NULL, 1, 16},
-		{"listen: {http: 0.0.0.0:80}\n", "listen.http: 0.0.0.0:80 is not a loopback address", NULL, 1, 16},
-		{"data: [1]\n", "data must be a single value", NULL, 1, 7},
-		{"data: 'x\n", NULL, NULL, 2, 1},
-		{"broker: rabbit://x\n", "broker: 'rabbit://x' is neither embedded nor kafka://…", NULL, 0, 0},
+	static const struct {
+		const char *yaml, *what, *hint;
+		int line, column;
+	} cases[] = {
+	    {"data: x\nlisten:\n  kafk: 127.0.0.1:1\n", "unknown key 'listen.kafk'", "Did you mean listen.kafka?", 3, 3},
+	    {"pyton: x\n", "unknown key 'pyton'", "Did you mean python?", 1, 1},
+	    {"listen: {http: nowhere}\n", "listen.http: 'nowhere' is not an address", NULL, 1, 16},
+	    {"listen: {http: 0.0.0.0:80}\n", "listen.http: 0.0.0.0:80 is not a loopback address", NULL, 1, 16},
+	    {"data: [1]\n", "data must be a single value", NULL, 1, 7},
+	    {"data: 'x\n", NULL, NULL, 2, 1},
+	    {"broker: rabbit://x\n", "broker: 'rabbit://x' is neither embedded nor kafka://…", NULL, 0, 0},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct tm_config c;

@@ -5,7 +5,8 @@
 
 static struct tm_arena arena;
 
-static void decode(const struct tm_type *t, const struct tm_json_options *o, const char *const *texts, size_t n, struct tm_column *ret, uint8_t *corrupt)
+static void decode(const struct tm_type *t, const struct tm_json_options *o, const char *const *texts, size_t n, struct tm_column *ret,
+		   uint8_t *corrupt)
 {
 	struct tm_column in;
 	tm_column_init(&in, &arena, &tm_type_string, n);
@@ -27,14 +28,14 @@ TEST(fields)
 {
 	tm_arena_init(&arena);
 	static const char *const texts[] = {
-		"{\"a\":1,\"b\":2.5,\"s\":\"x\",\"l\":[1,2,null]}",
-		" { \"s\" : {\"k\": [1, 2]} , \"b\" : -1e400, \"a\": 3000000000 }", /* raw text; out of range is null, the rest stays */
-		"{\"a\":\"1\",\"s\":\"caf\\u00e9 \\ud83d\\ude00\\n\",\"b\":\"NaN\",\"other\":{\"a\":[{}]}}",
-		"{\"a\":1,",
-		"",
-		"[1]",
-		"{}",
-		"{\"a\":1,\"a\":2,\"s\":null,\"l\":\"no list\"} trailing",
+	    "{\"a\":1,\"b\":2.5,\"s\":\"x\",\"l\":[1,2,null]}",
+	    " { \"s\" : {\"k\": [1, 2]} , \"b\" : -1e400, \"a\": 3000000000 }", /* raw text; out of range is null, the rest stays */
+	    "{\"a\":\"1\",\"s\":\"caf\\u00e9 \\ud83d\\ude00\\n\",\"b\":\"NaN\",\"other\":{\"a\":[{}]}}",
+	    "{\"a\":1,",
+	    "",
+	    "[1]",
+	    "{}",
+	    "{\"a\":1,\"a\":2,\"s\":null,\"l\":\"no list\"} trailing",
 	};
 	enum { N = sizeof texts / sizeof *texts };
 	struct tm_column c;
@@ -77,7 +78,8 @@ TEST(maps_decimals_and_the_corrupt_column)
 {
 	tm_arena_init(&arena);
 	static const struct tm_str names[] = {{"m", 1}, {"d", 1}, {"bad", 3}};
-	const struct tm_type *types[] = {tm_type_map(&arena, &tm_type_string, &tm_type_int, true), tm_type_decimal(&arena, 5, 2), &tm_type_string};
+	const struct tm_type *types[] = {tm_type_map(&arena, &tm_type_string, &tm_type_int, true), tm_type_decimal(&arena, 5, 2),
+					 &tm_type_string};
 	static const char *const texts[] = {"{'m':{\"x\":1,\"y\":null},\"d\":1.005}", "{\"d\":1234.5}", "{\"d\":\"-12.3\"", "{\"d\":1e2}"};
 	struct tm_json_options o = {.corrupt_field = TM_STR("bad")};
 	struct tm_column c;

@@ -61,7 +61,8 @@ TEST(the_whole_way)
 	done("INSERT INTO t (k, c, s, v, l, m) VALUES (1, 2, 'st', 'two', [3, 1], {'b': 2, 'a': 1})");
 	done("INSERT INTO t (k, c, v) VALUES (1, 1, 'one')");
 	done("UPDATE t SET l = l + [9], m['z'] = 26 WHERE k = 1 AND c = 2");
-	CHECK_STR(rows("SELECT * FROM t"), "[[1,1,\"st\",null,null,\"one\"],[1,2,\"st\",[3,1,9],[[\"a\",1],[\"b\",2],[\"z\",26]],\"two\"]]");
+	CHECK_STR(rows("SELECT * FROM t"),
+		  "[[1,1,\"st\",null,null,\"one\"],[1,2,\"st\",[3,1,9],[[\"a\",1],[\"b\",2],[\"z\",26]],\"two\"]]");
 	CHECK_STR(rows("SELECT v FROM t WHERE k = 1 AND c > 1"), "[[\"two\"]]");
 	CHECK_STR(rows("SELECT count(*) FROM t"), "[[2]]");
 	done("DELETE FROM t WHERE k = 1 AND c = 2");

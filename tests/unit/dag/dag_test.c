@@ -34,7 +34,8 @@ static void wait_idle(struct fixture *f)
 static void define(struct fixture *f, const char *tasks, const char *timetable)
 {
 	struct tm_buf b = {0};
-	tm_buf_printf(&b, "{\"dags\":[{\"dag_id\":\"d\",\"start_date\":\"2026-01-01T00:00:00+00:00\",\"timetable\":%s,\"tasks\":[%s]}]}", timetable, tasks);
+	tm_buf_printf(&b, "{\"dags\":[{\"dag_id\":\"d\",\"start_date\":\"2026-01-01T00:00:00+00:00\",\"timetable\":%s,\"tasks\":[%s]}]}",
+		      timetable, tasks);
 	CHECK_OK(tm_dag_file_set(f->dag, "f.py", tm_buf_str(&b), &f->err), f->err);
 	tm_buf_done(&b);
 }
@@ -53,7 +54,7 @@ static void check_tasks(struct fixture *f, const char *run_id, const char *want)
 	json_t *by_name = json_object();
 	size_t i;
 	json_array_foreach(json_object_get(j, "tasks"), i, t)
-		json_object_set(by_name, json_string_value(json_object_get(t, "task_id")), json_object_get(t, "state"));
+	    json_object_set(by_name, json_string_value(json_object_get(t, "task_id")), json_object_get(t, "state"));
 	char got[400] = "";
 	struct tm_str rest = tm_str_of(want), part, name;
 	while (tm_str_split(&rest, ' ', &part)) {
@@ -61,7 +62,8 @@ static void check_tasks(struct fixture *f, const char *run_id, const char *want)
 		tm_str_split(&copy, '=', &name);
 		char key[64];
 		snprintf(key, sizeof key, "%.*s", TM_STR_ARG(name));
-		snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s=%s", *got ? " " : "", key, json_string_value(json_object_get(by_name, key)));
+		snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s=%s", *got ? " " : "", key,
+			 json_string_value(json_object_get(by_name, key)));
 	}
 	json_decref(by_name);
 	json_decref(j);
@@ -76,7 +78,11 @@ TEST(chain_of_shell_and_empty_tasks)
 {
 	struct fixture f;
 	setup(&f);
-	define(&f, SHELL("a", "echo one; echo two", "") "," SHELL("b", "exit 99", ",\"upstream\":[\"a\"]") ",{\"task_id\":\"c\",\"kind\":\"empty\",\"upstream\":[\"b\"],\"trigger_rule\":\"all_done\"}", ONCE);
+	define(&f,
+	       SHELL("a", "echo one; echo two", "") "," SHELL(
+		   "b", "exit 99",
+		   ",\"upstream\":[\"a\"]") ",{\"task_id\":\"c\",\"kind\":\"empty\",\"upstream\":[\"b\"],\"trigger_rule\":\"all_done\"}",
+	       ONCE);
 	wait_idle(&f);
 	check_tasks(&f, RUN, "a=success b=skipped c=success");
 	struct tm_buf b = {0};
@@ -97,15 +103,23 @@ TEST(failure_retries_and_upstream_failed)
 	struct fixture f;
 	setup(&f);
 	define(&f,
-		SHELL("a", "test $AIRFLOW_CTX_TRY_NUMBER = 3", ",\"retries\":2,\"retry_delay_s\":0.05") "," SHELL("b", "exit 1", ",\"retries\":1,\"retry_delay_s\":0.05") ","
-		SHELL("c", "true", ",\"upstream\":[\"b\"]") "," SHELL("e", "true", ",\"upstream\":[\"b\"],\"trigger_rule\":\"one_failed\""), ONCE);
+	       SHELL("a", "test $AIRFLOW_CTX_TRY_NUMBER = 3", ",\"retries\":2,\"retry_delay_s\":0.05") "," SHELL(
+		   "b", "exit 1",
+		   ",\"retries\":1,\"retry_delay_s\":0.05") "," SHELL("c", "true",
+								      ",\"upstream\":[\"b\"]") "," SHELL("e", "true",
+													 ",\"upstream\":[\"b\"],\"trigger_"
+													 "rule\":\"one_failed\""),
+	       ONCE);
 	wait_idle(&f);
 	check_tasks(&f, RUN, "a=success b=failed c=upstream_failed e=success");
 	struct tm_dag_counts n;
 	tm_dag_counts(f.dag, &n);
 	CHECK_INT(n.runs_failed, 1);
 	/* Clearing what failed runs it again; a definition that works now ends the run well. */
-	define(&f, SHELL("a", "true", "") "," SHELL("b", "true", "") "," SHELL("c", "true", ",\"upstream\":[\"b\"]") "," SHELL("e", "true", ",\"upstream\":[\"b\"],\"trigger_rule\":\"one_failed\""), ONCE);
+	define(&f,
+	       SHELL("a", "true", "") "," SHELL("b", "true", "") "," SHELL("c", "true", ",\"upstream\":[\"b\"]") "," SHELL(
+		   "e", "true", ",\"upstream\":[\"b\"],\"trigger_rule\":\"one_failed\""),
+	       ONCE);
 	CHECK_OK(tm_dag_clear(f.dag, "d", RUN, "b", true, false, &f.err), f.err);
 	wait_idle(&f);
 	check_tasks(&f, RUN, "a=success b=success c=success e=skipped");
@@ -139,7 +153,10 @@ TEST(mapped_pool_and_mark)
 	struct fixture f;
 	setup(&f);
 	CHECK_OK(tm_dag_pool_set(f.dag, "one", 1, &f.err), f.err);
-	define(&f, "{\"task_id\":\"m\",\"kind\":\"shell\",\"shell\":{\"command\":\"true\"},\"pool\":\"one\",\"expand\":{\"product\":[{\"length\":2},{\"length\":3}],\"depends\":[]}}," SHELL("z", "sleep 30", ""), ONCE);
+	define(&f,
+	       "{\"task_id\":\"m\",\"kind\":\"shell\",\"shell\":{\"command\":\"true\"},\"pool\":\"one\",\"expand\":{\"product\":[{"
+	       "\"length\":2},{\"length\":3}],\"depends\":[]}}," SHELL("z", "sleep 30", ""),
+	       ONCE);
 	usleep(300000);
 	CHECK_OK(tm_dag_mark(f.dag, "d", RUN, "z", TM_DAG_SUCCESS, &f.err), f.err);
 	wait_idle(&f);
@@ -155,10 +172,11 @@ TEST(bad_definitions_are_errors)
 {
 	struct fixture f;
 	setup(&f);
-	static const char *const bad[] = {"{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"nope\"},\"tasks\":[]}]}",
-		"{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"null\"},\"tasks\":[{\"task_id\":\"a\",\"upstream\":[\"b\"]}]}]}",
-		"{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"null\"},\"tasks\":[{\"task_id\":\"a\",\"upstream\":[\"a\"]}]}]}",
-		"{\"dags\":[{\"timetable\":{\"kind\":\"null\"}}]}", "not json"};
+	static const char *const bad[] = {
+	    "{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"nope\"},\"tasks\":[]}]}",
+	    "{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"null\"},\"tasks\":[{\"task_id\":\"a\",\"upstream\":[\"b\"]}]}]}",
+	    "{\"dags\":[{\"dag_id\":\"d\",\"timetable\":{\"kind\":\"null\"},\"tasks\":[{\"task_id\":\"a\",\"upstream\":[\"a\"]}]}]}",
+	    "{\"dags\":[{\"timetable\":{\"kind\":\"null\"}}]}", "not json"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		CHECK(tm_dag_file_set(f.dag, "f.py", tm_str_of(bad[i]), &f.err) != TM_OK);
 	struct tm_buf b = {0};

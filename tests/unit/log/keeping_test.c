@@ -32,7 +32,9 @@ TEST(retention_by_size_and_time)
 {
 	char *dir = fresh_dir(), folder[128];
 	struct tm_log *log = open_log(dir, NULL);
-	struct tm_log_config c[] = {{TM_STR("segment.bytes"), TM_STR("1048576")}, {TM_STR("retention.bytes"), TM_STR("2000000")}, {TM_STR("retention.ms"), TM_STR("-1")}};
+	struct tm_log_config c[] = {{TM_STR("segment.bytes"), TM_STR("1048576")},
+				    {TM_STR("retention.bytes"), TM_STR("2000000")},
+				    {TM_STR("retention.ms"), TM_STR("-1")}};
 	struct tm_topic *t;
 	struct tm_err err = {0};
 	CHECK_OK(tm_log_topic_create(log, TM_STR("t"), 1, c, 3, &t, &err), err);
@@ -85,14 +87,19 @@ static void put_key(struct tm_log *log, struct tm_topic *t, int key, int value, 
 	struct tm_buf b = {0};
 	snprintf(k, sizeof k, "k%d", key);
 	snprintf(v, sizeof v, "value %d", value);
-	struct tm_record r = {.timestamp_ms = tm_now_ms(tm_env_real()), .key = tm_str_of(k), .value = tm_str_of(v), .value_null = tombstone};
+	struct tm_record r = {
+	    .timestamp_ms = tm_now_ms(tm_env_real()), .key = tm_str_of(k), .value = tm_str_of(v), .value_null = tombstone};
 	struct tm_batch_build build = {.producer_id = -1, .codec = key % 5};
 	CHECK_OK(tm_batch_write(&build, &r, 1, &b, &err), err);
 	CHECK_INT(append(log, t, 0, &b, NULL), 0);
 }
 
 /* The last value of each key, as a reader from the start sees it; *ret_records is how many records there are. */
-struct state { int value[100]; int records; int64_t last; };
+struct state {
+	int value[100];
+	int records;
+	int64_t last;
+};
 static tm_rc see(void *ctx, const struct tm_record *r)
 {
 	struct state *s = ctx;
@@ -196,7 +203,10 @@ TEST(compaction)
 }
 
 /* ---- a machine whose n-th input or output fails ---- */
-static struct { int at, seen, error; bool all_after, syncs_only; } fault;
+static struct {
+	int at, seen, error;
+	bool all_after, syncs_only;
+} fault;
 static bool hit(bool sync)
 {
 	if (fault.syncs_only && !sync)
@@ -208,7 +218,10 @@ static bool hit(bool sync)
 static int64_t f_now(const struct tm_env *e) { return REAL->now_us(e); }
 static int64_t f_mono(const struct tm_env *e) { return REAL->mono_ns(e); }
 static void f_random(const struct tm_env *e, void *out, size_t n) { REAL->random(e, out, n); }
-static int f_open(const struct tm_env *e, const char *path, int flags, mode_t mode) { return hit(false) ? -fault.error : REAL->open(e, path, flags, mode); }
+static int f_open(const struct tm_env *e, const char *path, int flags, mode_t mode)
+{
+	return hit(false) ? -fault.error : REAL->open(e, path, flags, mode);
+}
 static ssize_t f_pwrite(const struct tm_env *e, int fd, const void *data, size_t n, off_t at)
 {
 	if (!hit(false))
@@ -223,12 +236,19 @@ static ssize_t f_pwritev(const struct tm_env *e, int fd, struct iovec *parts, in
 	REAL->pwrite(e, fd, parts[0].iov_base, parts[0].iov_len, at);
 	return -fault.error;
 }
-static ssize_t f_pread(const struct tm_env *e, int fd, void *data, size_t n, off_t at) { return hit(false) ? -EIO : REAL->pread(e, fd, data, n, at); }
+static ssize_t f_pread(const struct tm_env *e, int fd, void *data, size_t n, off_t at)
+{
+	return hit(false) ? -EIO : REAL->pread(e, fd, data, n, at);
+}
 static int f_sync(const struct tm_env *e, int fd) { return hit(true) ? -fault.error : REAL->fdatasync(e, fd); }
 static int f_truncate(const struct tm_env *e, int fd, off_t size) { return hit(false) ? -fault.error : REAL->truncate(e, fd, size); }
-static int f_rename(const struct tm_env *e, const char *from, const char *to) { return hit(false) ? -fault.error : REAL->rename(e, from, to); }
+static int f_rename(const struct tm_env *e, const char *from, const char *to)
+{
+	return hit(false) ? -fault.error : REAL->rename(e, from, to);
+}
 static int f_unlink(const struct tm_env *e, const char *path) { return hit(false) ? -fault.error : REAL->unlink(e, path); }
-static const struct tm_env_ops fault_ops = {f_now, f_mono, f_random, f_open, f_pwrite, f_pread, f_sync, f_truncate, f_rename, f_unlink, f_pwritev, NULL};
+static const struct tm_env_ops fault_ops = {f_now,  f_mono,     f_random, f_open,   f_pwrite,  f_pread,
+					    f_sync, f_truncate, f_rename, f_unlink, f_pwritev, NULL};
 static const struct tm_env fault_env = {&fault_ops, NULL};
 
 /* The disk is full for a while: producers are told, nothing acknowledged is lost, and it goes on when there is room. */
@@ -291,7 +311,8 @@ TEST(nth_operation_fails)
 		if (tm_log_open(dir, &options, &log, &err) == TM_OK) {
 			if (tm_log_topic_create(log, TM_STR("t"), 1, &config, 1, &t, &err) == TM_OK) {
 				for (int i = 0; i < 4; i++) {
-					struct tm_buf b = batch_of(acknowledged, 1800, (struct batch_of){.producer_id = 7, .sequence = acknowledged});
+					struct tm_buf b =
+					    batch_of(acknowledged, 1800, (struct batch_of){.producer_id = 7, .sequence = acknowledged});
 					struct tm_log_append a = {.topic = t, .batches = tm_buf_str(&b), .from_client = true};
 					if (tm_log_append_wait(log, &a, 1, &err) == TM_OK) {
 						CHECK_INT(a.base_offset, acknowledged);

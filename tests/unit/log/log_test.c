@@ -97,15 +97,22 @@ TEST(topics)
 	CHECK_INT(err.code, 17);
 	CHECK_INT(tm_log_topic_create(log, TM_STR("c"), 0, NULL, 0, NULL, &err), TM_INVALID);
 	CHECK_INT(err.code, 37);
-	struct tm_log_config bad[] = {{TM_STR("no.such.config"), TM_STR("1")}, {TM_STR("retention.ms"), TM_STR("abc")}, {TM_STR("cleanup.policy"), TM_STR("bogus")},
-				      {TM_STR("segment.bytes"), TM_STR("13")}, {TM_STR("min.cleanable.dirty.ratio"), TM_STR("1.5")},
-				      {TM_STR("unclean.leader.election.enable"), TM_STR("yes")}, {TM_STR("compression.type"), TM_STR("brotli")}};
-	const char *words[] = {"Unknown topic config name: no.such.config", "Invalid value abc for configuration retention.ms: Not a number of type LONG",
-			       "Invalid value bogus for configuration cleanup.policy: String must be one of: compact, delete",
-			       "Invalid value 13 for configuration segment.bytes: Value must be at least 1048576",
-			       "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1",
-			       "Invalid value yes for configuration unclean.leader.election.enable: Expected value to be either true or false",
-			       "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"};
+	struct tm_log_config bad[] = {{TM_STR("no.such.config"), TM_STR("1")},
+				      {TM_STR("retention.ms"), TM_STR("abc")},
+				      {TM_STR("cleanup.policy"), TM_STR("bogus")},
+				      {TM_STR("segment.bytes"), TM_STR("13")},
+				      {TM_STR("min.cleanable.dirty.ratio"), TM_STR("1.5")},
+				      {TM_STR("unclean.leader.election.enable"), TM_STR("yes")},
+				      {TM_STR("compression.type"), TM_STR("brotli")}};
+	const char *words[] = {
+	    "Unknown topic config name: no.such.config",
+	    "Invalid value abc for configuration retention.ms: Not a number of type LONG",
+	    "Invalid value bogus for configuration cleanup.policy: String must be one of: compact, delete",
+	    "Invalid value 13 for configuration segment.bytes: Value must be at least 1048576",
+	    "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1",
+	    "Invalid value yes for configuration unclean.leader.election.enable: Expected value to be either true or false",
+	    "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, "
+	    "producer"};
 	for (int i = 0; i < 7; i++) {
 		CHECK_INT(tm_log_topic_create(log, TM_STR("c"), 1, &bad[i], 1, NULL, &err), TM_INVALID);
 		CHECK_INT(err.code, 40);
@@ -158,23 +165,33 @@ TEST(idempotent_producers)
 	char *dir = fresh_dir();
 	struct tm_log *log = open_log(dir, NULL);
 	struct tm_topic *t = make_topic(log, "t", 1, NULL, NULL);
-	static const struct { int64_t id; int16_t epoch; int32_t sequence, count; int code, offset; } steps[] = {
-		{9, 0, 0, 2, 0, 0}, {9, 0, 2, 1, 0, 2}, {9, 0, 2, 1, 0, 2}, {9, 0, 0, 2, 0, 0}, {9, 0, 5, 1, 45, -1}, {9, 0, 1, 1, 45, -1},
-		{9, 0, 3, 1, 0, 3}, {9, 0, 4, 1, 0, 4}, {9, 0, 5, 1, 0, 5}, {9, 0, 6, 1, 0, 6}, {9, 0, 7, 1, 0, 7}, {9, 0, 0, 2, 45, -1},
-		{10, 0, 0, 1, 0, 8}, {10, 1, 1, 1, 45, -1}, {10, 1, 0, 1, 0, 9}, {10, 0, 1, 1, 47, -1}, {10, 1, 1, 1, 0, 10}, {10, 5, 0, 1, 0, 11},
-		{10, -1, 0, 1, 47, -1}, {77, 0, 10, 1, 0, 12}, {77, 0, 11, 1, 0, 13}, {77, 0, -1, 1, 87, -1}, {78, 3, 0, 1, 0, 14},
-		{79, 0, 2147483646, 2, 0, 15}, {79, 0, 0, 1, 0, 17},
+	static const struct {
+		int64_t id;
+		int16_t epoch;
+		int32_t sequence, count;
+		int code, offset;
+	} steps[] = {
+	    {9, 0, 0, 2, 0, 0},    {9, 0, 2, 1, 0, 2},     {9, 0, 2, 1, 0, 2},     {9, 0, 0, 2, 0, 0},
+	    {9, 0, 5, 1, 45, -1},  {9, 0, 1, 1, 45, -1},   {9, 0, 3, 1, 0, 3},     {9, 0, 4, 1, 0, 4},
+	    {9, 0, 5, 1, 0, 5},    {9, 0, 6, 1, 0, 6},     {9, 0, 7, 1, 0, 7},     {9, 0, 0, 2, 45, -1},
+	    {10, 0, 0, 1, 0, 8},   {10, 1, 1, 1, 45, -1},  {10, 1, 0, 1, 0, 9},    {10, 0, 1, 1, 47, -1},
+	    {10, 1, 1, 1, 0, 10},  {10, 5, 0, 1, 0, 11},   {10, -1, 0, 1, 47, -1}, {77, 0, 10, 1, 0, 12},
+	    {77, 0, 11, 1, 0, 13}, {77, 0, -1, 1, 87, -1}, {78, 3, 0, 1, 0, 14},   {79, 0, 2147483646, 2, 0, 15},
+	    {79, 0, 0, 1, 0, 17},
 	};
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 			int64_t offset;
-			struct tm_buf b = batch_of(0, steps[i].count, (struct batch_of){.producer_id = steps[i].id, .epoch = steps[i].epoch, .sequence = steps[i].sequence});
+			struct tm_buf b =
+			    batch_of(0, steps[i].count,
+				     (struct batch_of){.producer_id = steps[i].id, .epoch = steps[i].epoch, .sequence = steps[i].sequence});
 			int code = append(log, t, 0, &b, &offset);
 			if (round == 0) {
 				CHECK_INT(code, steps[i].code);
 				CHECK_INT(offset, steps[i].offset);
 			}
-			if (round == 1 && steps[i].id == 9 && steps[i].sequence >= 3 && steps[i].count == 1) { /* the last five are known after a restart */
+			if (round == 1 && steps[i].id == 9 && steps[i].sequence >= 3 &&
+			    steps[i].count == 1) { /* the last five are known after a restart */
 				CHECK_INT(code, 0);
 				CHECK_INT(offset, steps[i].sequence);
 			}
@@ -289,7 +306,11 @@ TEST(times)
 }
 
 static int changes;
-static void changed(void *ctx, struct tm_topic *topic, int32_t partition) { (void)ctx, (void)topic; __atomic_add_fetch(&changes, partition >= 0 ? 1 : 100, __ATOMIC_SEQ_CST); }
+static void changed(void *ctx, struct tm_topic *topic, int32_t partition)
+{
+	(void)ctx, (void)topic;
+	__atomic_add_fetch(&changes, partition >= 0 ? 1 : 100, __ATOMIC_SEQ_CST);
+}
 
 TEST(watches_and_acks)
 {

@@ -24,7 +24,8 @@ __attribute__((unused)) static struct tm_log *open_log(const char *dir, const st
 	return log;
 }
 
-__attribute__((unused)) static struct tm_topic *make_topic(struct tm_log *log, const char *name, int partitions, const char *config, const char *value)
+__attribute__((unused)) static struct tm_topic *make_topic(struct tm_log *log, const char *name, int partitions, const char *config,
+							   const char *value)
 {
 	struct tm_err err = {0};
 	struct tm_topic *topic = NULL;
@@ -33,7 +34,15 @@ __attribute__((unused)) static struct tm_topic *make_topic(struct tm_log *log, c
 	return topic;
 }
 
-struct batch_of { int64_t producer_id; int16_t epoch; int32_t sequence; enum tm_codec codec; bool transactional; int64_t timestamp_ms; const char *key; };
+struct batch_of {
+	int64_t producer_id;
+	int16_t epoch;
+	int32_t sequence;
+	enum tm_codec codec;
+	bool transactional;
+	int64_t timestamp_ms;
+	const char *key;
+};
 /* A batch of count records with values "v<first>", "v<first+1>"… */
 __attribute__((unused)) static struct tm_buf batch_of(int first, int count, struct batch_of how)
 {
@@ -44,17 +53,23 @@ __attribute__((unused)) static struct tm_buf batch_of(int first, int count, stru
 	CHECK(count <= 2000);
 	for (int i = 0; i < count; i++) {
 		snprintf(values[i], sizeof values[i], "v%d", first + i);
-		records[i] = (struct tm_record){.timestamp_ms = how.timestamp_ms ? how.timestamp_ms + i : 1700000000000 + first + i, .value = tm_str_of(values[i]),
-						.key = tm_str_of(how.key), .key_null = !how.key};
+		records[i] = (struct tm_record){.timestamp_ms = how.timestamp_ms ? how.timestamp_ms + i : 1700000000000 + first + i,
+						.value = tm_str_of(values[i]),
+						.key = tm_str_of(how.key),
+						.key_null = !how.key};
 	}
-	struct tm_batch_build build = {.codec = how.codec, .producer_id = how.producer_id ? how.producer_id : -1, .producer_epoch = how.epoch,
-				       .base_sequence = how.sequence, .transactional = how.transactional};
+	struct tm_batch_build build = {.codec = how.codec,
+				       .producer_id = how.producer_id ? how.producer_id : -1,
+				       .producer_epoch = how.epoch,
+				       .base_sequence = how.sequence,
+				       .transactional = how.transactional};
 	CHECK_OK(tm_batch_write(&build, records, (size_t)count, &out, &err), err);
 	return out;
 }
 
 /* Appends and waits; returns Kafka's code, the base offset in *ret_offset. */
-__attribute__((unused)) static int append(struct tm_log *log, struct tm_topic *topic, int partition, struct tm_buf *batch, int64_t *ret_offset)
+__attribute__((unused)) static int append(struct tm_log *log, struct tm_topic *topic, int partition, struct tm_buf *batch,
+					  int64_t *ret_offset)
 {
 	struct tm_err err = {0};
 	struct tm_log_append a = {.topic = topic, .partition = partition, .batches = tm_buf_str(batch), .from_client = true};
@@ -72,7 +87,11 @@ __attribute__((unused)) static int append_n(struct tm_log *log, struct tm_topic 
 }
 
 /* Reads all records from offset on and checks that values are v<offset>… where `plain`; returns how many. */
-struct reading { int64_t next; int count; bool plain, wrong; };
+struct reading {
+	int64_t next;
+	int count;
+	bool plain, wrong;
+};
 __attribute__((unused)) static tm_rc reading_each(void *ctx, const struct tm_record *r)
 {
 	struct reading *s = ctx;
@@ -86,7 +105,8 @@ __attribute__((unused)) static tm_rc reading_each(void *ctx, const struct tm_rec
 	s->count++;
 	return TM_OK;
 }
-__attribute__((unused)) static int read_all(struct tm_topic *topic, int partition, int64_t from, size_t max_bytes, bool committed, bool plain)
+__attribute__((unused)) static int read_all(struct tm_topic *topic, int partition, int64_t from, size_t max_bytes, bool committed,
+					    bool plain)
 {
 	struct reading s = {.next = from, .plain = plain};
 	struct tm_err err = {0};

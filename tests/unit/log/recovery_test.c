@@ -41,7 +41,9 @@ static size_t findings_of(struct tm_log *log)
 	return n;
 }
 
-struct path { char text[256]; };
+struct path {
+	char text[256];
+};
 static struct path path_in(const char *dir, const char *name)
 {
 	struct path p;

@@ -30,7 +30,11 @@ static void random_keys(struct tm_arena *arena, struct tm_column *c, size_t coun
 	}
 }
 
-struct model { struct tm_column keys[3]; size_t row; uint32_t number; };
+struct model {
+	struct tm_column keys[3];
+	size_t row;
+	uint32_t number;
+};
 
 static void compare_with_model(size_t key_count)
 {
@@ -40,7 +44,10 @@ static void compare_with_model(size_t key_count)
 	const struct tm_type *types[] = {&tm_type_bigint, &tm_type_string, &tm_type_double};
 	struct tm_groups g;
 	tm_groups_init(&g, types, NULL, key_count, sizeof(uint64_t), 8);
-	struct { struct model *items; size_t count, cap; } model = {0};
+	struct {
+		struct model *items;
+		size_t count, cap;
+	} model = {0};
 	for (int round = 0; round < ROUNDS; round++) {
 		struct tm_column keys[3];
 		random_keys(&arena, keys, key_count, ROWS);
@@ -176,7 +183,10 @@ TEST(groups_leave_in_order_of_their_time)
 /* ---- the change log ---- */
 
 enum { KEYS = 3000 };
-struct seen { int64_t values[KEYS]; size_t count; };
+struct seen {
+	int64_t values[KEYS];
+	size_t count;
+};
 static tm_rc see(void *ctx, struct tm_str key, struct tm_str value, struct tm_err *err)
 {
 	struct seen *s = ctx;

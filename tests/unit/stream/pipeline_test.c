@@ -98,7 +98,8 @@ static void produce(struct house *h, const char *topic, const char *const *value
 		CHECK_OK(tm_log_topic_create(h->log, tm_str_of(topic), 1, NULL, 0, &t, &h->err), h->err);
 	struct tm_record *records = calloc(n, sizeof *records);
 	for (size_t i = 0; i < n; i++)
-		records[i] = (struct tm_record){.timestamp_ms = 1700000000000 + (int64_t)i, .key_null = true, .value = tm_str_of(values[i]), .value_null = !values[i]};
+		records[i] = (struct tm_record){
+		    .timestamp_ms = 1700000000000 + (int64_t)i, .key_null = true, .value = tm_str_of(values[i]), .value_null = !values[i]};
 	struct tm_buf bytes = {0};
 	struct tm_batch_build build = {.producer_id = -1, .base_sequence = -1};
 	CHECK_OK(tm_batch_write(&build, records, n, &bytes, &h->err), h->err);
@@ -156,7 +157,9 @@ static void drain(struct house *h, struct tm_query *q)
 }
 
 #define SOURCE "CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'in', startingOffsets 'earliest');\n"
-#define PARSED SOURCE "CREATE TEMPORARY VIEW events AS SELECT e.* FROM (SELECT from_json(CAST(value AS STRING), 'id STRING, n INT, at TIMESTAMP') AS e FROM STREAM raw);\n"
+#define PARSED                                                                                                                             \
+	SOURCE "CREATE TEMPORARY VIEW events AS SELECT e.* FROM (SELECT from_json(CAST(value AS STRING), 'id STRING, n INT, at "           \
+	       "TIMESTAMP') AS e FROM STREAM raw);\n"
 
 TEST(rows_arrive_and_bad_ones_are_kept)
 {
@@ -165,7 +168,8 @@ TEST(rows_arrive_and_bad_ones_are_kept)
 	open_house(&h);
 	cql(&h, "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
 	cql(&h, "CREATE TABLE ks.t (id text PRIMARY KEY, n int, at timestamp)");
-	const char *const values[] = {"{\"id\":\"a\",\"n\":1,\"at\":\"2026-01-01T00:00:00Z\"}", "{\"id\":\"b\",", "{\"n\":3}", "{\"id\":\"d\",\"n\":\"x\"}", "not json"};
+	const char *const values[] = {"{\"id\":\"a\",\"n\":1,\"at\":\"2026-01-01T00:00:00Z\"}", "{\"id\":\"b\",", "{\"n\":3}",
+				      "{\"id\":\"d\",\"n\":\"x\"}", "not json"};
 	produce(&h, "in", values, 5);
 	load(&h, PARSED "CREATE STREAMING TABLE t USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT * FROM STREAM events;");
 	struct tm_query *q;
@@ -195,9 +199,11 @@ TEST(a_sink_that_does_not_fit_is_refused_by_name)
 	open_house(&h);
 	cql(&h, "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
 	cql(&h, "CREATE TABLE ks.t (id text, day date, n int, PRIMARY KEY (id, day))");
-	load(&h, PARSED "CREATE STREAMING TABLE t USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT id, n FROM STREAM events;"
-			"CREATE STREAMING TABLE u USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT id, n AS day, at AS m FROM STREAM events;"
-			"CREATE STREAMING TABLE v USING cassandra OPTIONS (keyspace 'ks', table 'nothere') AS SELECT id FROM STREAM events;");
+	load(&h,
+	     PARSED "CREATE STREAMING TABLE t USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT id, n FROM STREAM events;"
+		    "CREATE STREAMING TABLE u USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT id, n AS day, at AS m FROM "
+		    "STREAM events;"
+		    "CREATE STREAMING TABLE v USING cassandra OPTIONS (keyspace 'ks', table 'nothere') AS SELECT id FROM STREAM events;");
 	CHECK_INT(tm_query_open(&h.world, &h.pipeline->queries[0], &q, &h.err), TM_INVALID);
 	CHECK(strstr(h.err.what, "missing in the result: day") != NULL);
 	CHECK_INT(tm_query_open(&h.world, &h.pipeline->queries[1], &q, &h.err), TM_INVALID);
@@ -238,9 +244,10 @@ static void run_with_death(int64_t die_batch, enum tm_fault fault, struct tm_buf
 			"SELECT id, count(*) AS n, sum(n) AS total FROM STREAM events WHERE id IS NOT NULL GROUP BY id;\n"
 			"CREATE STREAMING TABLE copies USING kafka OPTIONS (topic 'out', outputMode 'update') AS "
 			"SELECT concat(id, ':', CAST(count(*) AS STRING)) AS value FROM STREAM events WHERE id IS NOT NULL GROUP BY id;");
-	static const char *const values[3][4] = {{"{\"id\":\"a\",\"n\":1}", "{\"id\":\"b\",\"n\":2}", "{\"id\":\"a\",\"n\":3}", "broken"},
-						 {"{\"id\":\"c\",\"n\":1}", "{\"id\":\"b\",\"n\":5}", "{\"id\":\"d\",\"n\":1}", "{\"id\":\"a\",\"n\":1}"},
-						 {"{\"id\":\"a\",\"n\":1}", "[", "{\"id\":\"e\",\"n\":1}", "{\"id\":\"c\",\"n\":1}"}};
+	static const char *const values[3][4] = {
+	    {"{\"id\":\"a\",\"n\":1}", "{\"id\":\"b\",\"n\":2}", "{\"id\":\"a\",\"n\":3}", "broken"},
+	    {"{\"id\":\"c\",\"n\":1}", "{\"id\":\"b\",\"n\":5}", "{\"id\":\"d\",\"n\":1}", "{\"id\":\"a\",\"n\":1}"},
+	    {"{\"id\":\"a\",\"n\":1}", "[", "{\"id\":\"e\",\"n\":1}", "{\"id\":\"c\",\"n\":1}"}};
 	for (int q_at = 0; q_at < 2; q_at++) {
 		struct tm_query *q;
 		CHECK_OK(tm_query_open(&h.world, &h.pipeline->queries[q_at], &q, &h.err), h.err);
@@ -291,7 +298,13 @@ TEST(the_same_after_dying_at_any_step)
 }
 
 /* Damage of any byte of any entry of the checkpoint is noticed at the start; nothing is read as something else. */
-struct entries { struct { char *key, *value; size_t key_len, value_len; } items[64]; size_t count; };
+struct entries {
+	struct {
+		char *key, *value;
+		size_t key_len, value_len;
+	} items[64];
+	size_t count;
+};
 static tm_rc take_entry(void *ctx, struct tm_str key, struct tm_str value)
 {
 	struct entries *e = ctx;
@@ -316,7 +329,8 @@ TEST(a_damaged_checkpoint_is_refused)
 	struct house h;
 	struct tm_query *q;
 	open_house(&h);
-	load(&h, PARSED "CREATE STREAMING TABLE c USING noop OPTIONS (outputMode 'update') AS SELECT id, count(*) AS n FROM STREAM events GROUP BY id;");
+	load(&h, PARSED "CREATE STREAMING TABLE c USING noop OPTIONS (outputMode 'update') AS SELECT id, count(*) AS n FROM STREAM events "
+			"GROUP BY id;");
 	const char *const values[] = {"{\"id\":\"a\",\"n\":1}", "{\"id\":\"b\",\"n\":2}"};
 	produce(&h, "in", values, 2);
 	CHECK_OK(tm_query_open(&h.world, &h.pipeline->queries[0], &q, &h.err), h.err);

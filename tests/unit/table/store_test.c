@@ -10,7 +10,11 @@
 
 static struct tm_err err;
 static int64_t clock_us = 1700000000000000;
-static int64_t test_now_us(const struct tm_env *e) { (void)e; return clock_us; }
+static int64_t test_now_us(const struct tm_env *e)
+{
+	(void)e;
+	return clock_us;
+}
 static struct tm_env_ops test_ops;
 static const struct tm_env *test_env(void)
 {
@@ -34,10 +38,12 @@ static const struct tm_table_def *make_table(struct tm_store *s)
 {
 	const struct tm_cql_type *i = tm_type_native(TM_CQL_INT), *t = tm_type_native(TM_CQL_VARCHAR);
 	struct tm_table_column columns[] = {
-		{TM_STR("v"), TM_COLUMN_REGULAR, 0, t}, {TM_STR("k"), TM_COLUMN_PARTITION_KEY, 0, i}, {TM_STR("c"), TM_COLUMN_CLUSTERING, 0, i},
-		{TM_STR("l"), TM_COLUMN_REGULAR, 0, tm_type_list(i, false)}, {TM_STR("s"), TM_COLUMN_STATIC, 0, t},
+	    {TM_STR("v"), TM_COLUMN_REGULAR, 0, t},    {TM_STR("k"), TM_COLUMN_PARTITION_KEY, 0, i},
+	    {TM_STR("c"), TM_COLUMN_CLUSTERING, 0, i}, {TM_STR("l"), TM_COLUMN_REGULAR, 0, tm_type_list(i, false)},
+	    {TM_STR("s"), TM_COLUMN_STATIC, 0, t},
 	};
-	struct tm_table spec = {.def = {.keyspace = TM_STR("ks"), .name = TM_STR("t"), .columns = columns, .column_count = 5}, .params = tm_table_params_default};
+	struct tm_table spec = {.def = {.keyspace = TM_STR("ks"), .name = TM_STR("t"), .columns = columns, .column_count = 5},
+				.params = tm_table_params_default};
 	tm_store_ddl_lock(s);
 	CHECK_OK(tm_store_keyspace_put(s, TM_STR("ks"), &(struct tm_map){0}, true, &err), err);
 	CHECK_OK(tm_store_table_put(s, &spec, &err), err);
@@ -56,12 +62,20 @@ static struct tm_cql_value int_value(int32_t v, char out[4])
 static void put(struct tm_table_batch *b, const struct tm_table_def *def, int32_t k, int32_t c, const char *v, int64_t us, int32_t ttl)
 {
 	char kb[4], cb[4];
-	struct tm_cql_value values[] = {int_value(k, kb), int_value(c, cb), v ? (struct tm_cql_value){.bytes = tm_str_of(v)} : (struct tm_cql_value){.null = true}};
+	struct tm_cql_value values[] = {int_value(k, kb), int_value(c, cb),
+					v ? (struct tm_cql_value){.bytes = tm_str_of(v)} : (struct tm_cql_value){.null = true}};
 	size_t index[] = {0, 1, 4};
-	CHECK_OK(tm_table_batch_write(b, &(struct tm_table_write){.def = def, .column_index = index, .values = values, .count = 3, .insert = true, .timestamp_us = us, .ttl_s = ttl}, &err), err);
+	CHECK_OK(tm_table_batch_write(
+		     b,
+		     &(struct tm_table_write){
+			 .def = def, .column_index = index, .values = values, .count = 3, .insert = true, .timestamp_us = us, .ttl_s = ttl},
+		     &err),
+		 err);
 }
 
-struct seen { char text[2000]; };
+struct seen {
+	char text[2000];
+};
 static tm_rc note(void *ctx, const struct tm_table_row *row)
 {
 	struct seen *s = ctx;
@@ -73,7 +87,8 @@ static tm_rc note(void *ctx, const struct tm_table_row *row)
 		v[i] = (int32_t)__builtin_bswap32(be);
 	}
 	size_t n = strlen(s->text);
-	snprintf(s->text + n, sizeof s->text - n, "%d/%d=%.*s ", v[0], v[1], (int)row->values[4].bytes.len, row->values[4].bytes.at ? row->values[4].bytes.at : "-");
+	snprintf(s->text + n, sizeof s->text - n, "%d/%d=%.*s ", v[0], v[1], (int)row->values[4].bytes.len,
+		 row->values[4].bytes.at ? row->values[4].bytes.at : "-");
 	return TM_OK;
 }
 
@@ -140,7 +155,10 @@ TEST(static_and_deletions)
 	char kb[4];
 	size_t index[] = {0, 2};
 	struct tm_cql_value values[] = {int_value(7, kb), {.bytes = TM_STR("st")}};
-	CHECK_OK(tm_table_batch_write(b, &(struct tm_table_write){.def = def, .column_index = index, .values = values, .count = 2, .timestamp_us = 50}, &err), err);
+	CHECK_OK(
+	    tm_table_batch_write(
+		b, &(struct tm_table_write){.def = def, .column_index = index, .values = values, .count = 2, .timestamp_us = 50}, &err),
+	    err);
 	CHECK_OK(tm_table_batch_commit(b, false, &err), err);
 	int64_t n;
 	CHECK_OK(tm_table_count(s, def, &n, &err), err);
@@ -150,7 +168,9 @@ TEST(static_and_deletions)
 	CHECK_OK(tm_table_batch_commit(b, false, &err), err);
 	CHECK_STR(tm_str_of(scan(s, def)), "7/1=a 7/2=b ");
 	/* a partition deletion hides what is older, not what is younger */
-	struct tm_mutation m = {.table = tm_table_of(def), .partition_key = values[0].bytes, .info = {.has_deletion = true, .deletion_us = 70, .deletion_at_s = 1700000000}};
+	struct tm_mutation m = {.table = tm_table_of(def),
+				.partition_key = values[0].bytes,
+				.info = {.has_deletion = true, .deletion_us = 70, .deletion_at_s = 1700000000}};
 	tm_table_batch_mutate(b, &m);
 	put(b, def, 7, 3, "c", 80, 0);
 	put(b, def, 7, 4, "d", 65, 0);
@@ -196,19 +216,24 @@ static void check_order(const struct tm_cql_type *t, const struct tm_str *sorted
 	}
 	tm_arena_done(&arena);
 }
-#define ORDER(type, ...) check_order(type, (const struct tm_str[]){__VA_ARGS__}, sizeof((const struct tm_str[]){__VA_ARGS__}) / sizeof(struct tm_str))
+#define ORDER(type, ...)                                                                                                                   \
+	check_order(type, (const struct tm_str[]){__VA_ARGS__}, sizeof((const struct tm_str[]){__VA_ARGS__}) / sizeof(struct tm_str))
 
 TEST(order_by_type)
 {
-	ORDER(tm_type_native(TM_CQL_INT), TM_STR(""), TM_STR("\x80\0\0\0"), TM_STR("\xFF\xFF\xFF\xFF"), TM_STR("\0\0\0\0"), TM_STR("\x7F\xFF\xFF\xFF"));
-	ORDER(tm_type_native(TM_CQL_VARCHAR), TM_STR(""), TM_STR("\0"), TM_STR("a"), TM_STR("a\0"), TM_STR("a\0b"), TM_STR("a\x01"), TM_STR("ab"), TM_STR("b"), TM_STR("\xFF"));
-	ORDER(tm_type_native(TM_CQL_DOUBLE), TM_STR("\xFF\xF0\0\0\0\0\0\0"), TM_STR("\xBF\xF0\0\0\0\0\0\0"), TM_STR("\x80\0\0\0\0\0\0\0"), TM_STR("\0\0\0\0\0\0\0\0"),
-	      TM_STR("\x3F\xF0\0\0\0\0\0\0"), TM_STR("\x7F\xF0\0\0\0\0\0\0"), TM_STR("\x7F\xF8\0\0\0\0\0\0"));
-	ORDER(tm_type_native(TM_CQL_VARINT), TM_STR("\x80\0"), TM_STR("\xFF\x7F"), TM_STR("\x80"), TM_STR("\xFF"), TM_STR("\0"), TM_STR("\x7F"), TM_STR("\0\x80"), TM_STR("\x01\0"));
-	ORDER(tm_type_native(TM_CQL_DECIMAL), TM_STR("\0\0\0\0\x80"), TM_STR("\0\0\0\0\xFF"), TM_STR("\0\0\0\x01\xFB"), TM_STR("\0\0\0\x05\0"), TM_STR("\0\0\0\x01\x01"),
-	      TM_STR("\0\0\0\0\x01"), TM_STR("\xFF\xFF\xFF\xFE\x01"));
-	ORDER(tm_type_list(tm_type_native(TM_CQL_INT), true), TM_STR("\0\0\0\0"), TM_STR("\0\0\0\x01\0\0\0\x04\xFF\xFF\xFF\xFF"), TM_STR("\0\0\0\x01\0\0\0\x04\0\0\0\x01"),
-	      TM_STR("\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x01"), TM_STR("\0\0\0\x01\0\0\0\x04\0\0\0\x02"));
+	ORDER(tm_type_native(TM_CQL_INT), TM_STR(""), TM_STR("\x80\0\0\0"), TM_STR("\xFF\xFF\xFF\xFF"), TM_STR("\0\0\0\0"),
+	      TM_STR("\x7F\xFF\xFF\xFF"));
+	ORDER(tm_type_native(TM_CQL_VARCHAR), TM_STR(""), TM_STR("\0"), TM_STR("a"), TM_STR("a\0"), TM_STR("a\0b"), TM_STR("a\x01"),
+	      TM_STR("ab"), TM_STR("b"), TM_STR("\xFF"));
+	ORDER(tm_type_native(TM_CQL_DOUBLE), TM_STR("\xFF\xF0\0\0\0\0\0\0"), TM_STR("\xBF\xF0\0\0\0\0\0\0"), TM_STR("\x80\0\0\0\0\0\0\0"),
+	      TM_STR("\0\0\0\0\0\0\0\0"), TM_STR("\x3F\xF0\0\0\0\0\0\0"), TM_STR("\x7F\xF0\0\0\0\0\0\0"), TM_STR("\x7F\xF8\0\0\0\0\0\0"));
+	ORDER(tm_type_native(TM_CQL_VARINT), TM_STR("\x80\0"), TM_STR("\xFF\x7F"), TM_STR("\x80"), TM_STR("\xFF"), TM_STR("\0"),
+	      TM_STR("\x7F"), TM_STR("\0\x80"), TM_STR("\x01\0"));
+	ORDER(tm_type_native(TM_CQL_DECIMAL), TM_STR("\0\0\0\0\x80"), TM_STR("\0\0\0\0\xFF"), TM_STR("\0\0\0\x01\xFB"),
+	      TM_STR("\0\0\0\x05\0"), TM_STR("\0\0\0\x01\x01"), TM_STR("\0\0\0\0\x01"), TM_STR("\xFF\xFF\xFF\xFE\x01"));
+	ORDER(tm_type_list(tm_type_native(TM_CQL_INT), true), TM_STR("\0\0\0\0"), TM_STR("\0\0\0\x01\0\0\0\x04\xFF\xFF\xFF\xFF"),
+	      TM_STR("\0\0\0\x01\0\0\0\x04\0\0\0\x01"), TM_STR("\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x01"),
+	      TM_STR("\0\0\0\x01\0\0\0\x04\0\0\0\x02"));
 	CHECK(tm_value_token(TM_STR("abc")) == -5434086359492102041);
 }
 
@@ -216,7 +241,12 @@ TEST(decimals)
 {
 	struct tm_arena a;
 	tm_arena_init(&a);
-	static const char *const texts[][3] = {{"1.50", "1.50", "1.50"}, {"1E+3", "1E+3", "1000"}, {"-0.001", "-0.001", "-0.001"}, {"0E-10", "0E-10", "0.0000000000"}, {"123456789012345678901234567890.5", "123456789012345678901234567890.5", "123456789012345678901234567890.5"}};
+	static const char *const texts[][3] = {
+	    {"1.50", "1.50", "1.50"},
+	    {"1E+3", "1E+3", "1000"},
+	    {"-0.001", "-0.001", "-0.001"},
+	    {"0E-10", "0E-10", "0.0000000000"},
+	    {"123456789012345678901234567890.5", "123456789012345678901234567890.5", "123456789012345678901234567890.5"}};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		struct tm_dec d, back;
 		CHECK(tm_dec_parse(&a, tm_str_of(texts[i][0]), &d));
