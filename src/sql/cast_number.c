@@ -70,14 +70,17 @@ static int64_t to_i64(double v)
 	return isnan(v) ? 0 : v >= 9223372036854775808.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
 }
 
-/* clang-format off: a table of instances, one row a line */
+/* A table of instances, one row a line. */
+/* clang-format off */
 #define INTEGERS(X) X(i8, int8_t) X(i16, int16_t) X(i32, int32_t) X(i64, int64_t)
-WIDEN(i8_i16, int8_t, int16_t)
-WIDEN(i8_i32, int8_t, int32_t) WIDEN(i8_i64, int8_t, int64_t) WIDEN(i16_i32, int16_t, int32_t) WIDEN(i16_i64, int16_t, int64_t)
-    WIDEN(i32_i64, int32_t, int64_t) NARROW(i16_i8, int16_t, int8_t) NARROW(i32_i8, int32_t, int8_t) NARROW(i64_i8, int64_t, int8_t)
-	NARROW(i32_i16, int32_t, int16_t) NARROW(i64_i16, int64_t, int16_t) NARROW(i64_i32, int64_t, int32_t)
+WIDEN(i8_i16, int8_t, int16_t) WIDEN(i8_i32, int8_t, int32_t) WIDEN(i8_i64, int8_t, int64_t)
+WIDEN(i16_i32, int16_t, int32_t) WIDEN(i16_i64, int16_t, int64_t) WIDEN(i32_i64, int32_t, int64_t)
+NARROW(i16_i8, int16_t, int8_t) NARROW(i32_i8, int32_t, int8_t) NARROW(i64_i8, int64_t, int8_t)
+NARROW(i32_i16, int32_t, int16_t) NARROW(i64_i16, int64_t, int16_t) NARROW(i64_i32, int64_t, int32_t)
 #define FLOATING(n, t) WIDEN(n##_f32, t, float) WIDEN(n##_f64, t, double)
-	    INTEGERS(FLOATING) WIDEN(f32_f64, float, double) WIDEN(f64_f32, double, float)
+INTEGERS(FLOATING)
+WIDEN(f32_f64, float, double)
+WIDEN(f64_f32, double, float)
 /* clang-format on */
 #define CUTS(f, ft)                                                                                                                        \
 	CUT(f##_i8, ft, int8_t, INT8_MIN, INT8_MAX, to_i32)                                                                                \

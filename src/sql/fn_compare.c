@@ -32,10 +32,10 @@ enum op { EQ, NE, LT, LE, GT, GE, NULL_SAFE };
 		LOOP(T, expr);                                                                                                             \
 		return TM_OK;                                                                                                              \
 	}
-/* clang-format off: a table of instances, one row a line */
-#define NUMBERS(s, T)                                                                                                                      \
-	CMP(eq_##s, T, x == y)                                                                                                             \
-	CMP(ne_##s, T, x != y) CMP(lt_##s, T, x < y) CMP(le_##s, T, x <= y) CMP(gt_##s, T, x > y) CMP(ge_##s, T, x >= y)
+/* A table of instances, one row a line. */
+/* clang-format off */
+#define NUMBERS(s, T) \
+	CMP(eq_##s, T, x == y) CMP(ne_##s, T, x != y) CMP(lt_##s, T, x < y) CMP(le_##s, T, x <= y) CMP(gt_##s, T, x > y) CMP(ge_##s, T, x >= y)
 NUMBERS(u8, uint8_t)
 NUMBERS(i8, int8_t)
 NUMBERS(i16, int16_t)
@@ -43,10 +43,10 @@ NUMBERS(i32, int32_t)
 NUMBERS(i64, int64_t)
 NUMBERS(i128, i128)
 /* NaN equals NaN and is above all else. */
-#define FLOATS(s, T)                                                                                                                       \
-	CMP(eq_##s, T, (x == y) | ((x != x) & (y != y)))                                                                                   \
-	CMP(ne_##s, T, !((x == y) | ((x != x) & (y != y)))) CMP(lt_##s, T, (x < y) | ((y != y) & (x == x)))                                \
-	    CMP(le_##s, T, (x <= y) | (y != y)) CMP(gt_##s, T, (x > y) | ((x != x) & (y == y))) CMP(ge_##s, T, (x >= y) | (x != x))
+#define FLOATS(s, T) \
+	CMP(eq_##s, T, (x == y) | ((x != x) & (y != y))) CMP(ne_##s, T, !((x == y) | ((x != x) & (y != y)))) \
+	CMP(lt_##s, T, (x < y) | ((y != y) & (x == x))) CMP(le_##s, T, (x <= y) | (y != y)) \
+	CMP(gt_##s, T, (x > y) | ((x != x) & (y == y))) CMP(ge_##s, T, (x >= y) | (x != x))
 FLOATS(f32, float)
 FLOATS(f64, double)
 static inline bool str_eq(struct tm_str a, struct tm_str b) { return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0); }
