@@ -11,12 +11,14 @@ except ImportError:  # Airflow 2 without the provider
     from airflow.operators.python import PythonOperator
 
 
-def publish(**context):
+def publish(ti, **context):
     from kafka import KafkaProducer
 
     from feed import fetch
 
-    events = fetch()
+    # The feed is always a whole week: only what is new or was changed since the last run goes on.
+    since = ti.xcom_pull(task_ids="publish", key="updated", include_prior_dates=True) or 0
+    events = [event for event in fetch() if event["properties"]["updated"] > since]
     producer = KafkaProducer(
         bootstrap_servers=["broker:29092"],
         key_serializer=str.encode,
@@ -27,6 +29,7 @@ def publish(**context):
         producer.send("earthquakes", key=event["id"], value=event)
     producer.flush()
     producer.close()
+    ti.xcom_push(key="updated", value=max([since] + [event["properties"]["updated"] for event in events]))
     logging.info("sent %d events", len(events))
     return len(events)
 
