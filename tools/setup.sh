@@ -8,8 +8,15 @@ for what in "$@"; do
 	while read -r package for why; do
 		case $package in ''|'#'*) continue ;; esac
 		[ "$for" = "$what" ] || continue
-		case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
-		installed) ;;
+		# Other names after a bar are what other distributions call it.
+		there= first=${package%%|*}
+		for name in $(echo "$package" | tr '|' ' '); do
+			[ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || true)" != installed ] || there=yes
+			[ -n "$there" ] || [ "$name" = "${package%%|*}" ] || ! apt-cache show "$name" >/dev/null 2>&1 || apt-cache show "$first" >/dev/null 2>&1 || first=$name
+		done
+		package=$first
+		case $there in
+		yes) ;;
 		*)
 			[ -n "$missing" ] || echo "Missing packages:"
 			printf '  %-22s %s\n' "$package" "$why"
