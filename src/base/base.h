@@ -12,4 +12,5 @@
 #include "base/queue.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "base/url.h"
 #endif
