@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
-enum kind { ADDRESS, TEXT, PATH, PAIRS };
+enum kind { ADDRESS, PEER, TEXT, PATH, PAIRS };
 struct key {
 	const char *path;
 	enum kind kind;
@@ -26,12 +26,22 @@ static void *slot(struct tm_config *c, const char *path)
 		const char *path;
 		void *at;
 	} slots[] = {
-	    {"listen.kafka", &c->kafka},  {"listen.cassandra", &c->cassandra},
-	    {"listen.http", &c->http},    {"data", &c->data},
-	    {"python", &c->python},       {"hosts", &c->hosts},
-	    {"variables", &c->variables}, {"connections", &c->connections},
-	    {"broker", &c->broker},       {"store", &c->store},
-	    {"engine", &c->engine},       {"coordinator", &c->coordinator},
+	    {"listen.kafka", &c->kafka},
+	    {"listen.cassandra", &c->cassandra},
+	    {"listen.http", &c->http},
+	    {"data", &c->data},
+	    {"listen.network", &c->network},
+	    {"listen.names", &c->names},
+	    {"listen.kafka_advertised", &c->kafka_advertised},
+	    {"listen.kafka_published", &c->kafka_published},
+	    {"python", &c->python},
+	    {"hosts", &c->hosts},
+	    {"variables", &c->variables},
+	    {"connections", &c->connections},
+	    {"broker", &c->broker},
+	    {"store", &c->store},
+	    {"engine", &c->engine},
+	    {"coordinator", &c->coordinator},
 	};
 	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
 		if (strcmp(slots[i].path, path) == 0)
@@ -73,23 +83,57 @@ bool tm_address_loopback(const struct tm_address *a)
 	return strncmp(a->host, "127.", 4) == 0 || strcmp(a->host, "localhost") == 0 || strcmp(a->host, "::1") == 0;
 }
 
+const char *tm_address_here(const struct tm_address *a)
+{
+	return strcmp(a->host, "0.0.0.0") == 0 ? "127.0.0.1" : strcmp(a->host, "::") == 0 ? "::1" : a->host;
+}
+
+bool tm_config_trusted(const struct tm_config *c) { return c->network && strcmp(c->network, "trusted") == 0; }
+
+static tm_rc set_network(struct tm_config *c, struct tm_str text, struct tm_err *err)
+{
+	if (!tm_str_is(text, "loopback") && !tm_str_is(text, "trusted")) {
+		tm_fail(err, TM_INVALID, "listen.network: '%.*s' is neither loopback nor trusted", TM_STR_ARG(text));
+		return TM_INVALID;
+	}
+	c->network = tm_arena_cstr(&c->arena, text);
+	return TM_OK;
+}
+
+static tm_rc set_address(struct tm_config *c, const struct key *k, struct tm_str text, struct tm_err *err)
+{
+	struct tm_address *at = slot(c, k->path);
+	if (k->kind == PEER && text.len == 0) {
+		*at = (struct tm_address){0};
+		return TM_OK;
+	}
+	if (tm_address_parse(text, at, err) != TM_OK) {
+		tm_err_prefix(err, "%s: ", k->path);
+		return err->rc;
+	}
+	if (k->kind == PEER && at->port == 0)
+		return tm_fail(err, TM_INVALID, "%s: %.*s names no port", k->path, TM_STR_ARG(text));
+	if (k->kind == ADDRESS && !tm_address_loopback(at) && !tm_config_trusted(c)) {
+		tm_fail(err, TM_DENIED, "%s: %.*s is not a loopback address", k->path, TM_STR_ARG(text));
+		tm_err_detail(err, "Without a password everyone in the network could run code here.");
+		tm_err_hint(
+		    err, "Use 127.0.0.1 and reach it through a tunnel or a proxy that asks for a password. Only where whoever reaches this "
+			 "address may run code here anyway (a container's own network): listen.network: trusted.");
+		return TM_DENIED;
+	}
+	return TM_OK;
+}
+
 static tm_rc set_scalar(struct tm_config *c, const struct key *k, struct tm_str text, struct tm_err *err)
 {
 	void *at = slot(c, k->path);
 	switch (k->kind) {
 	case ADDRESS:
-		if (tm_address_parse(text, at, err) != TM_OK) {
-			tm_err_prefix(err, "%s: ", k->path);
-			return err->rc;
-		}
-		if (!tm_address_loopback(at)) {
-			tm_fail(err, TM_DENIED, "%s: %.*s is not a loopback address", k->path, TM_STR_ARG(text));
-			tm_err_detail(err, "Without a password everyone in the network could run code here.");
-			tm_err_hint(err, "Use 127.0.0.1 and reach it through a tunnel or a proxy that asks for a password.");
-			return TM_DENIED;
-		}
-		return TM_OK;
+	case PEER:
+		return set_address(c, k, text, err);
 	case TEXT:
+		if (at == &c->network)
+			return set_network(c, text, err);
 		*(const char **)at = tm_arena_cstr(&c->arena, text);
 		return TM_OK;
 	case PATH:
@@ -276,11 +320,33 @@ static tm_rc read_mapping(struct reader *r, const yaml_node_t *map, const char *
 		} else if (value->type != YAML_SCALAR_NODE) {
 			tm_fail(err, TM_INVALID, "%s must be a single value", found->path);
 			return at_node(r, value, err);
+		} else if (strcmp(found->path, "listen.network") == 0) {
+			continue; /* read_network took it */
 		} else if (set_scalar(r->config, found, scalar(value), err) != TM_OK) {
 			return at_node(r, value, err);
 		}
 	}
 	return TM_OK;
+}
+
+static const yaml_node_t *child(struct reader *r, const yaml_node_t *map, const char *name)
+{
+	if (map && map->type == YAML_MAPPING_NODE)
+		for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+			const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+			if (key->type == YAML_SCALAR_NODE && tm_str_is(scalar(key), name))
+				return yaml_document_get_node(&r->doc, p->value);
+		}
+	return NULL;
+}
+
+/* listen.network decides what the addresses beside it may be, wherever in the file it stands. */
+static tm_rc read_network(struct reader *r, const yaml_node_t *root, struct tm_err *err)
+{
+	const yaml_node_t *n = child(r, child(r, root, "listen"), "network");
+	if (!n || n->type != YAML_SCALAR_NODE || set_network(r->config, scalar(n), err) == TM_OK)
+		return TM_OK;
+	return at_node(r, n, err);
 }
 
 static tm_rc read_yaml(struct tm_config *c, const char *file, struct tm_str text, struct tm_err *err)
@@ -298,7 +364,11 @@ static tm_rc read_yaml(struct tm_config *c, const char *file, struct tm_str text
 		return rc;
 	}
 	const yaml_node_t *root = yaml_document_get_root_node(&r.doc);
-	if (root && root->type != YAML_MAPPING_NODE && !(root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0)) {
+	if (!getenv("TIDEMILL_LISTEN_NETWORK"))
+		rc = read_network(&r, root, err);
+	if (rc != TM_OK) {
+		;
+	} else if (root && root->type != YAML_MAPPING_NODE && !(root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0)) {
 		tm_fail(err, TM_INVALID, "the file must be a map of keys and values");
 		rc = at_node(&r, root, err);
 	} else if (root && root->type == YAML_MAPPING_NODE) {
@@ -354,6 +424,11 @@ tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *e
 	for (size_t i = 0; i < KEYS; i++)
 		if (keys[i].kind != PAIRS)
 			TM_TRY(set_scalar(config, &keys[i], tm_str_of(keys[i].fallback), err));
+	const char *network = getenv("TIDEMILL_LISTEN_NETWORK"); /* before the file: it decides what addresses may be there */
+	if (network && set_network(config, tm_str_of(network), err) != TM_OK) {
+		tm_err_at(err, "TIDEMILL_LISTEN_NETWORK", 0, 0);
+		return err->rc;
+	}
 	char path[4096];
 	snprintf(path, sizeof path, "%s/tidemill.yaml", config->dir);
 	struct tm_buf text = {0};

@@ -14,6 +14,8 @@ struct tm_config {
 	struct tm_arena arena; /* owns all texts below */
 	const char *dir;       /* the project, absolute */
 	struct tm_address kafka, cassandra, http;
+	struct tm_address kafka_advertised, kafka_published; /* port 0 = none */
+	const char *network, *names;                         /* listen.network, listen.names */
 	const char *data, *python, *broker, *store, *engine, *coordinator;
 	struct tm_pair *hosts, *variables, *connections;
 	size_t host_count, variable_count, connection_count;
@@ -24,4 +26,8 @@ void tm_config_done(struct tm_config *config);
 /* "host:port", "[::1]:9092", ":9092". */
 tm_rc tm_address_parse(struct tm_str text, struct tm_address *ret, struct tm_err *err) TM_CHECKED;
 bool tm_address_loopback(const struct tm_address *address);
+/* The host by which this machine reaches what listens at address: loopback where that is every address. */
+const char *tm_address_here(const struct tm_address *address);
+/* Doors listen on more than loopback (listen.network: trusted). */
+bool tm_config_trusted(const struct tm_config *config);
 #endif

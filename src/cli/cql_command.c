@@ -82,7 +82,7 @@ int tm_command_cql(const struct tm_command *self, int argc, char **argv)
 		tm_say_level_set(TM_SAY_WARN);
 		tm_rc rc = tm_remote_find(&remote, c.common.project, &err);
 		if (rc == TM_OK || rc == TM_NOT_FOUND) { /* the CQL door may be there where the page is not */
-			struct tm_cassandra_client_options options = {.host = remote.config.cassandra.host,
+			struct tm_cassandra_client_options options = {.host = tm_address_here(&remote.config.cassandra),
 								      .port = tm_remote_port(&remote, "cassandra")};
 			struct tm_err refused;
 			tm_rc opened = options.port ? tm_cassandra_client_open(&options, &c.client, &refused) : TM_UNAVAILABLE;

@@ -144,7 +144,14 @@ enum { PORTS_TRIED = 50 };
 static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
 {
 	struct tm_config *c = &in->config;
-	struct tm_kafka_options kafka = {.host = c->kafka.host, .log_dir = tm_arena_printf(&in->arena, "%s/log", c->data).at};
+	struct tm_kafka_options kafka = {
+	    .host = c->kafka.host,
+	    .log_dir = tm_arena_printf(&in->arena, "%s/log", c->data).at,
+	    .advertised_host = c->kafka_advertised.port ? c->kafka_advertised.host : NULL,
+	    .advertised_port = c->kafka_advertised.port,
+	    .published_host = c->kafka_published.host,
+	    .published_port = c->kafka_published.port,
+	};
 	START_DOOR(in, options, "listen.kafka", &c->kafka,
 		   (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
 	c->kafka.port = tm_kafka_server_port(in->kafka);
@@ -177,7 +184,7 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	    .findings = findings,
 	    .findings_ctx = in,
 	};
-	struct tm_http_options http = {.host = c->http.host};
+	struct tm_http_options http = {.host = c->http.host, .trusted = tm_config_trusted(c), .names = c->names};
 	struct tm_http_server *server = NULL;
 	START_DOOR(in, options, "listen.http", &c->http, (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)),
 		   "LISTEN_HTTP");
@@ -202,9 +209,9 @@ static void add_routes(struct tm_instance *in, const char *name, bool kafka, boo
 {
 	const struct tm_config *c = &in->config;
 	for (size_t i = 0; kafka && i < sizeof kafka_ports / sizeof *kafka_ports; i++)
-		routes[(*n)++] = (struct tm_airflow_route){name, kafka_ports[i], c->kafka.host, c->kafka.port};
+		routes[(*n)++] = (struct tm_airflow_route){name, kafka_ports[i], tm_address_here(&c->kafka), c->kafka.port};
 	for (size_t i = 0; cassandra && i < sizeof cassandra_ports / sizeof *cassandra_ports; i++)
-		routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], c->cassandra.host, c->cassandra.port};
+		routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], tm_address_here(&c->cassandra), c->cassandra.port};
 }
 
 static const struct tm_airflow_pair *pairs(struct tm_instance *in, const struct tm_pair *from, size_t n)
@@ -231,12 +238,12 @@ void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_optio
 		add_routes(in, usual_names[i].name, usual_names[i].kafka, !usual_names[i].kafka, routes, &n);
 	/* localhost:9092 of a tutorial means our door, also when that listens elsewhere. */
 	if (c->kafka.port != 9092) {
-		routes[n++] = (struct tm_airflow_route){"localhost", 9092, c->kafka.host, c->kafka.port};
-		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9092, c->kafka.host, c->kafka.port};
+		routes[n++] = (struct tm_airflow_route){"localhost", 9092, tm_address_here(&c->kafka), c->kafka.port};
+		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9092, tm_address_here(&c->kafka), c->kafka.port};
 	}
 	if (c->cassandra.port != 9042) {
-		routes[n++] = (struct tm_airflow_route){"localhost", 9042, c->cassandra.host, c->cassandra.port};
-		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9042, c->cassandra.host, c->cassandra.port};
+		routes[n++] = (struct tm_airflow_route){"localhost", 9042, tm_address_here(&c->cassandra), c->cassandra.port};
+		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9042, tm_address_here(&c->cassandra), c->cassandra.port};
 	}
 	const char *python = c->python;
 	if (!*python) {

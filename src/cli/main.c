@@ -13,6 +13,7 @@ const struct tm_command tm_commands[] = {
     {"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
     {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID]", "DAGs: what there is, run one, read its logs", tm_command_dag},
     {"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
+    {"health", "tidemill health [DIR]", "exit 0 while the instance answers and all its doors listen", tm_command_health},
     {"version", "tidemill version", "print the version", tm_command_version},
 };
 const size_t tm_command_count = sizeof tm_commands / sizeof *tm_commands;

@@ -54,7 +54,8 @@ tm_rc tm_remote_find(struct tm_remote *remote, const char *project, struct tm_er
 			real = *http;
 	}
 	tm_buf_done(&text);
-	snprintf(remote->base, sizeof remote->base, strchr(real.host, ':') ? "http://[%s]:%d" : "http://%s:%d", real.host, real.port);
+	const char *host = tm_address_here(&real);
+	snprintf(remote->base, sizeof remote->base, strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, real.port);
 	char url[400];
 	snprintf(url, sizeof url, "%s/health", remote->base);
 	struct tm_buf out = {0};

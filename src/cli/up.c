@@ -66,8 +66,10 @@ static void banner(const struct tm_instance *in, double seconds)
 		queries += in->pipelines[i].pipeline->query_count;
 	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries,
 		queries == 1 ? "y" : "ies");
-	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", c->http.host, c->http.port, c->kafka.host,
-		c->kafka.port, c->cassandra.host, c->cassandra.port);
+	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", tm_address_here(&c->http), c->http.port,
+		c->kafka.host, c->kafka.port, c->cassandra.host, c->cassandra.port);
+	if (c->kafka_published.port)
+		fprintf(stderr, "  published  kafka as %s:%d\n", c->kafka_published.host, c->kafka_published.port);
 }
 
 /* Other commands find an instance that took other ports by this file. */
@@ -76,7 +78,8 @@ static void address_write(const struct tm_instance *in)
 	char path[4200];
 	snprintf(path, sizeof path, "%s/http.address", in->config.data);
 	struct tm_buf text = {0};
-	tm_buf_printf(&text, strchr(in->config.http.host, ':') ? "[%s]:%d\n" : "%s:%d\n", in->config.http.host, in->config.http.port);
+	const char *host = tm_address_here(&in->config.http);
+	tm_buf_printf(&text, strchr(host, ':') ? "[%s]:%d\n" : "%s:%d\n", host, in->config.http.port);
 	struct tm_err err;
 	if (tm_file_replace(tm_env_real(), path, tm_buf_str(&text), &err) != TM_OK)
 		tm_say_err("tidemill", &err);
@@ -188,7 +191,8 @@ static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *er
 			show_tables(&in);
 		stop = !done || !up->keep_serving;
 		if (!stop)
-			fprintf(stderr, "\nThe page is at http://%s:%d/ until Ctrl-C.\n", in.config.http.host, in.config.http.port);
+			fprintf(stderr, "\nThe page is at http://%s:%d/ until Ctrl-C.\n", tm_address_here(&in.config.http),
+				in.config.http.port);
 	}
 	if (rc == TM_OK && (!up->until_idle || up->keep_serving)) {
 		while (!stop)

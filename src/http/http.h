@@ -31,9 +31,11 @@ struct tm_http_world {
 	void *findings_ctx;
 };
 struct tm_http_options {
-	const char *host;
-	int port;
-}; /* host NULL = 127.0.0.1; port 0 = any free one */
+	const char *host;  /* NULL = 127.0.0.1 */
+	int port;          /* 0 = any free one */
+	bool trusted;      /* requests may come under any IP address and under the names, not only under loopback's */
+	const char *names; /* separated by commas; NULL = none. Copied, as host is. */
+};
 
 /* Binds and serves from threads of its own. TM_BUSY when the port is taken. world is copied, what it points to is not. */
 tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret,

@@ -20,7 +20,8 @@ struct tm_http_server {
 	struct MHD_Daemon *daemon;
 	int port;
 	int64_t started_ns;
-	bool ready;
+	bool ready, trusted;
+	char *names;          /* may be NULL; see tm_http_options */
 	pthread_mutex_t lock; /* rank: leaf; guards what follows */
 	pthread_cond_t moved;
 	uint64_t version; /* counted up by tm_http_server_changed and by the ticker */

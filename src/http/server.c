@@ -79,8 +79,33 @@ static bool loopback_name(struct tm_str host)
 	return tm_str_iis(host, "localhost") || tm_str_is(host, "[::1]") || tm_str_starts(host, TM_STR("127."));
 }
 
-/* Host must name this machine's loopback (a page elsewhere that rebinds its name cannot), Origin must be that same host. */
-static bool trusted(struct MHD_Connection *c, bool changes)
+static bool ip_address(struct tm_str host)
+{
+	char text[64];
+	unsigned char at[sizeof(struct in6_addr)];
+	if (host.len >= 2 && host.at[0] == '[' && host.at[host.len - 1] == ']')
+		host = tm_str_slice(host, 1, host.len - 1);
+	if (host.len >= sizeof text)
+		return false;
+	memcpy(text, host.at, host.len);
+	text[host.len] = 0;
+	return inet_pton(AF_INET, text, at) == 1 || inet_pton(AF_INET6, text, at) == 1;
+}
+
+static bool own_name(const struct tm_http_server *s, struct tm_str host)
+{
+	for (const char *at = s->names ? s->names : ""; *at;) {
+		size_t len = strcspn(at, ",");
+		if (host.len && tm_str_ieq(tm_str_trim(tm_str_n(at, len)), host))
+			return true;
+		at += len + (at[len] == ',');
+	}
+	return false;
+}
+
+/* Host must name this machine: its loopback, or in a trusted network an address or a name that the configuration gives it (a page
+ * elsewhere that rebinds its own name has neither). Origin must be that same host. */
+static bool trusted(const struct tm_http_server *s, struct MHD_Connection *c, bool changes)
 {
 	const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host");
 	const char *origin = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Origin");
@@ -93,7 +118,7 @@ static bool trusted(struct MHD_Connection *c, bool changes)
 		colon--;
 	if (colon > 0 && name.at[colon - 1] == ':')
 		name.len = colon - 1;
-	if (!loopback_name(name))
+	if (!loopback_name(name) && !(s->trusted && (ip_address(name) || own_name(s, name))))
 		return false;
 	if (origin) {
 		if (strncmp(origin, "http://", 7) != 0 || strcmp(origin + 7, host) != 0)
@@ -369,8 +394,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 	}
 	tm_metric_add(&requests_total, 1);
 	bool post = strcmp(method, "POST") == 0;
-	if (!trusted(c, post))
-		return refuse(c, TM_DENIED, "this Host or Origin is not ours: open the page at http://127.0.0.1 with its port");
+	if (!trusted(s, c, post))
+		return refuse(
+		    c, TM_DENIED,
+		    "this Host or Origin is not ours: open the page at http://127.0.0.1 with its port, or name it in listen.names");
 	if (call->too_large)
 		return refuse(c, TM_LIMIT, "the body is larger than 8 MiB");
 	bool get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
@@ -465,6 +492,8 @@ tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_ht
 	struct tm_http_server *s = tm_zalloc(sizeof *s);
 	s->world = *world;
 	s->port = port;
+	s->trusted = options->trusted;
+	s->names = options->names ? tm_strdup(options->names) : NULL;
 	s->started_ns = tm_mono_ns(tm_env_real());
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->moved, NULL);
@@ -479,6 +508,7 @@ tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_ht
 			MHD_stop_daemon(s->daemon);
 		else
 			close(fd);
+		free(s->names);
 		free(s);
 		return rc;
 	}
@@ -502,5 +532,6 @@ void tm_http_server_stop(struct tm_http_server *s)
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->moved);
 	free(s->rates);
+	free(s->names);
 	free(s);
 }

@@ -10,10 +10,14 @@ struct tm_kafka_options {
 	int port;                    /* 0 = any free one: tm_kafka_server_port */
 	const char *advertised_host; /* what clients are told to connect to; NULL = the address that they connected to */
 	int advertised_port;         /* 0 = the port that they connected to */
-	int32_t node_id;             /* 0 = 1 */
-	const char *log_dir;         /* what DescribeLogDirs names; NULL = "." */
-	bool auto_create_off;        /* auto.create.topics.enable=false */
-	int32_t default_partitions;  /* num.partitions; 0 = 1 */
+	/* A second listener on published_port of host, whose clients are told published_host and this port: what a container publishes
+	 * under the same port of the machine it runs on. 0 = none. */
+	const char *published_host;
+	int published_port;
+	int32_t node_id;            /* 0 = 1 */
+	const char *log_dir;        /* what DescribeLogDirs names; NULL = "." */
+	bool auto_create_off;       /* auto.create.topics.enable=false */
+	int32_t default_partitions; /* num.partitions; 0 = 1 */
 };
 /* Listens when it returns. TM_BUSY when the port is taken. The log must outlive the server. */
 tm_rc tm_kafka_server_start(struct tm_log *log, const struct tm_kafka_options *options, struct tm_kafka_server **ret,

@@ -143,10 +143,10 @@ struct tm_kafka_server {
 	struct tm_groups *groups;
 	size_t group_writes; /* under way */
 	struct tm_transactions *transactions;
-	char *host, *advertised_host, *log_dir;
+	char *host, *advertised_host, *published_host, *log_dir;
 	int port;
 	uv_loop_t loop;
-	uv_tcp_t listener;
+	uv_tcp_t listener, published;
 	uv_async_t wake;
 	uv_timer_t timer;
 	pthread_t thread;

@@ -563,6 +563,10 @@ static void conn_init_addresses(struct kafka_conn *c)
 	uv_tcp_getsockname(&c->tcp, (struct sockaddr *)&a, &n);
 	address_text(&a, c->host, sizeof c->host, &c->port);
 	const struct tm_kafka_options *o = &c->server->options;
+	if (o->published_port && c->port == o->published_port) {
+		snprintf(c->host, sizeof c->host, "%s", c->server->published_host);
+		return;
+	}
 	if (c->server->advertised_host)
 		snprintf(c->host, sizeof c->host, "%s", c->server->advertised_host);
 	if (o->advertised_port)
@@ -603,32 +607,44 @@ static void accepted(uv_stream_t *listener, int status)
 	conn_read(c);
 }
 
-static tm_rc server_listen(struct tm_kafka_server *s, struct tm_err *err)
+static tm_rc listen_on(struct tm_kafka_server *s, int port, uv_tcp_t *listener, int *ret_port, struct tm_err *err)
 {
 	struct sockaddr_storage a;
 	memset(&a, 0, sizeof a);
 	const char *host = strcmp(s->host, "localhost") == 0 ? "127.0.0.1" : s->host;
-	if (uv_ip4_addr(host, s->options.port, (struct sockaddr_in *)&a) != 0 &&
-	    uv_ip6_addr(host, s->options.port, (struct sockaddr_in6 *)&a) != 0)
+	if (uv_ip4_addr(host, port, (struct sockaddr_in *)&a) != 0 && uv_ip6_addr(host, port, (struct sockaddr_in6 *)&a) != 0)
 		return tm_fail(err, TM_INVALID, "%s is not an IP address to listen on", s->host);
-	uv_tcp_init(&s->loop, &s->listener);
-	s->listener.data = s;
-	int rc = uv_tcp_bind(&s->listener, (struct sockaddr *)&a, 0);
+	int rc = uv_tcp_bind(listener, (struct sockaddr *)&a, 0);
 	if (rc == 0)
-		rc = uv_listen((uv_stream_t *)&s->listener, LISTEN_BACKLOG, accepted);
+		rc = uv_listen((uv_stream_t *)listener, LISTEN_BACKLOG, accepted);
 	if (rc == 0) {
 		int n = sizeof a;
-		rc = uv_tcp_getsockname(&s->listener, (struct sockaddr *)&a, &n);
+		rc = uv_tcp_getsockname(listener, (struct sockaddr *)&a, &n);
 		char text[64];
-		address_text(&a, text, sizeof text, &s->port);
+		address_text(&a, text, sizeof text, ret_port);
 	}
 	if (rc == 0)
 		return TM_OK;
 	tm_rc kind = rc == UV_EADDRINUSE ? TM_BUSY : rc == UV_EACCES ? TM_DENIED : TM_IO;
-	tm_fail(err, kind, "cannot listen on %s:%d: %s", s->host, s->options.port, uv_strerror(rc));
+	tm_fail(err, kind, "cannot listen on %s:%d: %s", s->host, port, uv_strerror(rc));
 	if (kind == TM_BUSY)
 		tm_err_hint(err, "another program has the port: choose one with listen.kafka, or stop that program");
 	return kind;
+}
+
+static tm_rc server_listen(struct tm_kafka_server *s, struct tm_err *err)
+{
+	TM_TRY(listen_on(s, s->options.port, &s->listener, &s->port, err));
+	int port;
+	if (!s->options.published_port)
+		return TM_OK;
+	tm_rc rc = listen_on(s, s->options.published_port, &s->published, &port, err);
+	if (rc != TM_BUSY)
+		return rc;
+	/* Not TM_BUSY: another port for listen.kafka would not help. */
+	tm_fail(err, TM_IO, "listen.kafka_published: port %d of %s is taken", s->options.published_port, s->host);
+	tm_err_hint(err, "Give listen.kafka and listen.kafka_published different ports that nothing else listens on.");
+	return TM_IO;
 }
 
 /* ---- the loop ---- */
@@ -658,6 +674,7 @@ static void loop_close(struct tm_kafka_server *s)
 {
 	s->stopping = true;
 	uv_close((uv_handle_t *)&s->listener, NULL);
+	uv_close((uv_handle_t *)&s->published, NULL);
 	uv_close((uv_handle_t *)&s->timer, NULL);
 	for (struct kafka_conn *c = s->conns; c; c = c->next)
 		conn_close(c);
@@ -692,11 +709,15 @@ static void log_changed(void *ctx, struct tm_topic *topic, int32_t partition)
 static void *server_run(void *arg)
 {
 	struct tm_kafka_server *s = arg;
+	uv_tcp_init(&s->loop, &s->listener);
+	uv_tcp_init(&s->loop, &s->published);
+	s->listener.data = s->published.data = s;
 	s->start_rc = server_listen(s, &s->start_err);
 	bool listening = s->start_rc == TM_OK;
 	uv_sem_post(&s->started);
 	if (!listening) {
 		uv_close((uv_handle_t *)&s->listener, NULL);
+		uv_close((uv_handle_t *)&s->published, NULL);
 		uv_close((uv_handle_t *)&s->timer, NULL);
 		uv_close((uv_handle_t *)&s->wake, NULL);
 	}
@@ -726,6 +747,7 @@ static void server_free(struct tm_kafka_server *s)
 	pthread_mutex_destroy(&s->lock);
 	free(s->host);
 	free(s->advertised_host);
+	free(s->published_host);
 	free(s->log_dir);
 	free(s);
 }
@@ -738,6 +760,7 @@ tm_rc tm_kafka_server_start(struct tm_log *log, const struct tm_kafka_options *o
 	s->options = *options;
 	s->host = tm_strdup(options->host ? options->host : "127.0.0.1");
 	s->advertised_host = options->advertised_host ? tm_strdup(options->advertised_host) : NULL;
+	s->published_host = tm_strdup(options->published_host ? options->published_host : s->host);
 	s->log_dir = options->log_dir ? tm_strdup(options->log_dir) : NULL;
 	s->options.host = s->host;
 	s->options.advertised_host = s->advertised_host;

@@ -44,6 +44,10 @@ TEST(mistakes_have_places_and_hints)
 	    {"pyton: x\n", "unknown key 'pyton'", "Did you mean python?", 1, 1},
 	    {"listen: {http: nowhere}\n", "listen.http: 'nowhere' is not an address", NULL, 1, 16},
 	    {"listen: {http: 0.0.0.0:80}\n", "listen.http: 0.0.0.0:80 is not a loopback address", NULL, 1, 16},
+	    {"listen: {network: everywhere}\n", "listen.network: 'everywhere' is neither loopback nor trusted", NULL, 1, 19},
+	    {"listen: {network: loopback, cassandra: 10.0.0.1:9042}\n", "listen.cassandra: 10.0.0.1:9042 is not a loopback address", NULL,
+	     1, 40},
+	    {"listen: {kafka_published: 127.0.0.1:0}\n", "listen.kafka_published: 127.0.0.1:0 names no port", NULL, 1, 27},
 	    {"data: [1]\n", "data must be a single value", NULL, 1, 7},
 	    {"data: 'x\n", NULL, NULL, 2, 1},
 	    {"broker: rabbit://x\n", "broker: 'rabbit://x' is neither embedded nor kafka://…", NULL, 0, 0},
@@ -60,6 +64,35 @@ TEST(mistakes_have_places_and_hints)
 			FAIL("case %zu is at %d:%d", i, err.line, err.column);
 		tm_config_done(&c);
 	}
+}
+
+/* Other than loopback addresses need the statement, in the file or in the environment; the environment's word is the last. */
+TEST(a_trusted_network)
+{
+	struct tm_config c;
+	struct tm_err err;
+	const char *const open_file = "listen: {http: 0.0.0.0:80, kafka_advertised: tidemill:29092, network: trusted, names: 'tidemill'}\n";
+	CHECK_OK(load(open_file, &c, &err), err);
+	CHECK(tm_config_trusted(&c));
+	CHECK_STR(tm_str_of(tm_address_here(&c.http)), "127.0.0.1");
+	CHECK_STR(tm_str_of(tm_address_here(&c.kafka)), "127.0.0.1");
+	CHECK_STR(tm_str_of(c.kafka_advertised.host), "tidemill");
+	CHECK_INT(c.kafka_advertised.port, 29092);
+	CHECK_INT(c.kafka_published.port, 0);
+	CHECK_STR(tm_str_of(c.names), "tidemill");
+	tm_config_done(&c);
+	setenv("TIDEMILL_LISTEN_NETWORK", "loopback", 1);
+	CHECK(load(open_file, &c, &err) == TM_DENIED);
+	tm_config_done(&c);
+	setenv("TIDEMILL_LISTEN_NETWORK", "trusted", 1);
+	CHECK_OK(load("listen: {network: loopback, kafka: '[::]:9092'}\n", &c, &err), err);
+	CHECK_STR(tm_str_of(tm_address_here(&c.kafka)), "::1");
+	tm_config_done(&c);
+	setenv("TIDEMILL_LISTEN_NETWORK", "home", 1);
+	CHECK(load("", &c, &err) == TM_INVALID);
+	CHECK_STR(tm_str_of(err.file), "TIDEMILL_LISTEN_NETWORK");
+	tm_config_done(&c);
+	unsetenv("TIDEMILL_LISTEN_NETWORK");
 }
 
 TEST(environment_wins)
