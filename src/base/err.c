@@ -154,10 +154,12 @@ char *tm_err_render(const struct tm_err *err, struct tm_str source, char *out, s
 	if (err->file[0])
 		ADD("%s:", err->file);
 	if (err->line)
-		ADD("%d:%d:", err->line, err->column);
+		ADD("%d:", err->line);
+	if (err->line && err->column)
+		ADD("%d:", err->column);
 	if (err->file[0] || err->line)
 		ADD(" ");
-	ADD("error: ");
+	ADD("%s: ", err->warning ? "warning" : "error");
 	if (err->klass[0])
 		ADD("[%s] ", err->klass);
 	ADD("%s", err->what[0] ? err->what : tm_rc_text(err->rc));
@@ -166,7 +168,11 @@ char *tm_err_render(const struct tm_err *err, struct tm_str source, char *out, s
 		if (line.len > 160)
 			line.len = 160;
 		ADD("\n  %5d | %.*s\n        | ", err->line, (int)line.len, line.at ? line.at : "");
-		for (int i = 1; i < err->column && (size_t)i <= line.len; i++)
+		int column = err->column;
+		if (!column) /* only the line is known: its first letter */
+			for (column = 1; (size_t)column < line.len && strchr(" \t", line.at[column - 1]);)
+				column++;
+		for (int i = 1; i < column && (size_t)i <= line.len; i++)
 			ADD("%c", line.at[i - 1] == '\t' ? '\t' : ' ');
 		ADD("^");
 	}

@@ -27,6 +27,7 @@ struct tm_err {
 	char sqlstate[8];
 	char file[160];   /* where: empty = not in a file */
 	int line, column; /* from 1; 0 = unknown */
+	bool warning;     /* rendered as a warning: nothing failed */
 };
 
 /* Fill err and return rc: `return tm_fail(err, TM_INVALID, "port %d is out of range", port);` err may be NULL. */

@@ -32,8 +32,10 @@ static void problem(struct check *c, const struct tm_err *err, bool warning)
 	if (err->file[0] && err->line)
 		(void)!tm_file_read(tm_env_real(), err->file, TM_LIMIT_SQL_BYTES, &source, NULL);
 	char text[4000];
-	tm_err_render(err, tm_buf_str(&source), text, sizeof text);
-	printf("%s%s\n", warning ? "warning: " : "", text);
+	struct tm_err said = *err;
+	said.warning = warning;
+	tm_err_render(&said, tm_buf_str(&source), text, sizeof text);
+	printf("%s\n", text);
 	tm_buf_done(&source);
 }
 

@@ -73,6 +73,8 @@ def test_logs_and_xcoms(behaviour):
 BROKEN = {
     "syntax.py": ("from airflow import DAG\nwith DAG('x' as dag:\n    pass\n", 2, "SyntaxError", ""),
     "missing.py": ("from airflow import DAG\nimport no_such_package_xyz\n", 2, "ModuleNotFoundError", "pip install no_such_package_xyz"),
+    "plugin.py": ("from airflow import DAG\nfrom operators.mine import MyOperator\n", 2, "ModuleNotFoundError", "plugins"),
+    "ours.py": ("from airflow import DAG\nfrom airflow.nowhere import x\n", 2, "ModuleNotFoundError", "airflow.nowhere"),
     "twice.py": ("from airflow import DAG\nfrom airflow.operators.empty import EmptyOperator\nwith DAG('t'):\n    EmptyOperator(task_id='a')\n    EmptyOperator(task_id='a')\n", 5, "DuplicateTaskIdFound", "task_id"),
     "cycle.py": ("from airflow import DAG\nfrom airflow.operators.empty import EmptyOperator\nwith DAG('c'):\n    a, b = EmptyOperator(task_id='a'), EmptyOperator(task_id='b')\n    a >> b >> a\n", 3,
                  "AirflowDagCycleException", ""),
@@ -92,6 +94,15 @@ def test_check_names_the_place(tmp_path):
     for name, (_, line, what, hint) in BROKEN.items():
         assert by_file[name]["line"] == line, by_file[name]
         assert what in by_file[name]["what"] and hint in by_file[name]["hint"], by_file[name]
+
+
+def test_old_modules_load(tmp_path):
+    (tmp_path / "old.py").write_text("from airflow import DAG\nfrom airflow.utils.helpers import as_flattened_list\nfrom airflow.lineage.datasets import File\nfrom datetime import datetime\n"
+                                     "from airflow.operators.dummy_operator import DummyOperator\n"
+                                     "with DAG('old', start_date=datetime(2024, 1, 1), schedule_interval='@once'):\n"
+                                     "    for n in as_flattened_list(['a', ['b', ('c',)]]):\n        DummyOperator(task_id=n, outlets={'datasets': [File('/tmp/x')]})\n")
+    answer, _ = dag_run(tmp_path)
+    assert states(answer, "old") == ("success", {"a": "success", "b": "success", "c": "success"})
 
 
 def test_unknown_provider_fails_only_when_it_runs(tmp_path):

@@ -297,13 +297,14 @@ def _table():
         "airflow.timetables": timetables, "airflow.timetables.base": timetables, "airflow.timetables.trigger": timetables, "airflow.timetables.interval": timetables,
         "airflow.timetables.events": timetables, "airflow.timetables.datasets": timetables, "airflow.timetables.assets": timetables, "airflow.timetables.simple": timetables,
         "airflow.triggers": {}, "airflow.triggers.base": triggers, "airflow.triggers.temporal": {"TimeDeltaTrigger": _Kept, "DateTimeTrigger": _Kept}, "airflow.listeners": {"hookimpl": lambda f=None, **k: f or (lambda g: g)},
-        "airflow.notifications": {}, "airflow.notifications.basenotifier": {"BaseNotifier": BaseNotifier}, "airflow.lineage": {}, "airflow.lineage.entities": {"File": _Kept, "Table": _Kept},
+        "airflow.notifications": {}, "airflow.notifications.basenotifier": {"BaseNotifier": BaseNotifier}, "airflow.lineage": {}, "airflow.lineage.entities": {"File": _Kept, "Table": _Kept}, "airflow.lineage.datasets": {"File": _Kept, "DataSet": _Kept, "HiveTable": _Kept},
         "airflow.task": {}, "airflow.task.trigger_rule": trigger_rules, "airflow.task.weight_rule": {"WeightRule": nodes.WeightRule}, "airflow.task.priority_strategy":
         {"PriorityWeightStrategy": PriorityWeightStrategy}, "airflow.io": {}, "airflow.io.path": {"ObjectStoragePath": _object_path()}, "airflow.secrets": {"BaseSecretsBackend": object},
         "airflow.utils": {"timezone": None, "dates": None}, "airflow.utils.dates": {"days_ago": clock.days_ago, "date_range": clock.date_range, "parse_execution_date": clock.parse, "timezone": None,
                                                                                  "cron_presets": schedule.PRESETS},
         "airflow.utils.trigger_rule": trigger_rules, "airflow.utils.task_group": groups, "airflow.utils.state": states, "airflow.utils.timezone": _timezone_module(),
-        "airflow.utils.helpers": {"chain": nodes.chain, "cross_downstream": nodes.cross_downstream, "validate_key": nodes.validate_key, "chunks": _chunks, "at_most_one":
+        "airflow.utils.helpers": {"chain": nodes.chain, "cross_downstream": nodes.cross_downstream, "validate_key": nodes.validate_key, "chunks": _chunks, "as_tuple": lambda o: tuple(o) if isinstance(o, (list, tuple)) else (o,),
+                                  "as_flattened_list": _flattened, "alchemy_to_dict": lambda o: dict(vars(o)), "ask_yesno": lambda *a: False, "parse_template_string": None, "at_most_one":
                                   lambda *a: sum(bool(x) for x in a) <= 1, "exactly_one": lambda *a: sum(bool(x) for x in a) == 1, "prune_dict": lambda v, mode="strict": v, "is_container":
                                   lambda v: hasattr(v, "__iter__") and not isinstance(v, str), "render_template_as_native": None, "merge_dicts": lambda a, b: {**a, **b}},
         "airflow.utils.edgemodifier": label, "airflow.utils.context": context, "airflow.utils.email": {"send_email": ops.send_email, "send_email_smtp": ops.send_email},
@@ -342,6 +343,14 @@ def _table():
 def _temporary_directory(*args, **kwargs):
     import tempfile
     return tempfile.TemporaryDirectory(*args, **kwargs)
+
+
+def _flattened(items):
+    """[1, [2, (3,)]] -> [1, 2, 3]; texts stay whole."""
+    out = []
+    for item in items:
+        out += _flattened(item) if isinstance(item, (list, tuple, set)) else [item]
+    return out
 
 
 def _chunks(items, size):

@@ -633,6 +633,10 @@ def missing_package_hint(e):
     if not isinstance(e, ModuleNotFoundError) or not e.name:
         return None
     top = e.name.split(".")[0]
+    if top == "airflow":
+        return f"no Airflow that Tidemill follows has {e.name}: see what the file needs from it, or put a module of that name into {settings.dags_dir}"
+    if top in ("operators", "hooks", "sensors", "plugins"):
+        return f"modules of Airflow's plugins folder are looked for in {os.path.join(settings.project_dir, 'plugins')} and {settings.dags_dir}: copy {top}/ there"
     if os.path.exists(os.path.join(settings.project_dir, top + ".py")) or os.path.isdir(os.path.join(settings.project_dir, top)):
         return f"{top} lies in {settings.project_dir}, which is not searched: DAG files import from {settings.dags_dir}"
     return f"install it for {sys.executable}: {sys.executable} -m pip install {PACKAGES.get(top, top)}; or set python: in tidemill.yaml to an interpreter that has it"
