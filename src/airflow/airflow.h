@@ -52,4 +52,10 @@ struct tm_airflow_report {
 };
 tm_rc tm_airflow_check(const struct tm_airflow_options *options, struct tm_airflow_report *ret, struct tm_err *err) TM_CHECKED;
 void tm_airflow_report_done(struct tm_airflow_report *report);
+
+/* Writes what a real Airflow needs beside the DAG files into the folder `to`: connections, variables, pools, requirements, settings.
+ * secrets: their values too, in a file that only the owner can read. *ret: {"directory", "files": [{"file", "holds", "secret"}],
+ * "dags", "import": [commands], "warnings"}. */
+tm_rc tm_airflow_export(const struct tm_airflow_options *options, const char *to, bool secrets, json_t **ret,
+			struct tm_err *err) TM_CHECKED;
 #endif

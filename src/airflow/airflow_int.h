@@ -88,6 +88,12 @@ tm_rc tm_airflow_config_fd(const json_t *config, int *ret_fd, struct tm_err *err
 char **tm_airflow_env(const struct tm_airflow_options *options, const char *package_dir, const char *data_dir);
 void tm_airflow_env_free(char **env);
 
+/* ---- module.c ---- */
+/* Runs a module of the Python package on all DAG files; more (taken over; NULL = nothing) joins its configuration. *ret: its answer,
+ * or an empty array where there are no DAG files. */
+tm_rc tm_airflow_ask_module(const struct tm_airflow_options *options, const char *module, json_t *more, json_t **ret,
+			    struct tm_err *err) TM_CHECKED;
+
 /* ---- files.c ---- */
 void tm_airflow_scan(struct tm_airflow *a); /* loads what is new or changed, forgets what is gone */
 void tm_airflow_unwatch(struct tm_airflow *a);

@@ -1,13 +1,6 @@
 /* `tidemill check`: loads every DAG file once in Python, without an engine, and says what is wrong with each. */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "airflow/airflow_int.h"
-#include "dag/spawn.h"
 
 static char *dup_text(const json_t *o, const char *key)
 {
@@ -56,91 +49,15 @@ static void take_report(struct tm_airflow_report *r, json_t *files)
 	r->files = json_incref(files);
 }
 
-static tm_rc read_all(int fd, struct tm_buf *out, struct tm_err *err)
-{
-	for (;;) {
-		if (out->len > TM_LIMIT_TASK_MESSAGE_BYTES)
-			return tm_fail(err, TM_LIMIT, "the definitions of the DAG files are larger than %zu bytes",
-				       TM_LIMIT_TASK_MESSAGE_BYTES);
-		ssize_t n = read(fd, tm_buf_reserve(out, 65536), 65536);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return tm_fail_errno(err, errno, "reading from Python");
-		if (n == 0)
-			return TM_OK;
-		out->len += (size_t)n;
-	}
-}
-
 tm_rc tm_airflow_check(const struct tm_airflow_options *o, struct tm_airflow_report *ret, struct tm_err *err)
 {
-	char *python = NULL, *package = NULL, real[4096];
+	json_t *files = NULL;
+	TM_TRY(tm_airflow_ask_module(o, "tidemill.check", NULL, &files, err));
 	struct tm_airflow_report report = {0};
-	const char *dags = o->dags_dir && realpath(o->dags_dir, real) ? real : "dags";
-	json_t *paths = tm_airflow_find(dags);
-	if (!json_array_size(paths)) {
-		json_decref(paths);
-		report.files = json_array();
-		*ret = report;
-		return TM_OK;
-	}
-	tm_rc rc = tm_airflow_python(o, &python, &package, err);
-	if (rc != TM_OK) {
-		json_decref(paths);
-		return rc;
-	}
-	char project[4096];
-	snprintf(project, sizeof project, "%s", o->project_dir ? o->project_dir : dags);
-	if (!o->project_dir && strrchr(project, '/') > project)
-		*strrchr(project, '/') = 0;
-	json_t *config = tm_airflow_config(o, dags, project, o->data_dir ? o->data_dir : ".tidemill", NULL);
-	json_object_set_new(config, "files", paths);
-	int config_fd = -1, pipe_fds[2], pidfd = -1;
-	pid_t pid;
-	struct tm_buf text = {0};
-	rc = tm_airflow_config_fd(config, &config_fd, err);
-	json_decref(config);
-	if (rc == TM_OK && pipe2(pipe_fds, O_CLOEXEC) != 0)
-		rc = tm_fail_errno(err, errno, "a pipe");
-	if (rc == TM_OK) {
-		int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-		char **env = tm_airflow_env(o, package, project);
-		struct tm_spawn how = {.argv = (const char *const[]){python, "-u", "-m", "tidemill.check", NULL},
-				       .env = (const char *const *)env,
-				       .cwd = project,
-				       .fds = {nothing, nothing, 2, pipe_fds[1], config_fd},
-				       .fd_count = 5};
-		rc = tm_spawn_start(&how, &pid, &pidfd, err);
-		tm_airflow_env_free(env);
-		close(nothing);
-		close(pipe_fds[1]);
-		if (rc == TM_OK) {
-			rc = read_all(pipe_fds[0], &text, err);
-			if (rc != TM_OK)
-				kill(-pid, SIGKILL);
-			waitpid(pid, NULL, 0);
-			close(pidfd);
-		}
-		close(pipe_fds[0]);
-	}
-	if (config_fd >= 0)
-		close(config_fd);
-	if (rc == TM_OK) {
-		json_error_t at;
-		json_t *files = json_loadb(text.at ? text.at : "", text.len, 0, &at);
-		if (json_is_array(files)) {
-			take_report(&report, files);
-			*ret = report;
-		} else {
-			rc = tm_fail(err, TM_INTERNAL, "Python could not load the DAG files (%s); its words are above", at.text);
-		}
-		json_decref(files);
-	}
-	tm_buf_done(&text);
-	free(python);
-	free(package);
-	return rc;
+	take_report(&report, files);
+	json_decref(files);
+	*ret = report;
+	return TM_OK;
 }
 
 void tm_airflow_report_done(struct tm_airflow_report *r)

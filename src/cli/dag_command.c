@@ -1,5 +1,6 @@
 /* `tidemill dag` and `tidemill doctor`: questions to the running instance. */
 #include "cli/command.h"
+#include "cli/dag_export.h"
 #include "cli/diagnose.h"
 #include "cli/remote.h"
 #include <jansson.h>
@@ -9,6 +10,7 @@
 
 struct dag_command {
 	struct tm_common common;
+	bool secrets;
 	const char *conf, *run_id;
 	int64_t try_number;
 	struct tm_remote remote;
@@ -154,6 +156,7 @@ int tm_command_dag(const struct tm_command *self, int argc, char **argv)
 	    {"--conf", TM_ARG_TEXT, &c.conf, "JSON", "trigger: dag_run.conf"},
 	    {"--run", TM_ARG_TEXT, &c.run_id, "RUN_ID", "the run (logs: default the newest)"},
 	    {"--try", TM_ARG_NUMBER, &c.try_number, "N", "logs: of this try (default the newest)"},
+	    {"--secrets", TM_ARG_FLAG, &c.secrets, NULL, "export: write passwords too, to secrets.env"},
 	    TM_COMMON_ARGS(&c.common),
 	};
 	struct tm_texts words = {0};
@@ -163,7 +166,9 @@ int tm_command_dag(const struct tm_command *self, int argc, char **argv)
 		const char *verb = words.count ? words.items[0] : "";
 		bool is_list = strcmp(verb, "list") == 0 && words.count == 1, is_trigger = strcmp(verb, "trigger") == 0 && words.count == 2;
 		bool is_logs = strcmp(verb, "logs") == 0 && (words.count == 2 || words.count == 3);
-		if (!is_list && !is_trigger && !is_logs) {
+		if (strcmp(verb, "export") == 0 && words.count <= 2) {
+			status = tm_dag_export(&c.common, words.count == 2 ? words.items[1] : NULL, c.secrets);
+		} else if (!is_list && !is_trigger && !is_logs) {
 			tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
 			tm_command_fail(&err, c.common.json, (struct tm_str){0});
 			status = 2;

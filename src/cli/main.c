@@ -11,7 +11,8 @@ const struct tm_command tm_commands[] = {
     {"sql", "tidemill sql ['SELECT …']", "answer Spark SQL over topics, tables and files", tm_command_sql},
     {"cql", "tidemill cql ['SELECT …']", "answer CQL on the running instance", tm_command_cql},
     {"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
-    {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID]", "DAGs: what there is, run one, read its logs", tm_command_dag},
+    {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID] | export [DIR]",
+     "DAGs: list, run one, read its logs; files for Airflow", tm_command_dag},
     {"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
     {"health", "tidemill health [DIR]", "exit 0 while the instance answers and all its doors listen", tm_command_health},
     {"version", "tidemill version", "print the version", tm_command_version},
@@ -22,7 +23,7 @@ static void usage(FILE *to)
 {
 	fprintf(to, "Tidemill %s: Airflow DAGs, Kafka topics, Spark SQL pipelines and Cassandra tables in one program.\n\n", TM_VERSION);
 	for (size_t i = 0; i < tm_command_count; i++)
-		fprintf(to, "  %-62s %s\n", tm_commands[i].usage, tm_commands[i].summary);
+		fprintf(to, "  %-70s %s\n", tm_commands[i].usage, tm_commands[i].summary);
 	fprintf(to, "\n`tidemill COMMAND --help` lists a command's options. A first run: tidemill up examples/earthquakes\n");
 }
 
