@@ -1,0 +1,321 @@
+/* Election, lease and configuration against a ZooKeeper of our own (Debian's package) with short ticks, which is also paused and killed. */
+#include "unit.h"
+#include "zookeeper/zookeeper.h"
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zookeeper.h>
+
+static const char jar[] = "/usr/share/java/zookeeper.jar";
+static char dir[64];
+static int port;
+static pid_t server;
+
+static int free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static void server_start(void)
+{
+	char path[128], text[400], log[160];
+	snprintf(path, sizeof path, "%s/zoo.cfg", dir);
+	snprintf(text, sizeof text,
+		 "dataDir=%s/data\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=100\nadmin.enableServer=false\nmaxClientCnxns=0\n",
+		 dir, port);
+	FILE *f = fopen(path, "w");
+	CHECK(f && fputs(text, f) > 0 && fclose(f) == 0);
+	snprintf(log, sizeof log, "%s/log", dir);
+	server = fork();
+	CHECK(server >= 0);
+	if (server == 0) {
+		CHECK(freopen(log, "a", stdout) && freopen(log, "a", stderr));
+		execlp("java", "java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jar,
+		       "org.apache.zookeeper.server.quorum.QuorumPeerMain", path, (char *)NULL);
+		_exit(127);
+	}
+}
+
+static void server_signal(int sig)
+{
+	kill(server, sig);
+	if (sig == SIGKILL)
+		waitpid(server, NULL, 0);
+}
+
+static void stop_all(void)
+{
+	if (server)
+		server_signal(SIGKILL);
+	server = 0;
+	(void)!tm_dir_remove(dir, NULL);
+}
+
+/* One server for all tests; false: there is no ZooKeeper on this machine, and nothing can be tested. */
+static void setup(void)
+{
+	if (server)
+		return;
+	if (access(jar, R_OK) != 0)
+		FAIL("%s is missing: install the package zookeeper", jar);
+	snprintf(dir, sizeof dir, "/tmp/tm-zookeeper-XXXXXX");
+	CHECK(mkdtemp(dir));
+	port = free_port();
+	server_start();
+	atexit(stop_all);
+}
+
+static struct tm_zookeeper *member(const char *path, const char *self)
+{
+	char address[200];
+	struct tm_err err;
+	snprintf(address, sizeof address, "zookeeper://127.0.0.1:%d%s?session_timeout_ms=1000", port, path);
+	struct tm_zookeeper_options o = {.address = address, .self = self};
+	struct tm_zookeeper *z;
+	CHECK_OK(tm_zookeeper_start(&o, &z, &err), err);
+	return z;
+}
+
+static bool role_within(struct tm_zookeeper *z, enum tm_zookeeper_role role, int ms, struct tm_zookeeper_status *s)
+{
+	for (int i = 0; i <= ms / 5; i++) {
+		tm_zookeeper_status(z, s);
+		if (s->role == role)
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+TEST(addresses)
+{
+	static const struct {
+		const char *text, *what;
+	} bad[] = {
+	    {"zookeeper://h", "names no path"},
+	    {"zookeeper://h/", "names no path"},
+	    {"zookeeper://h//a", "no path for ZooKeeper"},
+	    {"zookeeper://h/a/../b", "no path for ZooKeeper"},
+	    {"zookeeper://h/a?session_timeout_ms=x", "a number from"},
+	    {"zookeeper://h/a?timeout=1", "unknown option 'timeout'"},
+	    {"kafka://h/a", "begins with zookeeper://"},
+	    {"zookeeper://:1/a", "a host must be"},
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct tm_err err = {0};
+		CHECK(tm_zookeeper_check(bad[i].text, &err) != TM_OK);
+		if (!strstr(err.what, bad[i].what))
+			FAIL("%s: \"%s\" does not say \"%s\"", bad[i].text, err.what, bad[i].what);
+	}
+	struct tm_err err;
+	CHECK_OK(tm_zookeeper_check("zookeeper://a:1,b,[::1]:3/tidemill/quakes/?session_timeout_ms=4000", &err), err);
+}
+
+TEST(the_first_leads_and_the_next_takes_over)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member("/t/take", "host-a:1");
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	CHECK_STR(tm_str_of(s.leader), "host-a:1");
+	CHECK(s.session_timeout_ms == 1000);
+	CHECK(tm_zookeeper_certain(a, s.term) && !tm_zookeeper_certain(a, s.term + 1) && !tm_zookeeper_certain(a, 0));
+	struct tm_zookeeper *b = member("/t/take", "host-b:2"), *c = member("/t/take", "host-c:3");
+	CHECK(role_within(b, TM_ZOOKEEPER_FOLLOWER, 5000, &s));
+	CHECK_STR(tm_str_of(s.leader), "host-a:1");
+	CHECK(role_within(c, TM_ZOOKEEPER_FOLLOWER, 5000, &s));
+	CHECK(!tm_zookeeper_certain(b, 1) && tm_zookeeper_certain_ms(b) == 0);
+	struct tm_zookeeper *other = member("/t/other", "host-d:4"); /* another project */
+	CHECK(role_within(other, TM_ZOOKEEPER_LEADER, 5000, &s));
+	tm_zookeeper_stop(a);
+	struct tm_zookeeper *first = b, *second = c;
+	for (int i = 0; i < 400 && !role_within(first, TM_ZOOKEEPER_LEADER, 0, &s); i++) {
+		struct tm_zookeeper *swap = first;
+		first = second;
+		second = swap;
+		usleep(2500);
+	}
+	CHECK(s.role == TM_ZOOKEEPER_LEADER);
+	const char *name = first == b ? "host-b:2" : "host-c:3";
+	struct tm_zookeeper_status t;
+	for (int i = 0; i < 200 && (tm_zookeeper_status(second, &t), strcmp(t.leader, name) != 0); i++)
+		usleep(10000);
+	CHECK_STR(tm_str_of(t.leader), name);
+	CHECK(t.role == TM_ZOOKEEPER_FOLLOWER);
+	tm_zookeeper_resign(first);
+	CHECK(role_within(second, TM_ZOOKEEPER_LEADER, 3000, &s));
+	CHECK(role_within(first, TM_ZOOKEEPER_FOLLOWER, 3000, &t));
+	CHECK(t.term != 0 && !tm_zookeeper_certain(first, t.term));
+	tm_zookeeper_stop(first);
+	tm_zookeeper_stop(second);
+	tm_zookeeper_stop(other);
+}
+
+TEST(a_leader_without_answers_stops_before_its_session_can_end)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member("/t/lease", "a"), *b;
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	b = member("/t/lease", "b");
+	CHECK(role_within(b, TM_ZOOKEEPER_FOLLOWER, 5000, &s));
+	tm_zookeeper_status(a, &s);
+	uint64_t term = s.term;
+	server_signal(SIGSTOP);
+	int64_t began = tm_mono_ns(tm_env_real());
+	while (tm_zookeeper_certain(a, term))
+		usleep(1000);
+	int64_t took_ms = (tm_mono_ns(tm_env_real()) - began) / 1000000;
+	if (took_ms > 700 || took_ms < 300)
+		FAIL("certain for %lld ms after the last answer, with a session of 1000 ms", (long long)took_ms);
+	tm_zookeeper_status(a, &s);
+	CHECK(s.role == TM_ZOOKEEPER_WAITING && tm_str_starts(tm_str_of(s.waiting), TM_STR("ZooKeeper at 127.0.0.1:")));
+	usleep(2000000);
+	tm_zookeeper_status(a, &s);
+	CHECK(s.role == TM_ZOOKEEPER_WAITING && s.waiting[0]);
+	tm_zookeeper_status(b, &s);
+	CHECK(s.role == TM_ZOOKEEPER_WAITING && s.waiting[0]); /* a follower cannot know either */
+	server_signal(SIGCONT);
+	bool a_leads = false, b_leads = false;
+	for (int i = 0; i < 2000 && !a_leads && !b_leads; i++) {
+		usleep(5000);
+		a_leads = role_within(a, TM_ZOOKEEPER_LEADER, 0, &s);
+		b_leads = role_within(b, TM_ZOOKEEPER_LEADER, 0, &s);
+	}
+	CHECK(a_leads != b_leads);
+	tm_zookeeper_stop(a);
+	CHECK(role_within(b, TM_ZOOKEEPER_LEADER, 5000, &s));
+	tm_zookeeper_stop(b);
+}
+
+TEST(a_server_that_is_killed_and_comes_back)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member("/t/killed", "a");
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	server_signal(SIGKILL);
+	CHECK(role_within(a, TM_ZOOKEEPER_WAITING, 3000, &s));
+	CHECK(strstr(s.waiting, "ZooKeeper at 127.0.0.1:") != NULL);
+	struct tm_zookeeper *b = member("/t/killed", "b"); /* started while there is none */
+	usleep(300000);
+	CHECK(!role_within(b, TM_ZOOKEEPER_LEADER, 0, &s) && s.waiting[0]);
+	server_start();
+	bool one = false;
+	for (int i = 0; i < 4000 && !one; i++) {
+		struct tm_zookeeper_status t;
+		usleep(5000);
+		tm_zookeeper_status(a, &s);
+		tm_zookeeper_status(b, &t);
+		CHECK(!(s.role == TM_ZOOKEEPER_LEADER && t.role == TM_ZOOKEEPER_LEADER));
+		one = (s.role == TM_ZOOKEEPER_LEADER && t.role == TM_ZOOKEEPER_FOLLOWER) ||
+		      (s.role == TM_ZOOKEEPER_FOLLOWER && t.role == TM_ZOOKEEPER_LEADER);
+	}
+	CHECK(one);
+	tm_zookeeper_stop(a);
+	tm_zookeeper_stop(b);
+}
+
+/* ---- what people do with zkCli ---- */
+
+static void nothing(zhandle_t *z, int type, int state, const char *path, void *ctx)
+{
+	(void)z, (void)type, (void)state, (void)path, (void)ctx;
+}
+
+static zhandle_t *client(void)
+{
+	char hosts[64];
+	snprintf(hosts, sizeof hosts, "127.0.0.1:%d", port);
+	zhandle_t *z = zookeeper_init(hosts, nothing, 4000, NULL, NULL, 0);
+	CHECK(z);
+	for (int i = 0; i < 4000 && zoo_state(z) != ZOO_CONNECTED_STATE; i++)
+		usleep(5000);
+	CHECK(zoo_state(z) == ZOO_CONNECTED_STATE);
+	return z;
+}
+
+static void news(void *ctx) { __atomic_add_fetch((int *)ctx, 1, __ATOMIC_RELAXED); }
+
+TEST(the_configuration_is_watched)
+{
+	setup();
+	zhandle_t *z = client();
+	char address[200];
+	int told = 0;
+	struct tm_err err;
+	struct tm_zookeeper_status s;
+	snprintf(address, sizeof address, "zookeeper://127.0.0.1:%d/t/config?session_timeout_ms=1000", port);
+	struct tm_zookeeper_options o = {.address = address, .self = "a", .changed = news, .ctx = &told};
+	struct tm_zookeeper *a;
+	CHECK_OK(tm_zookeeper_start(&o, &a, &err), err);
+	struct tm_buf text = {0};
+	uint64_t version, before;
+	CHECK(tm_zookeeper_config_wait(a, 20000));
+	CHECK(!tm_zookeeper_config(a, &text, &before) && text.len == 0);
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 5000, &s));
+	static const char *const texts[] = {"variables: {a: 1}\n", "variables: {a: 2}\n", ""};
+	for (size_t i = 0; i < 3; i++) {
+		int rc = i ? zoo_set(z, "/t/config/config", texts[i], (int)strlen(texts[i]), -1)
+			   : zoo_create(z, "/t/config/config", texts[i], (int)strlen(texts[i]), &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0);
+		CHECK_INT(rc, ZOK);
+		bool has = false;
+		for (int n = 0; n < 600; n++) {
+			text.len = 0;
+			has = tm_zookeeper_config(a, &text, &version);
+			if (has && version > before)
+				break;
+			usleep(5000);
+		}
+		CHECK(has && version == before + 1);
+		CHECK_STR(tm_buf_str(&text), texts[i]);
+		before = version;
+	}
+	CHECK_INT(zoo_delete(z, "/t/config/config", -1), ZOK);
+	for (int n = 0; n < 600 && tm_zookeeper_config(a, &text, &version); n++)
+		usleep(5000);
+	CHECK(!tm_zookeeper_config(a, &text, &version) && version == before + 1);
+	CHECK(__atomic_load_n(&told, __ATOMIC_RELAXED) >= 5);
+	tm_buf_done(&text);
+	tm_zookeeper_stop(a);
+	zookeeper_close(z);
+}
+
+TEST(a_leader_whose_znode_is_removed_is_none)
+{
+	setup();
+	zhandle_t *z = client();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member("/t/removed", "a"), *b;
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	uint64_t term = s.term;
+	b = member("/t/removed", "b");
+	CHECK(role_within(b, TM_ZOOKEEPER_FOLLOWER, 5000, &s));
+	struct String_vector names;
+	CHECK_INT(zoo_get_children(z, "/t/removed/election", 0, &names), ZOK);
+	CHECK_INT(names.count, 2);
+	for (int i = 0; i < 2; i++) {
+		char path[300], data[10];
+		int len = sizeof data;
+		snprintf(path, sizeof path, "/t/removed/election/%s", names.data[i]);
+		CHECK_INT(zoo_get(z, path, 0, data, &len, NULL), ZOK);
+		if (len == 1 && data[0] == 'a')
+			CHECK_INT(zoo_delete(z, path, -1), ZOK);
+	}
+	deallocate_String_vector(&names);
+	CHECK(role_within(b, TM_ZOOKEEPER_LEADER, 3000, &s));
+	CHECK(role_within(a, TM_ZOOKEEPER_FOLLOWER, 3000, &s));
+	CHECK(!tm_zookeeper_certain(a, term));
+	tm_zookeeper_stop(a);
+	tm_zookeeper_stop(b);
+	zookeeper_close(z);
+}
+
+TEST_MAIN()
