@@ -8,6 +8,8 @@
 struct found {
 	struct tm_instance *in;
 	json_t *list;
+	struct tm_broker_topic *topics;
+	size_t topic_count;
 };
 
 __attribute__((format(printf, 4, 5))) static json_t *add(struct found *f, const char *severity, const char *subject, const char *fmt, ...)
@@ -36,17 +38,6 @@ __attribute__((format(printf, 3, 4))) static void say(json_t *one, const char *k
 
 /* ---- topics ---- */
 
-static int64_t records_of(struct tm_topic *topic)
-{
-	int64_t n = 0;
-	for (int32_t p = 0; p < tm_topic_partitions(topic); p++) {
-		struct tm_log_offsets o;
-		if (tm_log_offsets(topic, p, &o, NULL) == TM_OK)
-			n += o.high_watermark - o.start;
-	}
-	return n;
-}
-
 static struct tm_str option(const struct tm_relation *r, const char *name)
 {
 	for (size_t i = 0; i < r->option_count; i++)
@@ -71,20 +62,17 @@ static bool subscribed(struct tm_instance *in, struct tm_str topic)
 }
 
 /* The topic that has the records which a pipeline waits for elsewhere: not subscribed by anyone, the fullest. */
-static int64_t elsewhere(struct tm_instance *in, char *name, size_t size)
+static int64_t elsewhere(const struct found *f, char *name, size_t size)
 {
-	struct tm_topic **topics;
-	size_t n = tm_log_topics(in->log, &topics);
 	int64_t best = 0;
-	for (size_t i = 0; i < n; i++) {
-		int64_t records = tm_topic_internal(topics[i]) || subscribed(in, tm_topic_name(topics[i])) ? 0 : records_of(topics[i]);
+	for (size_t i = 0; i < f->topic_count; i++) {
+		const struct tm_broker_topic *t = &f->topics[i];
+		int64_t records = t->internal || subscribed(f->in, t->name) ? 0 : t->records;
 		if (records > best) {
 			best = records;
-			snprintf(name, size, "%.*s", TM_STR_ARG(tm_topic_name(topics[i])));
+			snprintf(name, size, "%.*s", TM_STR_ARG(t->name));
 		}
-		tm_topic_unref(topics[i]);
 	}
-	free(topics);
 	return best;
 }
 
@@ -97,15 +85,15 @@ static void empty_topics(struct found *f, const struct tm_pipeline *pipeline)
 			continue;
 		while (rest.len && tm_str_split(&rest, ',', &part)) {
 			part = tm_str_trim(part);
-			struct tm_topic *topic = tm_log_topic_find(f->in->log, part);
-			int64_t records = topic ? records_of(topic) : -1;
-			if (topic)
-				tm_topic_unref(topic);
+			int64_t records = -1;
+			for (size_t t = 0; t < f->topic_count; t++)
+				if (tm_str_eq(f->topics[t].name, part))
+					records = f->topics[t].records;
 			if (records > 0)
 				continue;
 			char name[260] = "", subject[300];
 			snprintf(subject, sizeof subject, "topic %.*s", TM_STR_ARG(part));
-			int64_t others = elsewhere(f->in, name, sizeof name);
+			int64_t others = elsewhere(f, name, sizeof name);
 			json_t *one = add(f, others ? "error" : "warning", subject,
 					  records < 0 ? "topic %.*s does not exist" : "topic %.*s has 0 records", TM_STR_ARG(part));
 			if (others) {
@@ -121,6 +109,13 @@ static void empty_topics(struct found *f, const struct tm_pipeline *pipeline)
 			}
 		}
 	}
+}
+
+static void broker_away(struct found *f, const struct tm_err *err)
+{
+	json_t *one = add(f, "error", "broker", "%s", err->what);
+	say(one, "why", "%s", err->detail[0] ? err->detail : "topics are neither read nor written meanwhile; nothing is lost");
+	say(one, "next", "Look at %s; everything goes on by itself when it answers again.", f->in->broker->address);
 }
 
 /* ---- pipelines ---- */
@@ -151,6 +146,8 @@ static void query_findings(struct found *f, struct tm_query *query, struct tm_ar
 		say(one, "next", "%s", p.error.hint);
 		return;
 	}
+	if (p.waiting.len && !tm_str_ends(p.waiting, TM_STR(" yet"))) /* what is not there yet is said of the topic */
+		say(add(f, "warning", subject, "waits: %.*s", TM_STR_ARG(p.waiting)), "why", "it goes on by itself");
 	int64_t dead = 0;
 	for (size_t i = 0; i < p.dead_count; i++)
 		dead += p.dead[i].rows;
@@ -232,13 +229,18 @@ static void dag_findings(struct found *f)
 
 void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 {
-	struct found f = {in, json_array()};
+	struct found f = {.in = in, .list = json_array()};
 	struct tm_arena arena;
 	tm_arena_init(&arena);
+	struct tm_err away;
+	bool there = in->broker->klass->topics(in->broker, true, &arena, &f.topics, &f.topic_count, &away) == TM_OK;
+	if (!there)
+		broker_away(&f, &away);
 	if (in->dag)
 		dag_findings(&f);
 	for (size_t p = 0; p < in->pipeline_count; p++) {
-		empty_topics(&f, in->pipelines[p].pipeline);
+		if (there)
+			empty_topics(&f, in->pipelines[p].pipeline);
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			query_findings(&f, in->pipelines[p].queries[q], &arena);
 	}

@@ -175,7 +175,7 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	    .project_dir = c->dir,
 	    .kafka_port = c->kafka.port,
 	    .cassandra_port = c->cassandra.port,
-	    .log = in->log,
+	    .broker = in->broker,
 	    .store = in->store,
 	    .dag = in->dag,
 	    .stream = &in->world,
@@ -294,6 +294,7 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	const struct tm_store_options store = {0};
 	TM_TRY(tm_store_open(path, &store, &in->store, err));
 	in->world = (struct tm_stream_world){.env = tm_env_real(), .log = in->log, .store = in->store, .project_dir = in->config.dir};
+	TM_TRY(tm_instance_broker_start(in, err));
 	TM_TRY(each_file(in, "tables", ".cql", run_cql_file, err));
 	if (!options->no_doors)
 		TM_TRY(start_doors(in, options, err));
@@ -343,6 +344,7 @@ void tm_instance_stop(struct tm_instance *in)
 		tm_sql_free(in->sql);
 	if (in->store)
 		tm_store_close(in->store);
+	tm_instance_broker_stop(in);
 	tm_log_close(in->log);
 	tm_arena_done(&in->arena);
 	tm_config_done(&in->config);

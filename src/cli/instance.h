@@ -9,6 +9,7 @@
 #include "kafka/kafka.h"
 #include "log/log.h"
 #include "sql/sql.h"
+#include "stream/broker.h"
 #include "table/table.h"
 
 struct tm_pipeline_run {
@@ -19,6 +20,7 @@ struct tm_instance {
 	struct tm_config config;
 	struct tm_arena arena;
 	struct tm_log *log;
+	struct tm_broker *broker; /* of the topics: over log, or a real Kafka (then it is world.broker too) */
 	struct tm_store *store;
 	struct tm_kafka_server *kafka;
 	struct tm_cassandra_server *cassandra;
@@ -41,6 +43,9 @@ struct tm_instance_options {
 tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options,
 			struct tm_err *err) TM_CHECKED;
 void tm_instance_stop(struct tm_instance *instance);
+/* broker.c: the broker of the topics; world.broker where it is not the log. A real one must answer before this returns. */
+tm_rc tm_instance_broker_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
+void tm_instance_broker_stop(struct tm_instance *instance);
 /* What the DAG files' door is started with; also for `check`. */
 void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow_options *ret);
 /* All that is due has ended and every pipeline has consumed its topics to the end and committed. */

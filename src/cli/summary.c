@@ -12,22 +12,17 @@ static json_t *text(struct tm_str s) { return json_stringn_nocheck(s.at ? s.at :
 static json_t *topics_json(struct tm_instance *in)
 {
 	json_t *list = json_array();
-	struct tm_topic **topics;
-	size_t n = tm_log_topics(in->log, &topics);
-	for (size_t i = 0; i < n; i++) {
-		if (!tm_topic_internal(topics[i])) {
-			int64_t records = 0;
-			for (int32_t p = 0; p < tm_topic_partitions(topics[i]); p++) {
-				struct tm_log_offsets o;
-				if (tm_log_offsets(topics[i], p, &o, NULL) == TM_OK)
-					records += o.high_watermark - o.start;
-			}
-			json_array_append_new(list, json_pack("{s:o, s:i, s:I}", "name", text(tm_topic_name(topics[i])), "partitions",
-							      (int)tm_topic_partitions(topics[i]), "records", (json_int_t)records));
-		}
-		tm_topic_unref(topics[i]);
-	}
-	free(topics);
+	struct tm_arena arena;
+	struct tm_broker_topic *topics;
+	size_t n;
+	tm_arena_init(&arena);
+	if (in->broker->klass->topics(in->broker, true, &arena, &topics, &n, NULL))
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!topics[i].internal)
+			json_array_append_new(list, json_pack("{s:o, s:i, s:I}", "name", text(topics[i].name), "partitions",
+							      (int)topics[i].partitions, "records", (json_int_t)topics[i].records));
+	tm_arena_done(&arena);
 	return list;
 }
 

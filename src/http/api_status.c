@@ -3,8 +3,8 @@
 #include "cql/cql.h"
 #include "dag/dag.h"
 #include "http/http_int.h"
-#include "log/log.h"
 #include "sql/sql.h"
+#include "stream/broker.h"
 #include "table/table.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,34 +40,30 @@ static double rate_locked(struct tm_http_server *s, const char *name, int64_t re
 json_t *tm_http_topics(struct tm_http_server *s)
 {
 	json_t *list = json_array();
-	struct tm_topic **topics = NULL;
-	size_t n = s->world.log ? tm_log_topics(s->world.log, &topics) : 0;
+	struct tm_broker *broker = s->world.broker;
+	struct tm_broker_topic *topics = NULL;
+	size_t n = 0;
+	struct tm_arena arena;
+	tm_arena_init(&arena);
+	if (broker && broker->klass->topics(broker, true, &arena, &topics, &n, NULL))
+		n = 0; /* it is away: the pipelines say so */
 	pthread_mutex_lock(&s->lock);
 	int64_t now = tm_mono_ns(tm_env_real());
 	double seconds = (double)(now - s->rates_at_ns) / 1e9;
 	if (seconds >= 0.5)
 		s->rates_at_ns = now;
 	for (size_t i = 0; i < n; i++) {
-		int64_t records = 0, end = 0, bytes = 0;
-		for (int32_t p = 0; p < tm_topic_partitions(topics[i]); p++) {
-			struct tm_log_offsets o;
-			if (tm_log_offsets(topics[i], p, &o, NULL) == TM_OK) {
-				records += o.high_watermark - o.start;
-				end += o.high_watermark;
-			}
-			bytes += tm_log_partition_bytes(topics[i], p);
-		}
-		struct tm_str name = tm_topic_name(topics[i]);
+		const struct tm_broker_topic *t = &topics[i];
 		char text[256];
-		snprintf(text, sizeof text, "%.*s", TM_STR_ARG(name));
-		if (!tm_topic_internal(topics[i]))
-			json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:I, s:f}", "name", text, "partitions",
-							      (int)tm_topic_partitions(topics[i]), "records", (json_int_t)records, "bytes",
-							      (json_int_t)bytes, "rate", rate_locked(s, text, end, seconds)));
-		tm_topic_unref(topics[i]);
+		snprintf(text, sizeof text, "%.*s", TM_STR_ARG(t->name));
+		if (!t->internal)
+			json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:o, s:f}", "name", text, "partitions", (int)t->partitions,
+							      "records", (json_int_t)t->records, "bytes",
+							      t->bytes < 0 ? json_null() : json_integer(t->bytes), "rate",
+							      rate_locked(s, text, t->end, seconds)));
 	}
 	pthread_mutex_unlock(&s->lock);
-	free(topics);
+	tm_arena_done(&arena);
 	return list;
 }
 

@@ -4,7 +4,7 @@
 #define TM_HTTP_HTTP_H
 #include "base/base.h"
 
-struct tm_log;
+struct tm_broker;
 struct tm_store;
 struct tm_dag;
 struct tm_query;
@@ -20,7 +20,7 @@ struct tm_http_pipeline {
 struct tm_http_world {
 	const char *project_dir;
 	int kafka_port, cassandra_port;
-	struct tm_log *log;
+	struct tm_broker *broker; /* of the topics: the embedded log or a real Kafka */
 	struct tm_store *store;
 	struct tm_dag *dag;
 	const struct tm_stream_world *stream; /* for POST /api/sql */

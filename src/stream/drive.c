@@ -1,11 +1,11 @@
 /* Driving a query: its thread and trigger, waking, "caught up", progress. */
 #include "stream/query_int.h"
-#include "log/log.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { LINGER_NS = 1000000, POLL_MS = 200, DISK_FULL_WAIT_MS = 1000 };
+enum { LINGER_NS = 1000000, POLL_MS = 200, DISK_FULL_WAIT_MS = 1000, AWAY_FIRST_MS = 100, AWAY_MOST_MS = 2000 };
 
 int64_t tm_query_rows_read(const struct tm_query *q)
 {
@@ -21,6 +21,72 @@ tm_rc tm_query_fault(struct tm_query *q, enum tm_fault at, struct tm_err *err)
 }
 
 void tm_query_fail_at(struct tm_query *q, enum tm_fault at) { q->fault = at; }
+
+/* ---- waiting for other systems ---- */
+
+/* Says it once, and again when something else is waited for. */
+static void note_wait(struct tm_query *q, const char *what)
+{
+	pthread_mutex_lock(&q->lock);
+	struct tm_query_shared *s = &q->shared;
+	snprintf(s->waiting, sizeof s->waiting, "%s", what);
+	bool news = strcmp(s->said, s->waiting) != 0;
+	memcpy(s->said, s->waiting, sizeof s->said);
+	pthread_mutex_unlock(&q->lock);
+	if (news)
+		tm_say(TM_SAY_WARN, "stream", "query '%.*s' waits: %s", TM_STR_ARG(q->spec.name), what);
+}
+
+/* What was waited for is there again: *ret_said has to be told (after unlocking). */
+static bool goes_on_locked(struct tm_query_shared *s)
+{
+	bool said = s->said[0] != 0;
+	s->said[0] = 0;
+	return said;
+}
+
+static void say_goes_on(const struct tm_query *q, bool said)
+{
+	if (said)
+		tm_say(TM_SAY_INFO, "stream", "query '%.*s' goes on", TM_STR_ARG(q->spec.name));
+}
+
+static bool stopping(struct tm_query *q)
+{
+	pthread_mutex_lock(&q->lock);
+	bool stop = q->shared.stop;
+	pthread_mutex_unlock(&q->lock);
+	return stop;
+}
+
+bool tm_query_stopping(struct tm_query *q) { return stopping(q); }
+
+bool tm_stream_stopping(const struct tm_run *run) { return run->stream && stopping(run->stream->query); }
+
+void tm_stream_waits(struct tm_run *run, const char *what)
+{
+	if (run->stream)
+		note_wait(run->stream->query, what);
+}
+
+void tm_stream_woken(struct tm_run *run)
+{
+	if (run->stream)
+		tm_query_wake(run->stream->query);
+}
+
+struct tm_str tm_stream_query_name(const struct tm_run *run) { return run->stream ? run->stream->query->spec.name : (struct tm_str){0}; }
+
+static bool caller_stopping(void *ctx) { return tm_stream_stopping(ctx); }
+static void caller_waits(void *ctx, const char *what) { tm_stream_waits(ctx, what); }
+static void caller_woken(void *ctx) { tm_stream_woken(ctx); }
+
+struct tm_broker_caller tm_stream_caller(struct tm_run *run)
+{
+	if (!run->stream)
+		return (struct tm_broker_caller){0};
+	return (struct tm_broker_caller){run, caller_stopping, caller_waits, caller_woken};
+}
 
 /* ---- progress ---- */
 
@@ -69,7 +135,9 @@ void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t wr
 	s->watermark_ms = q->stream.has_watermark ? q->watermark_ms : INT64_MIN;
 	s->next_watermark_ms = q->stream.has_watermark ? q->next_watermark_ms : INT64_MIN;
 	copy_counts(q);
+	bool said = goes_on_locked(s);
 	pthread_mutex_unlock(&q->lock);
+	say_goes_on(q, said);
 	if (took_ns >= 0 && q->on_batch)
 		q->on_batch(q->on_batch_ctx, q);
 }
@@ -135,13 +203,6 @@ static void signal_woken(struct tm_query *q)
 	pthread_mutex_unlock(&q->lock);
 }
 
-static void log_changed(void *ctx, struct tm_topic *topic, int32_t partition)
-{
-	(void)topic;
-	(void)partition;
-	signal_woken(ctx);
-}
-
 void tm_query_wake(struct tm_query *q) { signal_woken(q); }
 
 /* Sleeps until woken, asked, stopped, or for ms. data: news from the log counts as being woken. */
@@ -161,6 +222,24 @@ static void rest(struct tm_query *q, int64_t ms, bool data)
 		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) == ETIMEDOUT)
 			break;
 	pthread_mutex_unlock(&q->lock);
+}
+
+/* Sleeps without looking for data until stopped or for ms; whoever asks meanwhile hears that there is more to do. */
+static void rest_away(struct tm_query *q, int64_t ms)
+{
+	int64_t until_ns = tm_mono_ns(q->env) + ms * 1000000;
+	for (;;) {
+		pthread_mutex_lock(&q->lock);
+		q->shared.idle = false;
+		q->shared.answered = q->shared.asked;
+		pthread_cond_broadcast(&q->changed);
+		bool stop = q->shared.stop;
+		pthread_mutex_unlock(&q->lock);
+		int64_t left_ns = until_ns - tm_mono_ns(q->env);
+		if (stop || left_ns <= 0)
+			return;
+		nanosleep(&(struct timespec){0, left_ns < 20000000 ? left_ns : 20000000}, NULL);
+	}
 }
 
 static void finish_thread(struct tm_query *q, int state)
@@ -193,6 +272,7 @@ static void *run(void *arg)
 {
 	struct tm_query *q = arg;
 	bool ran_before = false;
+	int64_t away_ms = AWAY_FIRST_MS;
 	for (;;) {
 		pthread_mutex_lock(&q->lock);
 		bool stop = q->shared.stop;
@@ -210,6 +290,15 @@ static void *run(void *arg)
 			rest(q, DISK_FULL_WAIT_MS, false);
 			continue;
 		}
+		if (rc == TM_UNAVAILABLE) { /* another system is away: the same again, a little later each time */
+			note_wait(q, err.what);
+			rest_away(q, away_ms);
+			away_ms = away_ms * 2 < AWAY_MOST_MS ? away_ms * 2 : AWAY_MOST_MS;
+			continue;
+		}
+		away_ms = AWAY_FIRST_MS;
+		if (rc == TM_CANCELLED && stopping(q))
+			break;
 		if (rc) {
 			tm_err_prefix(&err, "query '%.*s' stopped: ", TM_STR_ARG(q->spec.name));
 			tm_say_err("stream", &err);
@@ -220,12 +309,14 @@ static void *run(void *arg)
 		pthread_mutex_lock(&q->lock);
 		if (!ran)
 			copy_counts(q); /* a source may wait for something: people want to know */
+		bool said = !ran && goes_on_locked(&q->shared);
 		q->shared.idle = !ran;
 		if (!ran || asked != q->shared.answered) {
 			q->shared.answered = asked;
 			pthread_cond_broadcast(&q->changed);
 		}
 		pthread_mutex_unlock(&q->lock);
+		say_goes_on(q, said);
 		int64_t ms = pause_ms(q, ran, ran_before, began_ns);
 		ran_before = ran;
 		if (ms >= 0)
@@ -239,8 +330,6 @@ tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_
 {
 	struct tm_query *q;
 	TM_TRY(tm_query_open(world, spec, &q, err));
-	if (world->log)
-		q->watch = tm_log_watch_add(world->log, log_changed, q);
 	tm_rc rc = tm_thread_start(&q->thread, "query", run, q, err);
 	if (rc) {
 		tm_query_free(q);
@@ -255,10 +344,6 @@ void tm_query_stop(struct tm_query *q)
 {
 	if (!q)
 		return;
-	if (q->watch) {
-		tm_log_watch_remove(q->world->log, q->watch);
-		q->watch = NULL;
-	}
 	pthread_mutex_lock(&q->lock);
 	q->shared.stop = true;
 	pthread_cond_broadcast(&q->changed);

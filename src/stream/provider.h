@@ -34,6 +34,7 @@ struct tm_source {
 	const size_t *columns; /* of relation->schema */
 	size_t column_count;
 	const struct tm_session *session;
+	struct tm_run *run;
 	char waiting[200]; /* why there is no data, for people; empty = nothing to say */
 };
 

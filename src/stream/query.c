@@ -366,13 +366,6 @@ static tm_rc build_tree(struct tm_query *q, struct tm_err *err)
 	return restore(q, err);
 }
 
-/* Back to the last commit, as after a crash. */
-static tm_rc reload(struct tm_query *q, struct tm_err *err)
-{
-	drop_tree(q);
-	return build_tree(q, err);
-}
-
 /* ---- a batch ---- */
 
 /* Ends of the coming batch; *ret_new: some source has something. */
@@ -460,6 +453,7 @@ static tm_rc run_rows(struct tm_query *q, int64_t *ret_written, struct tm_err *e
 
 static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 {
+	q->in_batch = true;
 	int64_t started_ns = tm_mono_ns(q->env);
 	tm_arena_reset(&q->stream.arena);
 	q->stream.dead.count = 0;
@@ -515,7 +509,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	}
 	if (q->sink->klass->committed)
 		q->sink->klass->committed(q->sink);
-	q->replay = false;
+	q->replay = q->in_batch = false;
 	q->started = true;
 	tm_query_note_batch(q, data, tm_query_rows_read(q) - read_before, written, tm_mono_ns(q->env) - started_ns);
 	q->batch_id++;
@@ -568,6 +562,22 @@ static tm_rc read_start(struct tm_query *q, struct tm_err *err)
 	return rc;
 }
 
+/* Back to the last commit, as after a crash. */
+static tm_rc reload(struct tm_query *q, struct tm_err *err)
+{
+	q->torn = true;
+	q->in_batch = false;
+	drop_tree(q);
+	if (q->commit) { /* what the batch put there */
+		tm_table_batch_free(q->commit);
+		q->commit = tm_table_batch_new(q->world->store);
+	}
+	TM_TRY(build_tree(q, err));
+	TM_TRY(read_start(q, err));
+	q->torn = false;
+	return TM_OK;
+}
+
 static tm_rc step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 {
 	*ret_ran = false;
@@ -616,15 +626,19 @@ tm_rc tm_query_step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 		*err = q->failed;
 		return q->failed.rc;
 	}
-	tm_rc rc = step(q, ret_ran, err);
-	if (rc == TM_DISK_FULL) { /* nothing of the batch is there; it runs again when there is room */
+	tm_rc rc = q->torn ? reload(q, err) : TM_OK;
+	if (!rc)
+		rc = step(q, ret_ran, err);
+	if (rc == TM_CANCELLED && tm_query_stopping(q))
+		return rc;                                /* the batch at work is left as a crash would leave it */
+	if (rc == TM_DISK_FULL || rc == TM_UNAVAILABLE) { /* nothing of the batch is committed; it runs again when that is over */
 		struct tm_err why = *err;
-		rc = reload(q, err);
-		if (!rc)
-			rc = read_start(q, err);
-		if (!rc) {
+		tm_rc wanted = rc;
+		*ret_ran = false;
+		rc = q->in_batch ? reload(q, err) : TM_OK;
+		if (!rc || rc == TM_UNAVAILABLE) {
 			*err = why;
-			return TM_DISK_FULL;
+			return wanted;
 		}
 	}
 	if (rc) {

@@ -30,9 +30,9 @@ struct tm_query_shared {       /* under lock */
 		struct tm_op_progress *items;
 		size_t count, cap;
 	} ops;
-	char waiting[200];
-	uint64_t asked, answered; /* caught_up: questions, and the last one that was answered */
-	bool idle;                /* the answer */
+	char waiting[200], said[200]; /* said: what the log was told of waiting for other systems */
+	uint64_t asked, answered;     /* caught_up: questions, and the last one that was answered */
+	bool idle;                    /* the answer */
 	bool woken, stop;
 };
 
@@ -58,6 +58,8 @@ struct tm_query {
 	int64_t watermark_ms, next_watermark_ms;
 	bool started;                       /* its start is in the store */
 	bool described;                     /* so is what its state is made of */
+	bool in_batch;                      /* a batch began and did not commit */
+	bool torn;                          /* going back to the last commit failed, as another system is away: first do that */
 	bool replay;                        /* the next batch was announced before a crash; its ends are in sources */
 	int64_t replay_now_us, last_now_us; /* current_timestamp() of the announced batch; of the last one */
 	struct tm_buf record;
@@ -69,7 +71,6 @@ struct tm_query {
 
 	pthread_t thread;
 	bool has_thread;
-	struct tm_log_watch *watch;
 	void (*on_batch)(void *ctx, struct tm_query *query);
 	void *on_batch_ctx;
 	pthread_mutex_t lock; /* rank: below the log's and the store's */
@@ -82,6 +83,7 @@ int64_t tm_query_rows_read(const struct tm_query *q);
 void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t written, int64_t took_ns); /* took_ns -1: at the start */
 void tm_query_note_failure(struct tm_query *q);
 void tm_query_shared_done(struct tm_query *q);
+bool tm_query_stopping(struct tm_query *q);
 tm_rc tm_query_fault(struct tm_query *q, enum tm_fault at, struct tm_err *err) TM_CHECKED;
 /* Tests: the next batch fails there, as if the process died (nothing after it is done). */
 void tm_query_fail_at(struct tm_query *q, enum tm_fault at);

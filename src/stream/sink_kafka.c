@@ -1,36 +1,31 @@
-/* Format kafka as a sink: rows become records of topics of the embedded log, with the columns of Spark's Kafka sink. Appending is
- * idempotent: the query has a producer id and counts sequences per partition in its checkpoint. A batch that runs again after
- * a crash looks up what of it is in the log already and appends only the rest; rows that come out of state in no certain order
- * are sorted before, so that "the rest" is well defined. */
+/* Format kafka: rows become records of topics, with the columns and options of Spark's Kafka sink. A batch's records are gathered by
+ * partition and given to the broker's writer (broker.h), which sees to it that a batch that runs again after a crash is not written
+ * twice. Rows that come out of state in no certain order are sorted, so that a batch is the same whenever it runs. */
+#include "log/log.h"
+#include "stream/broker.h"
 #include "stream/provider.h"
 #include "stream/state.h"
-#include "log/log.h"
-#include "log/record.h"
 #include <stdlib.h>
-
-enum { BATCH_BYTES = 900000, SAVED_VERSION = 1 };
 
 struct target {
 	struct tm_str topic;
 	int32_t partition;
-	int32_t next_sequence;
-	int64_t end_offset; /* behind what the last committed batch appended */
 	struct {
 		struct tm_record *items;
 		size_t count, cap;
-	} records; /* of the batch at work */
+	} records;
 };
 struct kafka_sink {
 	struct tm_sink s;
-	int64_t producer_id; /* -1 = none yet */
+	struct tm_broker *broker, *own; /* own: made here, over the world's log */
+	struct tm_broker_writer *writer;
 	struct {
 		struct target *items;
 		size_t count, cap;
-	} targets;
+	} targets;                                 /* of the batch, in the arena */
 	struct tm_arena arena;                     /* of the batch */
 	int key, value, topic, headers, partition; /* columns, -1 = not there */
 	const struct tm_str *topic_option;
-	int64_t rows;
 };
 
 static int column_named(const struct tm_schema *schema, const char *name)
@@ -51,6 +46,23 @@ static tm_rc wrong_type(const struct tm_query_spec *spec, const char *name, cons
 	tm_rc rc = tm_fail(err, TM_INVALID, "query '%.*s': attribute '%s' of the kafka sink has type %.*s; it must be %s",
 			   TM_STR_ARG(spec->name), name, (int)text.len, text.at, want);
 	tm_buf_done(&text);
+	tm_err_at(err, spec->file.at, spec->line, 1);
+	return rc;
+}
+
+/* Kafka Streams' word for what a batch's records are worth. */
+static tm_rc check_guarantee(const struct tm_query_spec *spec, struct tm_err *err)
+{
+	static const char *const known[] = {"at_least_once", "exactly_once_v2", NULL};
+	const struct tm_str *v = tm_option_get(spec->sink_options, spec->sink_option_count, "processing.guarantee");
+	for (size_t i = 0; v && known[i]; i++)
+		if (tm_str_is(*v, known[i]))
+			return TM_OK;
+	if (!v)
+		return TM_OK;
+	tm_rc rc =
+	    tm_fail(err, TM_INVALID, "query '%.*s': option processing.guarantee must be at_least_once or exactly_once_v2, not '%.*s'",
+		    TM_STR_ARG(spec->name), TM_STR_ARG(*v));
 	tm_err_at(err, spec->file.at, spec->line, 1);
 	return rc;
 }
@@ -79,9 +91,10 @@ static tm_rc kafka_check(const struct tm_stream_world *world, const struct tm_qu
 		    err, TM_INVALID,
 		    "query '%.*s': topic option required when no 'topic' attribute is present. Use the topic option for setting a topic.",
 		    TM_STR_ARG(spec->name));
-	if (!world->log)
+	if (!world->log && !world->broker)
 		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to a topic, but no broker runs here", TM_STR_ARG(spec->name));
-	return TM_OK;
+	TM_TRY(check_guarantee(spec, err));
+	return world->broker ? world->broker->klass->check(world->broker, spec->sink_options, spec->sink_option_count, true, err) : TM_OK;
 }
 
 static tm_rc kafka_open(struct tm_sink *s, struct tm_err *err)
@@ -89,80 +102,50 @@ static tm_rc kafka_open(struct tm_sink *s, struct tm_err *err)
 	struct kafka_sink *me = (struct kafka_sink *)s;
 	const struct tm_schema *schema = &s->spec->root->schema;
 	tm_arena_init(&me->arena);
-	me->producer_id = -1;
 	me->value = column_named(schema, "value");
 	me->key = column_named(schema, "key");
 	me->topic = column_named(schema, "topic");
 	me->headers = column_named(schema, "headers");
 	me->partition = column_named(schema, "partition");
 	me->topic_option = tm_option_get(s->spec->sink_options, s->spec->sink_option_count, "topic");
-	return kafka_check(s->world, s->spec, err);
+	TM_TRY(kafka_check(s->world, s->spec, err));
+	me->broker = tm_broker_of(s->world, &me->own);
+	const struct tm_broker_writer_options options = {.options = s->spec->sink_options,
+							 .option_count = s->spec->sink_option_count,
+							 .query = s->spec->name,
+							 .caller = tm_stream_caller(s->run)};
+	return me->broker->klass->writer(me->broker, &options, &me->writer, err);
 }
 
 static void kafka_close(struct tm_sink *s)
 {
 	struct kafka_sink *me = (struct kafka_sink *)s;
-	for (size_t i = 0; i < me->targets.count; i++)
-		free((void *)me->targets.items[i].topic.at);
-	free(me->targets.items);
+	tm_broker_writer_free(me->writer);
+	tm_broker_free(me->own);
 	tm_arena_done(&me->arena);
 }
-
-/* ---- state ---- */
 
 static void kafka_save(struct tm_sink *s, struct tm_buf *out)
 {
 	struct kafka_sink *me = (struct kafka_sink *)s;
-	struct tm_err ignored;
-	if (me->producer_id < 0 && tm_log_producer_id(s->world->log, &me->producer_id, &ignored))
-		me->producer_id = -1;
-	tm_buf_u8(out, SAVED_VERSION);
-	tm_buf_le64(out, (uint64_t)me->producer_id);
-	tm_buf_le32(out, (uint32_t)me->targets.count);
-	for (size_t i = 0; i < me->targets.count; i++) {
-		const struct target *t = &me->targets.items[i];
-		tm_buf_le32(out, (uint32_t)t->topic.len);
-		tm_buf_str_put(out, t->topic);
-		tm_buf_le32(out, (uint32_t)t->partition);
-		tm_buf_le32(out, (uint32_t)t->next_sequence);
-		tm_buf_le64(out, (uint64_t)t->end_offset);
-	}
+	me->writer->klass->save(me->writer, out);
 }
 
 static tm_rc kafka_load(struct tm_sink *s, struct tm_str saved, struct tm_err *err)
 {
 	struct kafka_sink *me = (struct kafka_sink *)s;
-	struct tm_cursor c = tm_cursor_of(saved);
-	uint8_t version = tm_cursor_u8(&c);
-	me->producer_id = (int64_t)tm_cursor_le64(&c);
-	uint32_t n = tm_cursor_le32(&c);
-	bool good = version == SAVED_VERSION && n <= tm_cursor_left(&c) / 20;
-	for (uint32_t i = 0; i < n && good; i++) {
-		struct target t = {.topic = tm_cursor_take(&c, tm_cursor_le32(&c))};
-		t.partition = (int32_t)tm_cursor_le32(&c);
-		t.next_sequence = (int32_t)tm_cursor_le32(&c);
-		t.end_offset = (int64_t)tm_cursor_le64(&c);
-		good = tm_cursor_ok(&c) && t.partition >= 0 && t.next_sequence >= 0;
-		if (good) {
-			t.topic = tm_str_dup(t.topic);
-			TM_PUSH(&me->targets, t);
-		}
-	}
-	return good && !tm_cursor_left(&c) ? TM_OK : tm_fail(err, TM_CORRUPT, "what the kafka sink kept in the checkpoint cannot be read");
+	return me->writer->klass->load(me->writer, saved, err);
 }
 
 /* ---- rows ---- */
 
 static tm_rc kafka_begin(struct tm_sink *s, struct tm_err *err)
 {
+	(void)err;
 	struct kafka_sink *me = (struct kafka_sink *)s;
 	tm_arena_reset(&me->arena);
-	for (size_t i = 0; i < me->targets.count; i++) {
-		me->targets.items[i].records.items = NULL;
-		me->targets.items[i].records.count = me->targets.items[i].records.cap = 0;
-	}
-	me->rows = 0;
-	return me->producer_id < 0 ? tm_log_producer_id(s->world->log, &me->producer_id, err) : TM_OK;
+	memset(&me->targets, 0, sizeof me->targets);
+	return TM_OK;
 }
 
 static struct target *target_of(struct kafka_sink *me, struct tm_str topic, int32_t partition)
@@ -170,7 +153,7 @@ static struct target *target_of(struct kafka_sink *me, struct tm_str topic, int3
 	for (size_t i = 0; i < me->targets.count; i++)
 		if (me->targets.items[i].partition == partition && tm_str_eq(me->targets.items[i].topic, topic))
 			return &me->targets.items[i];
-	TM_PUSH(&me->targets, (struct target){.topic = tm_str_dup(topic), .partition = partition});
+	TM_PUSH_IN(&me->arena, &me->targets, (struct target){.topic = tm_arena_str(&me->arena, topic), .partition = partition});
 	return &me->targets.items[me->targets.count - 1];
 }
 
@@ -200,23 +183,6 @@ static uint32_t murmur2(struct tm_str key)
 	h ^= h >> 13;
 	h *= m;
 	return h ^ h >> 15;
-}
-
-static tm_rc topic_partitions(struct kafka_sink *me, struct tm_str name, int32_t *ret, struct tm_err *err)
-{
-	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, name);
-	if (!topic) {
-		tm_rc rc = tm_log_topic_create(me->s.world->log, name, -1, NULL, 0, &topic, err);
-		if (rc == TM_EXISTS)
-			topic = tm_log_topic_find(me->s.world->log, name);
-		else if (rc)
-			return rc;
-	}
-	if (!topic)
-		return tm_fail(err, TM_NOT_FOUND, "topic '%.*s' is gone", TM_STR_ARG(name));
-	*ret = tm_topic_partitions(topic);
-	tm_topic_unref(topic);
-	return TM_OK;
 }
 
 static struct tm_str copy_bytes(struct kafka_sink *me, const struct tm_column *c, size_t row, bool *ret_null)
@@ -265,7 +231,7 @@ static tm_rc kafka_write(struct tm_sink *s, const struct tm_flow *rows, size_t *
 				tm_stream_dead(s->run, rows, i, "refused_value", why.what);
 				continue;
 			}
-			TM_TRY(topic_partitions(me, topic, &partitions, err));
+			TM_TRY(me->writer->klass->topic(me->writer, topic, &partitions, err));
 			last_topic = topic;
 		}
 		struct tm_record r = {.timestamp_ms = s->run->session.now_us / 1000, .key_null = true};
@@ -291,8 +257,6 @@ static tm_rc kafka_write(struct tm_sink *s, const struct tm_flow *rows, size_t *
 	return TM_OK;
 }
 
-/* ---- appending ---- */
-
 static int compare_records(const void *a, const void *b)
 {
 	const struct tm_record *x = a, *y = b;
@@ -300,86 +264,24 @@ static int compare_records(const void *a, const void *b)
 	return c ? c : tm_str_cmp(x->value, y->value);
 }
 
-/* How many of the batch's records the partition has already, from the run that a crash cut off. */
-static tm_rc already_there(struct kafka_sink *me, struct target *t, struct tm_topic *topic, size_t *ret, struct tm_err *err)
-{
-	*ret = 0;
-	struct tm_log_offsets bounds;
-	TM_TRY(tm_log_offsets(topic, t->partition, &bounds, err));
-	struct tm_buf bytes = {0};
-	struct tm_arena arena;
-	tm_arena_init(&arena);
-	tm_rc rc = TM_OK;
-	int64_t at = t->end_offset > bounds.start ? t->end_offset : bounds.start;
-	while (at < bounds.high_watermark && !rc) {
-		struct tm_log_read read = {.offset = at, .max_bytes = 1 << 20, .at_least_one = true};
-		bytes.len = 0;
-		rc = tm_log_read(topic, t->partition, &read, &arena, &bytes, err);
-		struct tm_str rest = tm_buf_str(&bytes);
-		struct tm_batch_info info;
-		int64_t before = at;
-		while (!rc && tm_batch_next(&rest, false, &info, NULL) == TM_OK) {
-			at = info.base_offset + info.last_offset_delta + 1;
-			int32_t behind =
-			    (int32_t)(((uint32_t)info.base_sequence + (uint32_t)info.count - (uint32_t)t->next_sequence) & 0x7fffffff);
-			if (info.producer_id == me->producer_id && (size_t)behind <= t->records.count)
-				*ret = (size_t)behind > *ret ? (size_t)behind : *ret;
-		}
-		if (at == before)
-			break;
-	}
-	tm_buf_done(&bytes);
-	tm_arena_done(&arena);
-	return rc;
-}
-
-static size_t record_bytes(const struct tm_record *r)
-{
-	size_t n = r->key.len + r->value.len + 32;
-	for (size_t i = 0; i < r->header_count; i++)
-		n += r->headers[i].key.len + r->headers[i].value.len + 10;
-	return n;
-}
-
-static tm_rc append_target(struct kafka_sink *me, struct target *t, struct tm_err *err)
-{
-	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, t->topic);
-	if (!topic)
-		return tm_fail(err, TM_NOT_FOUND, "topic '%.*s' is gone", TM_STR_ARG(t->topic));
-	if (!me->s.ordered)
-		qsort(t->records.items, t->records.count, sizeof *t->records.items, compare_records);
-	size_t from = 0;
-	tm_rc rc = me->s.replay ? already_there(me, t, topic, &from, err) : TM_OK;
-	struct tm_buf bytes = {0};
-	while (from < t->records.count && !rc) {
-		size_t n = 0, size = 0;
-		do
-			size += record_bytes(&t->records.items[from + n++]);
-		while (from + n < t->records.count && size + record_bytes(&t->records.items[from + n]) < BATCH_BYTES);
-		struct tm_batch_build build = {.producer_id = me->producer_id,
-					       .base_sequence = (int32_t)(((uint32_t)t->next_sequence + (uint32_t)from) & 0x7fffffff)};
-		bytes.len = 0;
-		TM_TRY_GOTO(rc, out, tm_batch_write(&build, t->records.items + from, n, &bytes, err));
-		struct tm_log_append part = {.topic = topic, .partition = t->partition, .batches = tm_buf_str(&bytes)};
-		TM_TRY_GOTO(rc, out, tm_log_append_wait(me->s.world->log, &part, 1, err));
-		t->end_offset = part.base_offset + (int64_t)n;
-		from += n;
-	}
-out:
-	if (!rc)
-		t->next_sequence = (int32_t)(((uint32_t)t->next_sequence + (uint32_t)t->records.count) & 0x7fffffff);
-	tm_buf_done(&bytes);
-	tm_topic_unref(topic);
-	return rc;
-}
-
 static tm_rc kafka_finish(struct tm_sink *s, struct tm_err *err)
 {
 	struct kafka_sink *me = (struct kafka_sink *)s;
-	for (size_t i = 0; i < me->targets.count; i++)
-		if (me->targets.items[i].records.count)
-			TM_TRY(append_target(me, &me->targets.items[i], err));
-	return TM_OK;
+	if (!me->targets.count)
+		return TM_OK;
+	struct tm_broker_part *parts = TM_NEW_N(&me->arena, struct tm_broker_part, me->targets.count);
+	for (size_t i = 0; i < me->targets.count; i++) {
+		struct target *t = &me->targets.items[i];
+		if (!s->ordered)
+			qsort(t->records.items, t->records.count, sizeof *t->records.items, compare_records);
+		parts[i] = (struct tm_broker_part){t->topic, t->partition, t->records.items, t->records.count};
+	}
+	const struct tm_broker_batch batch = {.batch_id = s->batch_id,
+					      .now_us = s->run->session.now_us,
+					      .replay = s->replay,
+					      .parts = parts,
+					      .part_count = me->targets.count};
+	return me->writer->klass->write(me->writer, &batch, err);
 }
 
 static const char *const formats[] = {"kafka", NULL};

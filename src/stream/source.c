@@ -96,7 +96,8 @@ static tm_rc scan_open(struct tm_node *node, struct tm_err *err)
 					 .relation = relation,
 					 .columns = node->op->scan.columns,
 					 .column_count = node->op->scan.column_count,
-					 .session = &node->run->session};
+					 .session = &node->run->session,
+					 .run = node->run};
 	return klass->open ? klass->open(me->source, err) : TM_OK;
 }
 

@@ -1,15 +1,15 @@
-/* Format kafka: topics of the embedded log, with the options and columns of Spark's Kafka source. Values and keys are views into
- * the bytes that were read; nothing is copied until an operator keeps it. A topic that does not exist yet is waited for. */
+/* Format kafka: topics of the broker (broker.h: the embedded log or a real Kafka), with the options and columns of Spark's Kafka
+ * source. Values and keys are views into the bytes that were read; nothing is copied until an operator keeps it. A topic that does
+ * not exist yet is waited for. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "stream/offsets.h"
+#include "stream/broker.h"
 #include "stream/provider.h"
-#include "log/log.h"
-#include "log/record.h"
+#include "stream/state.h"
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READ_BYTES = 1 << 20, BATCH_RECORDS_MAX = 1 << 18 };
+enum { BATCH_RECORDS_MAX = 1 << 18 };
 enum { K_KEY, K_VALUE, K_TOPIC, K_PARTITION, K_OFFSET, K_TIMESTAMP, K_TIMESTAMP_TYPE, K_HEADERS };
 enum choice { BY_NAME, BY_PATTERN, BY_ASSIGN };
 
@@ -20,6 +20,8 @@ struct span {
 };
 struct kafka {
 	struct tm_source s;
+	struct tm_broker *broker, *own; /* own: made here, over the world's log */
+	struct tm_broker_reader *reader;
 	enum choice choice;
 	struct tm_str wanted; /* the option's text */
 	struct tm_offsets assigned;
@@ -33,17 +35,8 @@ struct kafka {
 	/* the range at work */
 	struct span *spans;
 	size_t span_count, span;
-	struct tm_buf bytes; /* batches read of the span */
-	struct tm_str rest;  /* what is left of them */
-	/* records decoded of it, given in slices */
-	struct tm_arena records_arena;
-	size_t count, cap, given;
-	struct tm_str *keys, *values;
-	int64_t *offsets, *timestamps;
-	const struct tm_header **headers;
-	size_t *header_counts;
-	uint8_t *append_time;
-	bool any_null_key, any_null_value;
+	struct tm_broker_records records; /* read of it, given in slices */
+	size_t given;
 	struct tm_origin origin;
 };
 
@@ -54,7 +47,6 @@ static const struct tm_str *option(const struct tm_relation *r, const char *name
 
 static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relation *relation, struct tm_arena *arena, struct tm_err *err)
 {
-	(void)world;
 	static const char *const choices[] = {"subscribe", "subscribePattern", "assign"};
 	size_t given = 0;
 	for (size_t i = 0; i < 3; i++)
@@ -74,6 +66,8 @@ static tm_rc kafka_describe(const struct tm_stream_world *world, struct tm_relat
 	if (relation->streaming && ending)
 		return tm_fail(err, TM_INVALID, "ending offset not valid in streaming queries (option endingOffsets of '%.*s')",
 			       TM_STR_ARG(relation->name));
+	if (world->broker)
+		TM_TRY(world->broker->klass->check(world->broker, relation->options, relation->option_count, false, err));
 	struct tm_field *f = TM_NEW_N(arena, struct tm_field, 8);
 	f[K_KEY] = (struct tm_field){TM_STR("key"), &tm_type_binary, true};
 	f[K_VALUE] = (struct tm_field){TM_STR("value"), &tm_type_binary, true};
@@ -112,8 +106,8 @@ static tm_rc kafka_open(struct tm_source *s, struct tm_err *err)
 	tm_arena_init(&me->options_arena);
 	tm_arena_init(&me->offsets_arena);
 	tm_arena_init(&me->range_arena);
-	tm_arena_init(&me->records_arena);
-	if (!s->world->log)
+	me->broker = tm_broker_of(s->world, &me->own);
+	if (!me->broker)
 		return tm_fail(err, TM_UNAVAILABLE, "topics can only be read where a broker runs: '%.*s' is a Kafka source",
 			       TM_STR_ARG(r->name));
 	const struct tm_str *v;
@@ -132,7 +126,14 @@ static tm_rc kafka_open(struct tm_source *s, struct tm_err *err)
 	TM_TRY(tm_option_i64(r->options, r->option_count, "maxOffsetsPerTrigger", 0, &me->max_offsets, err));
 	TM_TRY(tm_option_i64(r->options, r->option_count, "minOffsetsPerTrigger", 0, &me->min_offsets, err));
 	me->max_delay_ms = 15 * 60 * 1000;
-	return tm_option_bool(r->options, r->option_count, "failOnDataLoss", true, &me->fail_on_loss, err);
+	TM_TRY(tm_option_bool(r->options, r->option_count, "failOnDataLoss", true, &me->fail_on_loss, err));
+	struct tm_broker_reader_options reading = {.options = r->options,
+						   .option_count = r->option_count,
+						   .query = tm_stream_query_name(s->run),
+						   .caller = tm_stream_caller(s->run)};
+	for (size_t i = 0; i < s->column_count; i++)
+		reading.headers |= s->columns[i] == K_HEADERS;
+	return me->broker->klass->reader(me->broker, &reading, &me->reader, err);
 }
 
 static void kafka_close(struct tm_source *s)
@@ -140,11 +141,11 @@ static void kafka_close(struct tm_source *s)
 	struct kafka *me = (struct kafka *)s;
 	if (me->pattern)
 		pcre2_code_free(me->pattern);
-	tm_buf_done(&me->bytes);
+	tm_broker_reader_free(me->reader);
+	tm_broker_free(me->own);
 	tm_arena_done(&me->options_arena);
 	tm_arena_done(&me->offsets_arena);
 	tm_arena_done(&me->range_arena);
-	tm_arena_done(&me->records_arena);
 }
 
 /* ---- which partitions there are ---- */
@@ -157,112 +158,127 @@ static bool matches(const struct kafka *me, struct tm_str name)
 	return yes;
 }
 
-static void add_topic(struct tm_arena *arena, struct tm_topic *topic, struct tm_offsets *out)
+static void add_topic(struct tm_arena *arena, const struct tm_broker_topic *topic, struct tm_offsets *out)
 {
-	struct tm_str name = tm_arena_str(arena, tm_topic_name(topic));
-	for (int32_t p = 0; p < tm_topic_partitions(topic); p++)
+	struct tm_str name = tm_arena_str(arena, topic->name);
+	for (int32_t p = 0; p < topic->partitions; p++)
 		TM_PUSH_IN(arena, out, (struct tm_offset){name, p, 0});
 }
 
-/* Partitions asked for that exist now. What does not exist is said in s->waiting. */
-static void existing(struct kafka *me, struct tm_arena *arena, struct tm_offsets *out)
+/* A topic by name; *ret_there false: it does not exist (yet). */
+static tm_rc find_topic(struct kafka *me, struct tm_str name, struct tm_broker_topic *ret, bool *ret_there, struct tm_err *err)
 {
-	struct tm_log *log = me->s.world->log;
+	tm_rc rc = me->broker->klass->topic(me->broker, name, ret, err);
+	*ret_there = rc == TM_OK;
+	return rc == TM_NOT_FOUND ? TM_OK : rc;
+}
+
+static tm_rc existing_by_pattern(struct kafka *me, struct tm_arena *arena, struct tm_offsets *out, struct tm_err *err)
+{
+	struct tm_broker_topic *topics;
+	size_t n;
+	TM_TRY(me->broker->klass->topics(me->broker, false, arena, &topics, &n, err));
+	for (size_t i = 0; i < n; i++)
+		if (!topics[i].internal && matches(me, topics[i].name))
+			add_topic(arena, &topics[i], out);
+	if (!out->count)
+		snprintf(me->s.waiting, sizeof me->s.waiting, "no topic matches subscribePattern '%.*s' yet", TM_STR_ARG(me->wanted));
+	return TM_OK;
+}
+
+/* Partitions asked for that exist now. What does not exist is said in s->waiting. */
+static tm_rc existing(struct kafka *me, struct tm_arena *arena, struct tm_offsets *out, struct tm_err *err)
+{
 	*out = (struct tm_offsets){0};
 	me->s.waiting[0] = 0;
-	if (me->choice == BY_PATTERN) {
-		struct tm_topic **topics;
-		size_t n = tm_log_topics(log, &topics);
-		for (size_t i = 0; i < n; i++) {
-			if (!tm_topic_internal(topics[i]) && matches(me, tm_topic_name(topics[i])))
-				add_topic(arena, topics[i], out);
-			tm_topic_unref(topics[i]);
-		}
-		free(topics);
-		if (!out->count)
-			snprintf(me->s.waiting, sizeof me->s.waiting, "no topic matches subscribePattern '%.*s' yet",
-				 TM_STR_ARG(me->wanted));
-	} else if (me->choice == BY_NAME) {
+	struct tm_broker_topic topic;
+	bool there;
+	if (me->choice == BY_PATTERN)
+		TM_TRY(existing_by_pattern(me, arena, out, err));
+	if (me->choice == BY_NAME) {
 		struct tm_str rest = me->wanted, part;
 		while (tm_str_split(&rest, ',', &part)) {
 			part = tm_str_trim(part);
-			struct tm_topic *topic = part.len ? tm_log_topic_find(log, part) : NULL;
-			if (topic)
-				add_topic(arena, topic, out);
-			else if (part.len)
-				snprintf(me->s.waiting, sizeof me->s.waiting, "topic '%.*s' does not exist yet", TM_STR_ARG(part));
-			if (topic)
-				tm_topic_unref(topic);
-		}
-	} else {
-		for (size_t i = 0; i < me->assigned.count; i++) {
-			struct tm_topic *topic = tm_log_topic_find(log, me->assigned.items[i].topic);
-			if (topic && me->assigned.items[i].partition < tm_topic_partitions(topic))
-				TM_PUSH_IN(arena, out, me->assigned.items[i]);
+			if (!part.len)
+				continue;
+			TM_TRY(find_topic(me, part, &topic, &there, err));
+			if (there)
+				add_topic(arena, &topic, out);
 			else
-				snprintf(me->s.waiting, sizeof me->s.waiting, "partition %d of topic '%.*s' does not exist yet",
-					 me->assigned.items[i].partition, TM_STR_ARG(me->assigned.items[i].topic));
-			if (topic)
-				tm_topic_unref(topic);
+				snprintf(me->s.waiting, sizeof me->s.waiting, "topic '%.*s' does not exist yet", TM_STR_ARG(part));
 		}
 	}
+	for (size_t i = 0; me->choice == BY_ASSIGN && i < me->assigned.count; i++) {
+		TM_TRY(find_topic(me, me->assigned.items[i].topic, &topic, &there, err));
+		if (there && me->assigned.items[i].partition < topic.partitions)
+			TM_PUSH_IN(arena, out, me->assigned.items[i]);
+		else
+			snprintf(me->s.waiting, sizeof me->s.waiting, "partition %d of topic '%.*s' does not exist yet",
+				 me->assigned.items[i].partition, TM_STR_ARG(me->assigned.items[i].topic));
+	}
 	tm_offsets_sort(out);
+	return TM_OK;
 }
 
-static tm_rc bounds(struct kafka *me, const struct tm_offset *o, struct tm_log_offsets *ret, struct tm_err *err)
+/* The first offset at or after a time; where there is none, the end or an error, as the view's strategy says. */
+static tm_rc by_time(struct kafka *me, const struct tm_offset *o, int64_t ms, bool starting, int64_t latest, int64_t *ret,
+		     struct tm_err *err)
 {
-	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, o->topic);
-	if (!topic)
-		return tm_fail(err, TM_NOT_FOUND, "topic '%.*s' is gone", TM_STR_ARG(o->topic));
-	tm_rc rc = tm_log_offsets(topic, o->partition, ret, err);
-	tm_topic_unref(topic);
+	int64_t at;
+	TM_TRY(me->broker->klass->offset_for_time(me->broker, o->topic, o->partition, ms, &at, err));
+	*ret = at < 0 ? latest : at;
+	const struct tm_str *strategy = option(me->s.relation, "startingOffsetsByTimestampStrategy");
+	if (at >= 0 || !starting || (strategy && tm_str_iis(tm_str_trim(*strategy), "latest")))
+		return TM_OK;
+	tm_rc rc = tm_fail(err, TM_NOT_FOUND, "No offset matched from request of topic-partition %.*s-%d and timestamp %lld.",
+			   TM_STR_ARG(o->topic), o->partition, (long long)ms);
+	tm_err_hint(err, "Set the source's option startingOffsetsByTimestampStrategy to latest to begin at the end there.");
 	return rc;
 }
 
-static tm_rc by_time(struct kafka *me, const struct tm_offset *o, int64_t ms, int64_t latest, int64_t *ret, struct tm_err *err)
-{
-	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, o->topic);
-	if (!topic)
-		return tm_fail(err, TM_NOT_FOUND, "topic '%.*s' is gone", TM_STR_ARG(o->topic));
-	int64_t at, stamp;
-	tm_rc rc = tm_log_offset_for_time(topic, o->partition, ms, &at, &stamp, err);
-	tm_topic_unref(topic);
-	if (!rc)
-		*ret = at < 0 ? latest : at;
-	return rc;
-}
+/* What the options say of one end of a range, the strongest first: a time for all partitions, times by partition, offsets. */
+struct end_options {
+	const char *timestamp, *by_timestamp, *offsets;
+	bool starting, latest;
+};
+static const struct end_options starting_options = {"startingTimestamp", "startingOffsetsByTimestamp", "startingOffsets", true, false};
+static const struct end_options stream_options = {"startingTimestamp", "startingOffsetsByTimestamp", "startingOffsets", true, true};
+static const struct end_options ending_options = {"endingTimestamp", "endingOffsetsByTimestamp", "endingOffsets", false, true};
+static const struct end_options pin_options = {"", "", "", false, true};
 
-/* Offsets that an option (startingOffsets, endingOffsets) names, for each partition of list. */
-static tm_rc resolve(struct kafka *me, struct tm_arena *arena, const struct tm_str *named, const struct tm_str *by_timestamp,
-		     bool latest_default, struct tm_offsets *list, struct tm_err *err)
+/* The offset of each partition of list. */
+static tm_rc resolve(struct kafka *me, struct tm_arena *arena, const struct end_options *from, struct tm_offsets *list, struct tm_err *err)
 {
+	const struct tm_relation *r = me->s.relation;
+	const struct tm_str *timestamp = option(r, from->timestamp), *times = timestamp ? NULL : option(r, from->by_timestamp),
+			    *named = timestamp || times ? NULL : option(r, from->offsets);
 	struct tm_offsets given = {0};
-	bool json = named && named->len && tm_str_trim(*named).at[0] == '{';
-	bool latest = named ? tm_str_iis(tm_str_trim(*named), "latest") : latest_default;
+	int64_t all_ms = 0;
+	bool json = times || (named && named->len && tm_str_starts(tm_str_trim(*named), TM_STR("{")));
+	bool latest = named ? tm_str_iis(tm_str_trim(*named), "latest") : from->latest;
 	if (json)
-		TM_TRY(tm_offsets_parse(*named, arena, &given, err));
+		TM_TRY(tm_offsets_parse(times ? *times : *named, arena, &given, err));
 	else if (named && !latest && !tm_str_iis(tm_str_trim(*named), "earliest"))
 		return tm_fail(err, TM_INVALID, "offsets must be earliest, latest or JSON, not '%.*s'", TM_STR_ARG(*named));
+	if (timestamp && !tm_str_to_i64(tm_str_trim(*timestamp), &all_ms))
+		return tm_fail(err, TM_INVALID, "'%.*s' is not a timestamp in milliseconds", TM_STR_ARG(*timestamp));
+	struct tm_broker_bounds *b = TM_NEW_N(arena, struct tm_broker_bounds, list->count + 1);
+	for (size_t i = 0; i < list->count; i++)
+		list->items[i].offset = -1; /* from nowhere yet: bounds only */
+	TM_TRY(me->reader->klass->bounds(me->reader, list, b, err));
 	for (size_t i = 0; i < list->count; i++) {
-		struct tm_log_offsets b;
-		TM_TRY(bounds(me, &list->items[i], &b, err));
-		int64_t at = latest ? b.high_watermark : b.start;
-		if (json) {
-			const struct tm_offset *o = tm_offsets_find(&given, list->items[i].topic, list->items[i].partition);
-			if (!o)
-				return tm_fail(
-				    err, TM_INVALID,
-				    "startingOffsets names no offset for partition %d of topic '%.*s'; use -1 for latest, -2 for earliest",
-				    list->items[i].partition, TM_STR_ARG(list->items[i].topic));
-			at = o->offset == -1 ? b.high_watermark : o->offset == -2 ? b.start : o->offset;
-		}
-		if (by_timestamp) {
-			int64_t ms;
-			if (!tm_str_to_i64(tm_str_trim(*by_timestamp), &ms))
-				return tm_fail(err, TM_INVALID, "'%.*s' is not a timestamp in milliseconds", TM_STR_ARG(*by_timestamp));
-			TM_TRY(by_time(me, &list->items[i], ms, b.high_watermark, &at, err));
-		}
-		list->items[i].offset = at;
+		struct tm_offset *at = &list->items[i];
+		const struct tm_offset *o = json ? tm_offsets_find(&given, at->topic, at->partition) : NULL;
+		if (json && !o)
+			return tm_fail(err, TM_INVALID,
+				       "%s names no offset for partition %d of topic '%.*s'; use -1 for latest, -2 for earliest",
+				       times ? from->by_timestamp : from->offsets, at->partition, TM_STR_ARG(at->topic));
+		if (timestamp || times)
+			TM_TRY(by_time(me, at, timestamp ? all_ms : o->offset, from->starting, b[i].end, &at->offset, err));
+		else if (json)
+			at->offset = o->offset == -1 ? b[i].end : o->offset == -2 ? b[i].start : o->offset;
+		else
+			at->offset = latest ? b[i].end : b[i].start;
 	}
 	return TM_OK;
 }
@@ -272,9 +288,8 @@ static tm_rc kafka_initial(struct tm_source *s, struct tm_buf *ret, struct tm_er
 	struct kafka *me = (struct kafka *)s;
 	struct tm_offsets list;
 	tm_arena_reset(&me->offsets_arena);
-	existing(me, &me->offsets_arena, &list);
-	TM_TRY(resolve(me, &me->offsets_arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), true,
-		       &list, err));
+	TM_TRY(existing(me, &me->offsets_arena, &list, err));
+	TM_TRY(resolve(me, &me->offsets_arena, &stream_options, &list, err));
 	tm_offsets_text(&list, ret);
 	return TM_OK;
 }
@@ -282,8 +297,8 @@ static tm_rc kafka_initial(struct tm_source *s, struct tm_buf *ret, struct tm_er
 static tm_rc kafka_pin(struct tm_source *s, struct tm_err *err)
 {
 	struct kafka *me = (struct kafka *)s;
-	existing(me, &me->options_arena, &me->pinned);
-	TM_TRY(resolve(me, &me->options_arena, &TM_STR("latest"), NULL, true, &me->pinned, err));
+	TM_TRY(existing(me, &me->options_arena, &me->pinned, err));
+	TM_TRY(resolve(me, &me->options_arena, &pin_options, &me->pinned, err));
 	me->is_pinned = true;
 	return TM_OK;
 }
@@ -317,22 +332,27 @@ static tm_rc kafka_latest(struct tm_source *s, struct tm_str from, struct tm_buf
 	struct tm_offsets start, list;
 	tm_arena_reset(arena);
 	TM_TRY(tm_offsets_parse(from, arena, &start, err));
-	existing(me, arena, &list);
+	TM_TRY(existing(me, arena, &list, err));
 	int64_t *has = TM_NEW_N(arena, int64_t, list.count + 1), total = 0;
+	struct tm_broker_bounds *bounds = TM_NEW_N(arena, struct tm_broker_bounds, list.count + 1);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct tm_offset *was = tm_offsets_find(&start, list.items[i].topic, list.items[i].partition);
+		list.items[i].offset = was ? was->offset : -2; /* a partition that came later is read from its start */
+	}
+	TM_TRY(me->reader->klass->bounds(me->reader, &list, bounds, err));
 	for (size_t i = 0; i < list.count; i++) {
 		struct tm_offset *o = &list.items[i];
-		struct tm_log_offsets b;
-		TM_TRY(bounds(me, o, &b, err));
-		const struct tm_offset *was = tm_offsets_find(&start, o->topic, o->partition);
-		o->offset = was ? was->offset : b.start; /* a partition that came later is read from its start */
+		const struct tm_broker_bounds b = bounds[i];
+		if (o->offset == -2)
+			o->offset = b.start;
 		if (o->offset < b.start) {
 			TM_TRY(lost(me, o, "records were deleted before they were read", err));
 			o->offset = b.start;
-		} else if (o->offset > b.high_watermark) {
+		} else if (o->offset > b.end) {
 			TM_TRY(lost(me, o, "the offset reached is behind the end: the topic was deleted and made anew", err));
 			o->offset = b.start;
 		}
-		int64_t end = b.high_watermark;
+		int64_t end = b.end;
 		if (me->is_pinned) {
 			const struct tm_offset *pin = tm_offsets_find(&me->pinned, o->topic, o->partition);
 			end = pin ? pin->offset : o->offset;
@@ -366,14 +386,13 @@ static tm_rc kafka_range(struct tm_source *s, struct tm_str from, struct tm_str 
 	tm_arena_reset(arena);
 	struct tm_offsets start, end;
 	if (!s->relation->streaming) {
-		existing(me, arena, &start);
+		TM_TRY(existing(me, arena, &start, err));
 		if (!start.count && me->s.waiting[0])
 			return tm_fail(err, TM_NOT_FOUND, "%s", me->s.waiting);
 		end = (struct tm_offsets){TM_NEW_N(arena, struct tm_offset, start.count + 1), start.count, start.count};
 		memcpy(end.items, start.items, start.count * sizeof *start.items);
-		TM_TRY(resolve(me, arena, option(s->relation, "startingOffsets"), option(s->relation, "startingTimestamp"), false, &start,
-			       err));
-		TM_TRY(resolve(me, arena, option(s->relation, "endingOffsets"), option(s->relation, "endingTimestamp"), true, &end, err));
+		TM_TRY(resolve(me, arena, &starting_options, &start, err));
+		TM_TRY(resolve(me, arena, &ending_options, &end, err));
 	} else {
 		TM_TRY(tm_offsets_parse(from, arena, &start, err));
 		TM_TRY(tm_offsets_parse(to, arena, &end, err));
@@ -382,110 +401,29 @@ static tm_rc kafka_range(struct tm_source *s, struct tm_str from, struct tm_str 
 	me->span_count = me->span = 0;
 	for (size_t i = 0; i < end.count; i++) {
 		const struct tm_offset *e = &end.items[i], *b = tm_offsets_find(&start, e->topic, e->partition);
-		int64_t at = b ? b->offset : 0;
+		int64_t at = b && b->offset <= e->offset ? b->offset : 0; /* behind the end: the topic was made anew */
 		if (at < e->offset)
 			me->spans[me->span_count++] = (struct span){e->topic, e->partition, at, e->offset};
 	}
-	me->rest = (struct tm_str){0};
-	me->count = me->given = 0;
+	me->records.count = me->given = 0;
 	return TM_OK;
 }
 
 /* ---- records ---- */
 
-static void need_room(struct kafka *me, size_t more)
+/* The next records of the span. Where records were deleted before they were read, goes on behind them if that is wanted. */
+static tm_rc read_span(struct kafka *me, struct span *span, struct tm_err *err)
 {
-	if (me->count + more <= me->cap)
-		return;
-	size_t cap = me->cap ? me->cap * 2 : TM_LIMIT_BATCH_ROWS * 2;
-	while (cap < me->count + more)
-		cap *= 2;
-#define GROW(field)                                                                                                                        \
-	me->field = tm_arena_grow(&me->records_arena, me->field, me->cap * sizeof *me->field, tm_mul_size(cap, sizeof *me->field))
-	GROW(keys);
-	GROW(values);
-	GROW(offsets);
-	GROW(timestamps);
-	GROW(headers);
-	GROW(header_counts);
-	GROW(append_time);
-#undef GROW
-	me->cap = cap;
-}
-
-struct taking {
-	struct kafka *me;
-	int64_t from, to;
-	bool append_time;
-};
-
-static tm_rc take_record(void *ctx, const struct tm_record *r)
-{
-	struct taking *t = ctx;
-	struct kafka *me = t->me;
-	if (r->offset < t->from || r->offset >= t->to)
-		return TM_OK;
-	size_t i = me->count++;
-	me->keys[i] = r->key_null ? (struct tm_str){NULL, 0} : (struct tm_str){r->key.at ? r->key.at : "", r->key.len};
-	me->values[i] = r->value_null ? (struct tm_str){NULL, 0} : (struct tm_str){r->value.at ? r->value.at : "", r->value.len};
-	me->any_null_key |= r->key_null;
-	me->any_null_value |= r->value_null;
-	me->offsets[i] = r->offset;
-	me->timestamps[i] = r->timestamp_ms * 1000;
-	me->headers[i] = r->headers;
-	me->header_counts[i] = r->header_count;
-	me->append_time[i] = t->append_time;
-	return TM_OK;
-}
-
-static tm_rc read_more(struct kafka *me, struct span *span, struct tm_err *err)
-{
-	struct tm_topic *topic = tm_log_topic_find(me->s.world->log, span->topic);
-	if (!topic)
-		return tm_fail(err, TM_NOT_FOUND, "topic '%.*s' is gone", TM_STR_ARG(span->topic));
-	struct tm_log_read read = {.offset = span->at, .max_bytes = READ_BYTES, .at_least_one = true};
-	me->bytes.len = 0;
-	tm_rc rc = tm_log_read(topic, span->partition, &read, &me->records_arena, &me->bytes, err);
-	tm_topic_unref(topic);
-	me->rest = tm_buf_str(&me->bytes);
-	return rc;
-}
-
-/* Decodes records of the current span until there is a batch of rows or the bytes are used up. */
-static tm_rc decode(struct kafka *me, struct span *span, struct tm_err *err)
-{
-	tm_arena_reset(&me->records_arena);
-	me->count = me->given = me->cap = 0;
-	me->keys = me->values = NULL;
-	me->offsets = me->timestamps = NULL;
-	me->headers = NULL;
-	me->header_counts = NULL;
-	me->append_time = NULL;
-	me->any_null_key = me->any_null_value = false;
-	if (!me->rest.len) {
-		TM_TRY(read_more(me, span, err));
-		if (!me->rest.len) { /* nothing left below the end: the rest of the range was compacted away */
-			span->at = span->to;
-			return TM_OK;
-		}
-	}
-	while (me->count < TM_LIMIT_BATCH_ROWS && span->at < span->to) {
-		struct tm_batch_info info;
-		tm_rc rc = tm_batch_next(&me->rest, true, &info, err);
-		if (rc == TM_NOT_FOUND) {
-			me->rest.len = 0;
-			return TM_OK;
-		}
-		TM_TRY(rc);
-		if (!info.control) {
-			need_room(me, (size_t)(info.count > 0 ? info.count : 0));
-			struct taking t = {me, span->at, span->to, info.log_append_time};
-			TM_TRY(tm_batch_each(&info, &me->records_arena, take_record, &t, err));
-		}
-		span->at = info.base_offset + info.last_offset_delta + 1;
-	}
-	if (span->at >= span->to)
-		me->rest.len = 0;
+	const struct tm_offset at = {span->topic, span->partition, span->at};
+	me->records.count = me->given = 0;
+	tm_rc rc = me->reader->klass->read(me->reader, &at, span->to, &me->records, &span->at, err);
+	if (rc != TM_INVALID || err->code != 1)
+		return rc;
+	me->records.count = 0;
+	TM_TRY(lost(me, &at, "records were deleted before they were read", err));
+	struct tm_broker_bounds b;
+	TM_TRY(me->broker->klass->bounds(me->broker, span->topic, span->partition, &b, err));
+	span->at = b.start > span->at && b.start < span->to ? b.start : span->to;
 	return TM_OK;
 }
 
@@ -503,19 +441,20 @@ static void binary_column(struct tm_arena *arena, const struct tm_type *type, st
 static void headers_column(struct kafka *me, struct tm_arena *arena, const struct tm_type *type, size_t from, size_t n,
 			   struct tm_column *ret)
 {
+	const struct tm_broker_records *rec = &me->records;
 	tm_column_init(ret, arena, type, n);
 	size_t total = 0;
 	for (size_t i = 0; i < n; i++) {
-		ret->span[i] = (struct tm_span){(uint32_t)total, (uint32_t)me->header_counts[from + i]};
-		total += me->header_counts[from + i];
-		if (!me->header_counts[from + i])
+		ret->span[i] = (struct tm_span){(uint32_t)total, (uint32_t)rec->header_counts[from + i]};
+		total += rec->header_counts[from + i];
+		if (!rec->header_counts[from + i])
 			tm_column_need_valid(ret, arena)[i] = 0; /* Spark gives NULL where there are none */
 	}
 	tm_column_init(&ret->children[0], arena, type->children[0], total);
 	struct tm_column *key = &ret->children[0].children[0], *value = &ret->children[0].children[1];
 	for (size_t i = 0, at = 0; i < n; i++)
-		for (size_t h = 0; h < me->header_counts[from + i]; h++, at++) {
-			const struct tm_header *header = &me->headers[from + i][h];
+		for (size_t h = 0; h < rec->header_counts[from + i]; h++, at++) {
+			const struct tm_header *header = &rec->headers[from + i][h];
 			key->str[at] = header->key;
 			value->str[at] = header->value;
 			if (header->value_null)
@@ -534,12 +473,13 @@ static void column(struct kafka *me, struct tm_arena *arena, size_t which, const
 		   struct tm_column *ret)
 {
 	const struct tm_type *type = me->s.relation->schema.fields[which].type;
+	const struct tm_broker_records *rec = &me->records;
 	switch (which) {
 	case K_KEY:
-		binary_column(arena, type, me->keys + from, n, me->any_null_key, ret);
+		binary_column(arena, type, rec->keys + from, n, rec->any_null_key, ret);
 		break;
 	case K_VALUE:
-		binary_column(arena, type, me->values + from, n, me->any_null_value, ret);
+		binary_column(arena, type, rec->values + from, n, rec->any_null_value, ret);
 		break;
 	case K_TOPIC:
 		constant(arena, type, n, ret);
@@ -550,15 +490,15 @@ static void column(struct kafka *me, struct tm_arena *arena, size_t which, const
 		ret->i32[0] = span->partition;
 		break;
 	case K_OFFSET:
-		*ret = (struct tm_column){.type = type, .rows = n, .i64 = me->offsets + from};
+		*ret = (struct tm_column){.type = type, .rows = n, .i64 = rec->offsets + from};
 		break;
 	case K_TIMESTAMP:
-		*ret = (struct tm_column){.type = type, .rows = n, .i64 = me->timestamps + from};
+		*ret = (struct tm_column){.type = type, .rows = n, .i64 = rec->timestamps_us + from};
 		break;
 	case K_TIMESTAMP_TYPE:
 		tm_column_init(ret, arena, type, n);
 		for (size_t i = 0; i < n; i++)
-			ret->i32[i] = me->append_time[from + i];
+			ret->i32[i] = rec->append_time[from + i];
 		break;
 	default:
 		headers_column(me, arena, type, from, n, ret);
@@ -570,18 +510,18 @@ static tm_rc kafka_next(struct tm_source *s, struct tm_arena *arena, struct tm_f
 {
 	struct kafka *me = (struct kafka *)s;
 	*ret_some = false;
-	while (me->given >= me->count) {
+	const struct tm_broker_records *rec = &me->records;
+	while (me->given >= rec->count) {
 		if (me->span >= me->span_count)
 			return TM_OK;
 		if (me->spans[me->span].at >= me->spans[me->span].to) {
 			me->span++;
-			me->rest.len = 0;
 			continue;
 		}
-		TM_TRY(decode(me, &me->spans[me->span], err));
+		TM_TRY(read_span(me, &me->spans[me->span], err));
 	}
 	const struct span *span = &me->spans[me->span];
-	size_t from = me->given, n = me->count - from < TM_LIMIT_BATCH_ROWS ? me->count - from : TM_LIMIT_BATCH_ROWS;
+	size_t from = me->given, n = rec->count - from < TM_LIMIT_BATCH_ROWS ? rec->count - from : TM_LIMIT_BATCH_ROWS;
 	struct tm_column *columns = TM_NEW_N(arena, struct tm_column, s->column_count + 1);
 	for (size_t i = 0; i < s->column_count; i++)
 		column(me, arena, s->columns[i], span, from, n, &columns[i]);
@@ -589,13 +529,24 @@ static tm_rc kafka_next(struct tm_source *s, struct tm_arena *arena, struct tm_f
 	me->origin = (struct tm_origin){.topic = span->topic,
 					.partition = span->partition,
 					.rows = n,
-					.offsets = me->offsets + from,
-					.keys = me->keys + from,
-					.values = me->values + from,
+					.offsets = rec->offsets + from,
+					.keys = rec->keys + from,
+					.values = rec->values + from,
 					.marks = TM_NEW_N(arena, uint8_t, n + 1)};
 	*ret = (struct tm_flow){.batch = {.rows = n, .column_count = s->column_count, .columns = columns}, .origin = &me->origin};
 	*ret_some = true;
 	return TM_OK;
+}
+
+static void kafka_committed(struct tm_source *s, struct tm_str to)
+{
+	struct kafka *me = (struct kafka *)s;
+	struct tm_offsets list;
+	if (!me->reader->klass->committed)
+		return;
+	tm_arena_reset(&me->offsets_arena);
+	if (tm_offsets_parse(to, &me->offsets_arena, &list, NULL) == TM_OK)
+		me->reader->klass->committed(me->reader, &list);
 }
 
 static const char *const formats[] = {"kafka", NULL};
@@ -608,4 +559,5 @@ const struct tm_source_class tm_source_kafka = {.formats = formats,
 						.latest = kafka_latest,
 						.range = kafka_range,
 						.next = kafka_next,
+						.committed = kafka_committed,
 						.pin = kafka_pin};

@@ -1,16 +1,16 @@
 /* Names in FROM that are neither view nor file: topics and tables of the running instance. */
-#include "log/log.h"
+#include "stream/broker.h"
 #include "stream/source.h"
 #include "table/table.h"
 
 bool tm_source_exists(const struct tm_stream_world *world, struct tm_str format, struct tm_str keyspace, struct tm_str name)
 {
 	if (tm_str_iis(format, "kafka")) {
-		struct tm_topic *topic = world->log ? tm_log_topic_find(world->log, name) : NULL;
-		if (!topic)
-			return false;
-		tm_topic_unref(topic);
-		return true;
+		struct tm_broker *own, *broker = tm_broker_of(world, &own);
+		struct tm_broker_topic topic;
+		bool there = broker && broker->klass->topic(broker, name, &topic, NULL) == TM_OK;
+		tm_broker_free(own);
+		return there;
 	}
 	const struct tm_table_def *def = world->store ? tm_store_table(world->store, keyspace, name) : NULL;
 	if (!def)

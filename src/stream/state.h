@@ -2,6 +2,7 @@
  * place for rows that cannot be used. Only this room includes this file. */
 #ifndef TM_STREAM_STATE_H
 #define TM_STREAM_STATE_H
+#include "stream/broker.h"
 #include "stream/exec.h"
 #include "stream/query.h"
 #include "stream/seal.h"
@@ -78,6 +79,16 @@ void tm_stream_used(const struct tm_flow *flow);
 
 /* Watermark operators report the largest event time of the batch, in order of the plan. */
 void tm_stream_event_time(struct tm_node *node, int64_t max_us);
+
+/* ---- outside systems ----
+ * Sources and sinks that wait for another system ask whether the query is to stop (then they give up with TM_CANCELLED), and say what
+ * they wait for, for the page. A call that fails with TM_UNAVAILABLE does not end the query: it says so, waits, and runs the very same
+ * batch again. All do nothing in a batch query. */
+bool tm_stream_stopping(const struct tm_run *run);
+void tm_stream_waits(struct tm_run *run, const char *what);
+void tm_stream_woken(struct tm_run *run); /* there may be something new; any thread */
+struct tm_str tm_stream_query_name(const struct tm_run *run);
+struct tm_broker_caller tm_stream_caller(struct tm_run *run); /* the same for a broker */
 
 static inline bool tm_node_stateful(const struct tm_node *node) { return node->run->stream && node->op->streaming && node->klass->state; }
 #endif
