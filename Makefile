@@ -38,6 +38,7 @@ tsan:
 	@ninja -C build-tsan --quiet
 
 fuzz: ## each fuzz target for SECONDS (60)
+	@tools/setup.sh build fuzz
 	@$(call configure,build-fuzz,fuzz)
 	@ninja -C build-fuzz --quiet
 	@tests/fuzz/run $(or $(SECONDS),60)

@@ -36,7 +36,7 @@ static const struct {
     {"table", "append", "SELECT bidder, date_time, auction, price, channel FROM STREAM bid", "cassandra"},
 };
 
-static void fail(const struct tm_err *err)
+static _Noreturn void fail(const struct tm_err *err)
 {
 	char text[1600];
 	fprintf(stderr, "%s\n", tm_err_render(err, (struct tm_str){0}, text, sizeof text));

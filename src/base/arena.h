@@ -30,7 +30,7 @@ void *tm_arena_grow(struct tm_arena *arena, void *old, size_t old_size, size_t n
 struct tm_str tm_arena_str(struct tm_arena *arena, struct tm_str s); /* a copy, NUL behind it */
 char *tm_arena_cstr(struct tm_arena *arena, struct tm_str s);
 struct tm_str tm_arena_printf(struct tm_arena *arena, const char *fmt, ...) TM_PRINTF(2, 3);
-struct tm_str tm_arena_vprintf(struct tm_arena *arena, const char *fmt, va_list ap);
+struct tm_str tm_arena_vprintf(struct tm_arena *arena, const char *fmt, va_list ap) TM_PRINTF(2, 0);
 
 /* a*b, asserting that it does not overflow. */
 static inline size_t tm_mul_size(size_t a, size_t b)

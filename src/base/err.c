@@ -30,7 +30,7 @@ static void start(struct tm_err *err, tm_rc rc)
 }
 
 /* Like vsnprintf, but never leaves half a UTF-8 sequence at a cut end. */
-static void put(char *out, size_t size, const char *fmt, va_list ap)
+TM_PRINTF(3, 0) static void put(char *out, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(out, size, fmt, ap);
 	if (n < 0 || (size_t)n < size)

@@ -476,7 +476,7 @@ static tm_rc listen_on(const struct tm_http_options *o, int *ret_fd, int *ret_po
 	return TM_OK;
 }
 
-static void quiet(void *ctx, const char *fmt, va_list ap)
+TM_PRINTF(2, 0) static void quiet(void *ctx, const char *fmt, va_list ap)
 {
 	char text[500];
 	(void)ctx;

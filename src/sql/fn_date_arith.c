@@ -164,10 +164,13 @@ KERNEL(interval_plus)
 		bool over;
 		if (call->type->kind == TM_T_INTERVAL) {
 			struct tm_interval a = AT(0, interval, i), b = AT(1, interval, i), r;
-			int sign = minus ? -1 : 1;
-			over = __builtin_add_overflow(a.months, sign * b.months, &r.months) |
-			       __builtin_add_overflow(a.days, sign * b.days, &r.days) |
-			       __builtin_add_overflow(a.micros, sign * b.micros, &r.micros);
+			bool months = minus ? __builtin_sub_overflow(a.months, b.months, &r.months)
+					    : __builtin_add_overflow(a.months, b.months, &r.months);
+			bool days =
+			    minus ? __builtin_sub_overflow(a.days, b.days, &r.days) : __builtin_add_overflow(a.days, b.days, &r.days);
+			bool micros = minus ? __builtin_sub_overflow(a.micros, b.micros, &r.micros)
+					    : __builtin_add_overflow(a.micros, b.micros, &r.micros);
+			over = months || days || micros;
 			ret->interval[i] = r;
 		} else if (ym) {
 			over = minus ? __builtin_sub_overflow(AT(0, i32, i), AT(1, i32, i), &ret->i32[i])

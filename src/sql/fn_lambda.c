@@ -287,7 +287,7 @@ static tm_rc sort_by(const struct sorter *s, uint32_t *v, uint32_t *tmp, size_t 
 	TM_TRY(sort_by(s, v, tmp, mid));
 	TM_TRY(sort_by(s, v + mid, tmp, n - mid));
 	while (a < mid && b < n) {
-		int32_t c;
+		int32_t c = 0;
 		TM_TRY(ask(s, v[a], v[b], &c));
 		tmp[o++] = c <= 0 ? v[a++] : v[b++];
 	}

@@ -473,7 +473,7 @@ static tm_rc replace_all(struct tm_eval *ev, struct regex *x, struct tm_str s, s
 	size_t copied = 0;
 	for (size_t at = start; at <= s.len; at = step(x, s)) {
 		bool hit;
-		size_t from, to;
+		size_t from = 0, to = 0;
 		TM_TRY(find(ev, x, s, at, &hit));
 		if (!hit)
 			break;
@@ -588,7 +588,7 @@ KERNEL(split)
 		ret->span[i].from = (uint32_t)first;
 		for (size_t at = 0; at <= s.len && (limit <= 0 || all.count - first + 1 < (size_t)limit); at = step(&x, s)) {
 			bool hit;
-			size_t from, to;
+			size_t from = 0, to = 0;
 			TRY_DONE(find(ev, &x, s, at, &hit));
 			if (!hit)
 				break;

@@ -294,7 +294,7 @@ tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct t
 	}
 	struct tm_str s = tm_arena_str(sx->arena, tm_buf_str(&text));
 	tm_buf_done(&text);
-	struct tm_expr *r;
+	struct tm_expr *r = NULL;
 	if (e->text.at) {
 		int to = unit_field(e->text);
 		const struct tm_type *type = to <= TM_F_MONTH

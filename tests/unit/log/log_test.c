@@ -111,8 +111,8 @@ TEST(topics)
 	    "Invalid value 13 for configuration segment.bytes: Value must be at least 1048576",
 	    "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1",
 	    "Invalid value yes for configuration unclean.leader.election.enable: Expected value to be either true or false",
-	    "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, "
-	    "producer"};
+	    ("Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, "
+	     "producer")};
 	for (int i = 0; i < 7; i++) {
 		CHECK_INT(tm_log_topic_create(log, TM_STR("c"), 1, &bad[i], 1, NULL, &err), TM_INVALID);
 		CHECK_INT(err.code, 40);

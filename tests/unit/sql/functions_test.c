@@ -39,6 +39,14 @@ TEST(overflow)
 	IS("(-9223372036854775808L) div -1", "\"ARITHMETIC_OVERFLOW\"");
 	IS("(-9223372036854775808L) % -1", "[[0]]");
 }
+/* The least number has no opposite: taking it away is not adding its negative. */
+TEST(interval_overflow)
+{
+	IS("try_subtract(make_interval(0, 0), make_interval(0, -2147483648))", "[[null]]");
+	IS("CAST(try_subtract(make_interval(0, -1), make_interval(0, -2147483648)) AS STRING)", "[[\"178956970 years 7 months\"]]");
+	IS("CAST(try_subtract(make_interval(0, 0, 0, -1), make_interval(0, 0, 0, -2147483648)) AS STRING)", "[[\"2147483647 days\"]]");
+	IS("make_interval(0, 0) - make_interval(0, -2147483648)", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION\"");
+}
 TEST(regular_expressions)
 {
 	IS("regexp_replace('aXbXc', '[a-z&&[^b]]', '-')", "[[\"-XbX-\"]]");
