@@ -135,9 +135,10 @@ BIND(approx_count_distinct)
 		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
 				   "the input \"relativeSD\" should be a foldable \"DOUBLE\" expression; however, got \"%.*s\".",
 				   TM_STR_ARG(b->args[1].expr->text));
-	bound->p = (int)ceil(2 * log(1.106 / rsd) / log(2));
-	if (!(rsd <= 0.39) || bound->p < 4 || bound->p > 24)
+	double bits = rsd > 0 ? ceil(2 * log(1.106 / rsd) / log(2)) : 0;
+	if (!(rsd <= 0.39) || !(bits >= 4 && bits <= 24))
 		return fn_mismatch(b, err, "VALUE_OUT_OF_RANGE", "The `relativeSD` must be between (0.0, 0.39] (current value = %g).", rsd);
+	bound->p = (int)bits;
 	bound->m = (size_t)1 << bound->p;
 	b->bound = bound;
 	return fn_is_agg(b, &agg_hll, &tm_type_bigint, false);

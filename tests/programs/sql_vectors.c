@@ -1,13 +1,28 @@
 /* Runs SQL statements for the vectors, in this process. Standard input holds, per case, settings "conf NAME VALUE" and then
  * "sql LENGTH" followed by that many bytes and a line end; "view NAME LENGTH" makes a view of the statement instead. Every case starts
- * with "case". One line of JSON per statement, flushed, so that a crash tells which one it was. */
+ * with "case". The clock stands on the day on which Spark was asked: '10:11:12' as a timestamp is of today. One line of JSON per statement,
+ * flushed, so that a crash tells which one it was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "sql/sql.h"
 
+static int64_t recorded_us(const struct tm_env *e)
+{
+	(void)e;
+	return INT64_C(1795348800) * 1000000; /* 2026-11-22 12:00 UTC */
+}
+
 static struct tm_sql *fresh(void)
 {
-	struct tm_sql_options options = {.time_zone = "UTC"};
+	static struct tm_env_ops ops;
+	static struct tm_env env;
+	static struct tm_stream_world world;
+	ops = *tm_env_real()->ops;
+	ops.now_us = recorded_us;
+	env = *tm_env_real();
+	env.ops = &ops;
+	world.env = &env;
+	struct tm_sql_options options = {.world = &world, .time_zone = "UTC"};
 	return tm_sql_new(&options);
 }
 
