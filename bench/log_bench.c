@@ -101,8 +101,8 @@ static void produce(struct tm_log *log, const char *name, bool sync, int records
 		pthread_cond_wait(&f.wake, &f.lock);
 	pthread_mutex_unlock(&f.lock);
 	double took = now() - start, cpu_took = cpu() - cpu_start;
-	printf("%-34s %8.2f M records/s %8.0f MB/s %6.1f M records per CPU second\n", name, (double)n * records / took / 1e6,
-	       (double)n * (double)batch.len / took / 1e6, (double)n * records / cpu_took / 1e6);
+	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"MB_per_s\": %.0f, \"records_per_cpu_s\": %.0f}\n", name,
+	       (double)n * records / took, (double)n * (double)batch.len / took / 1e6, (double)n * records / cpu_took);
 	free(parts);
 	tm_buf_done(&batch);
 	tm_topic_unref(t);
@@ -126,7 +126,7 @@ static double one_at_a_time(struct tm_log *log)
 	}
 	qsort(took, n, sizeof *took, by_value);
 	double p50 = percentile(took, n, 0.5);
-	printf("%-34s p50 %.0f us, p99 %.0f us\n", "append of one record, fsynced", p50, percentile(took, n, 0.99));
+	printf("{\"bench\": \"one_record_fsynced\", \"p50_us\": %.0f, \"p99_us\": %.0f}\n", p50, percentile(took, n, 0.99));
 	tm_buf_done(&batch);
 	tm_topic_unref(t);
 	return p50;
@@ -151,7 +151,7 @@ static double fdatasync_floor(const char *dir)
 	unlink(path);
 	qsort(took, n, sizeof *took, by_value);
 	double p50 = percentile(took, n, 0.5);
-	printf("%-34s p50 %.0f us, p99 %.0f us\n", "floor: write and fdatasync", p50, percentile(took, n, 0.99));
+	printf("{\"bench\": \"floor_write_fdatasync\", \"p50_us\": %.0f, \"p99_us\": %.0f}\n", p50, percentile(took, n, 0.99));
 	return p50;
 }
 
@@ -165,7 +165,7 @@ static void write_floors(const char *dir)
 	long n = 0;
 	for (; now() - start < seconds / 2; n++)
 		memcpy(to + (size_t)n % ((64u << 20) / batch.len) * batch.len, batch.at, batch.len);
-	printf("%-34s %8.0f MB/s\n", "floor: memcpy", (double)n * (double)batch.len / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_memcpy", (double)n * (double)batch.len / (now() - start) / 1e6);
 	free(to);
 	snprintf(path, sizeof path, "%s/floor", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
@@ -174,10 +174,10 @@ static void write_floors(const char *dir)
 	for (n = 0; now() - start < seconds / 2; n++, at += (off_t)batch.len)
 		if (pwrite(fd, batch.at, batch.len, at) < 0)
 			exit(1);
-	printf("%-34s %8.0f MB/s\n", "floor: write, page cache", (double)at / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write", (double)at / (now() - start) / 1e6);
 	if (fdatasync(fd) != 0)
 		exit(1);
-	printf("%-34s %8.0f MB/s\n", "floor: write and fdatasync at the end", (double)at / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write_one_fdatasync", (double)at / (now() - start) / 1e6);
 	close(fd);
 	unlink(path);
 	tm_buf_done(&batch);
@@ -220,8 +220,8 @@ static void fetch(struct tm_log *log, const char *name, bool decode)
 			offset = o.start;
 	}
 	double took = now() - start;
-	printf("%-34s %8.2f M records/s %8.0f MB/s\n", decode ? "fetch, checksum, every record seen" : "fetch of whole batches",
-	       (double)records / took / 1e6, (double)bytes / took / 1e6);
+	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"MB_per_s\": %.0f}\n",
+	       decode ? "fetch_every_record_seen" : "fetch_whole_batches", (double)records / took, (double)bytes / took / 1e6);
 	tm_arena_done(&arena);
 	tm_buf_done(&out);
 	tm_topic_unref(t);
@@ -265,7 +265,7 @@ static void start_up(const char *dir, int topics)
 	if (tm_log_open(path, NULL, &log, &err) != TM_OK)
 		die(&err);
 	double opened = now();
-	printf("%-34s clean stop %.0f ms, start %.1f ms, %.1f KB of memory each\n", topics == 30 ? "300 partitions" : "partitions",
+	printf("{\"bench\": \"%d_partitions\", \"stop_ms\": %.0f, \"start_ms\": %.1f, \"KB_each\": %.1f}\n", topics * 10,
 	       (closed - start) * 1e3, (opened - closed) * 1e3, (double)(resident_kb() - before) / (topics * 10));
 	tm_log_close(log);
 	tm_buf_done(&batch);
@@ -298,7 +298,7 @@ int main(int argc, char **argv)
 		return tm_dir_remove(dir, &err) != TM_OK;
 	}
 	double floor_us = fdatasync_floor(dir), ours = one_at_a_time(log), again = fdatasync_floor(dir);
-	printf("%-34s %.2f times the floor\n", "append of one record, fsynced", ours / ((floor_us + again) / 2));
+	printf("{\"bench\": \"one_record_to_floor\", \"ratio\": %.2f}\n", ours / ((floor_us + again) / 2));
 	fetch(log, "no_fsync_batches_of_1000", false);
 	fetch(log, "no_fsync_batches_of_1000", true);
 	tm_log_close(log);

@@ -1,5 +1,5 @@
 /* Streaming queries over JSON bids in a topic: records per CPU-second of the query's thread.
- * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 window dedup table latency (default: all)
+ * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 q5 q18 window dedup table latency (default: all)
  * table: every bid a row of a table; latency: one record at a time, from its append to the commit of its row. */
 #include <pthread.h>
 #include <stdio.h>
@@ -28,6 +28,18 @@ static const struct {
      "min(price) AS least, max(price) AS most, avg(price) AS mean, sum(price) AS sum FROM STREAM bid GROUP BY auction, date_trunc('DAY', "
      "date_time)",
      NULL},
+    /* The most wanted auction of each sliding window. */
+    {"q5", "append",
+     "SELECT w, max_by(auction, n) AS auction, max(n) AS n FROM (SELECT auction, window(date_time, '10 seconds', '2 seconds') AS w, "
+     "count(*) "
+     "AS n FROM STREAM bid WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY auction, window(date_time, '10 seconds', '2 seconds')) "
+     "GROUP BY w",
+     NULL},
+    /* The last bid of each bidder on each auction. Spark has no ROW_NUMBER over a stream; this gives the same rows. */
+    {"q18", "update",
+     "SELECT bidder, auction, max_by(struct(price, channel, url, date_time, extra), date_time) AS last FROM STREAM bid GROUP BY bidder, "
+     "auction",
+     NULL},
     {"window", "append",
      "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "
      "WATERMARK date_time DELAY OF INTERVAL 4 SECONDS GROUP BY channel, window(date_time, '10 seconds')",
@@ -44,34 +56,58 @@ static _Noreturn void fail(const struct tm_err *err)
 }
 
 static uint64_t seed = 42;
-static uint64_t next_random(void) { return tm_hash_u64(seed++); }
+static uint64_t below(uint64_t n) { return tm_hash_u64(seed++) % n; }
+
+/* Nexmark's own distribution: of 50 events one is a person, three are auctions, the others bids; half of the bids go to the hot auction
+ * of the time, three of four come from the hot bidder, the others are spread over what is open and who is active. 10,000 events a second.
+ */
+enum { EVENTS = 50, BIDS = 46, HOT = 100, ACTIVE_PEOPLE = 1000, OPEN_AUCTIONS = 100, FIRST_ID = 1000 };
+
+static size_t bid_json(size_t at, char *out, size_t size, int64_t *ret_ms)
+{
+	static const char *const hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
+	size_t event = at / BIDS * EVENTS + (EVENTS - BIDS) + at % BIDS, ms = event / 10;
+	uint64_t person = event / EVENTS, last = event / EVENTS * 3 + 2, active = person < ACTIVE_PEOPLE ? person : ACTIVE_PEOPLE;
+	uint64_t open = last < OPEN_AUCTIONS ? last : OPEN_AUCTIONS;
+	uint64_t auction = below(2) ? last / HOT * HOT : last - open + below(open + 1 + 10);
+	uint64_t bidder = below(4) ? person / HOT * HOT + 1 : person - active + below(active + 100);
+	static const uint64_t powers[] = {100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+	uint64_t decade = below(6), price = powers[decade] + below(powers[decade + 1] - powers[decade]);
+	char channel[24], extra[80];
+	uint64_t number = below(10000);
+	if (below(2))
+		snprintf(channel, sizeof channel, "%s", hot_channels[number & 3]);
+	else
+		snprintf(channel, sizeof channel, "channel-%llu", (unsigned long long)number);
+	size_t length = 20 + below(40);
+	for (size_t i = 0; i < length; i++)
+		extra[i] = (char)('a' + (number * 31 + i * 7) % 26);
+	extra[length] = 0;
+	*ret_ms = 1767225600000 + (int64_t)ms;
+	return (size_t)snprintf(out, size,
+				"{\"auction\":%llu,\"bidder\":%llu,\"price\":%llu,\"channel\":\"%s\",\"url\":\"https://"
+				"www.nexmark.com/abo/bpfd/rgs/item.htm?query=1&channel_id=%llu\","
+				"\"date_time\":\"2026-01-01T%02zu:%02zu:%02zu.%03zuZ\",\"extra\":\"%s\"}",
+				(unsigned long long)(FIRST_ID + auction), (unsigned long long)(FIRST_ID + bidder),
+				(unsigned long long)price, channel, (unsigned long long)number, ms / 3600000 % 24, ms / 60000 % 60,
+				ms / 1000 % 60, ms % 1000, extra);
+}
 
 static void fill_topic(struct tm_log *log, size_t records)
 {
-	static const char *const channels[] = {"Google", "Facebook", "Baidu", "Apple"};
 	struct tm_err err = {0};
 	struct tm_topic *topic;
 	if (tm_log_topic_create(log, TM_STR("bids"), 1, NULL, 0, &topic, &err))
 		fail(&err);
 	enum { PER_BATCH = 2000 };
 	static struct tm_record list[PER_BATCH];
-	static char text[PER_BATCH][320];
+	static char text[PER_BATCH][400];
 	struct tm_buf bytes = {0};
 	for (size_t at = 0; at < records; at += PER_BATCH) {
 		size_t n = records - at < PER_BATCH ? records - at : PER_BATCH;
 		for (size_t i = 0; i < n; i++) {
-			uint64_t r = next_random();
-			size_t ms = (at + i) / 10;
-			int len =
-			    snprintf(text[i], sizeof text[i],
-				     "{\"auction\":%llu,\"bidder\":%llu,\"price\":%llu,\"channel\":\"%s\",\"url\":\"https://"
-				     "www.nexmark.com/abo/bpfd/rgs/item.htm?query=1&channel_id=%llu\","
-				     "\"date_time\":\"2026-01-01T%02zu:%02zu:%02zu.%03zuZ\",\"extra\":\"[MNM`IxtnqyhuifcxdtW_`^VJOKHVV\"}",
-				     (unsigned long long)(1000 + r % 10000), (unsigned long long)(1000 + (r >> 16) % 20000),
-				     (unsigned long long)((r >> 32) % 10000000), channels[r >> 62], (unsigned long long)(r >> 40),
-				     ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
-			list[i] = (struct tm_record){
-			    .timestamp_ms = 1767225600000 + (int64_t)ms, .key_null = true, .value = {text[i], (size_t)len}};
+			list[i] = (struct tm_record){.key_null = true};
+			list[i].value = (struct tm_str){text[i], bid_json(at + i, text[i], sizeof text[i], &list[i].timestamp_ms)};
 		}
 		struct tm_batch_build build = {.producer_id = -1, .base_sequence = -1};
 		bytes.len = 0;
@@ -128,8 +164,10 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	tm_arena_init(&arena);
 	struct tm_query_progress p;
 	tm_query_progress(query, &arena, &p);
-	printf("%-8s %6.2f M/cpu-s  %6.2f M/s  %lld read, %lld written, %lld batches\n", queries[at].name, (double)records / cpu / 1e6,
-	       (double)records / took / 1e6, (long long)p.rows_read, (long long)p.rows_written, (long long)p.batches);
+	printf(
+	    "{\"bench\": \"%s\", \"rows_per_cpu_s\": %.0f, \"rows_per_s\": %.0f, \"read\": %lld, \"written\": %lld, \"batches\": %lld}\n",
+	    queries[at].name, (double)records / cpu, (double)records / took, (long long)p.rows_read, (long long)p.rows_written,
+	    (long long)p.batches);
 	fflush(stdout);
 	tm_arena_done(&arena);
 	tm_query_free(query);
@@ -194,7 +232,7 @@ static void latency(const struct tm_stream_world *world)
 		took[i] = tm_mono_ns(tm_env_real()) - from;
 	}
 	qsort(took, ROUNDS, sizeof *took, by_size);
-	printf("latency  p50 %.2f ms, p99 %.2f ms from append (fsynced) to the committed row (fsynced)\n", (double)took[ROUNDS / 2] / 1e6,
+	printf("{\"bench\": \"append_to_row\", \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", (double)took[ROUNDS / 2] / 1e6,
 	       (double)took[ROUNDS * 99 / 100] / 1e6);
 	tm_query_stop(query);
 	tm_query_free(query);
