@@ -1,6 +1,6 @@
 # The thin front of CMake; HACKING.md lists what each target is for. NO_INSTALL=1 tells what is missing and installs nothing.
 .DEFAULT_GOAL := build
-.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install
+.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install stack-up stack-down stack-status stack-test
 
 BUILD = build
 configure = test -f $(1)/build.ninja || cmake --preset $(2) >$(1).log 2>&1 || { cat $(1).log; rm -f $(1).log; exit 1; }; rm -f $(1).log
@@ -48,6 +48,21 @@ bench: ## the figures of docs/PERFORMANCE.md
 	@cmake --preset release >/dev/null
 	@ninja -C build --quiet
 	@bench/run
+
+stack-up: ## installs and starts the real systems on loopback (ONLY="kafka4 cassandra": those alone)
+	@tests/stack/stack.sh up $(ONLY)
+
+stack-down: ## stops them
+	@tests/stack/stack.sh down $(ONLY)
+
+stack-status:
+	@tests/stack/stack.sh status $(ONLY)
+
+stack-test: ## the project on the real systems, and the matrix (K=word: those tests)
+	@tools/setup.sh build run test stack
+	@cmake --preset release >/dev/null
+	@ninja -C build --quiet
+	@tests/stack/run $(if $(K),-k '$(K)')
 
 docs: build ## the generated pages of docs/
 	@tools/docs.py
