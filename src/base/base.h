@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/journal.h"
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "base/queue.h"

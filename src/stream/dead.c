@@ -64,6 +64,7 @@ tm_rc tm_dead_write(struct tm_query *q, struct tm_err *err)
 		    [TM_DEAD_VALUE] = text_value(d->value),
 		    [TM_DEAD_WATERMARK] = be_value(arena, q->watermark_ms, 8, !q->stream.has_watermark),
 		};
+		tm_query_journal_dead(q, n, all);
 		struct tm_cql_value values[TM_DEAD_COUNT];
 		for (size_t i = 0; i < used; i++)
 			values[i] = all[which[i]];

@@ -431,7 +431,7 @@ static tm_rc announce(struct tm_query *q, struct tm_err *err)
 	struct tm_checkpoint c;
 	fill_record(q, &q->stream.arena, true, &c);
 	put_record(q, q->commit, 'w', &c);
-	return tm_table_batch_commit(q->commit, true, err);
+	return tm_query_commit(q, err);
 }
 
 static tm_rc run_rows(struct tm_query *q, int64_t *ret_written, struct tm_err *err)
@@ -496,7 +496,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 		put_record(q, q->commit, 'c', &c);
 		if (!q->described)
 			put_description(q);
-		TM_TRY(tm_table_batch_commit(q->commit, true, err));
+		TM_TRY(tm_query_commit(q, err));
 	}
 	TM_TRY(tm_query_fault(q, TM_FAULT_COMMITTED, err));
 	for (size_t i = 0; i < q->sources.count; i++) {
@@ -534,7 +534,7 @@ static tm_rc keep_start(struct tm_query *q, struct tm_err *err)
 	tm_buf_done(&b);
 	tm_table_batch_put_bytes(q->commit, "stream", record_key(q, 'i'), tm_buf_str(&q->record));
 	q->started = true;
-	return tm_table_batch_commit(q->commit, true, err);
+	return tm_query_commit(q, err);
 }
 
 static tm_rc read_start(struct tm_query *q, struct tm_err *err)
@@ -571,6 +571,7 @@ static tm_rc reload(struct tm_query *q, struct tm_err *err)
 	if (q->commit) { /* what the batch put there */
 		tm_table_batch_free(q->commit);
 		q->commit = tm_table_batch_new(q->world->store);
+		tm_query_journal_watch(q);
 	}
 	TM_TRY(build_tree(q, err));
 	TM_TRY(read_start(q, err));
@@ -673,6 +674,8 @@ tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_s
 	q->stream.prefix_len = q->stream.key.len;
 	if (world->store)
 		q->commit = tm_table_batch_new(world->store);
+	tm_arena_init(&q->journal.arena);
+	tm_query_journal_watch(q);
 	tm_rc rc = build_tree(q, err);
 	if (!rc)
 		rc = read_start(q, err);
@@ -705,6 +708,8 @@ void tm_query_free(struct tm_query *q)
 	tm_buf_done(&q->stream.key);
 	free(q->stream.stores.items);
 	tm_buf_done(&q->record);
+	free(q->journal.entries.items);
+	tm_arena_done(&q->journal.arena);
 	if (q->commit)
 		tm_table_batch_free(q->commit);
 	tm_arena_done(&q->stream.arena);

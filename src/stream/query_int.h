@@ -6,6 +6,7 @@
 #include "stream/provider.h"
 #include "stream/state.h"
 
+struct tm_cql_value; /* table/table.h */
 struct tm_query_source {
 	struct tm_node *node;
 	struct tm_source *source;
@@ -52,7 +53,14 @@ struct tm_query {
 		size_t count, cap;
 	} sources;
 	struct tm_sink *sink;
-	struct tm_table_batch *commit;         /* NULL without a store: nothing is kept */
+	struct tm_table_batch *commit; /* NULL without a store: nothing is kept */
+	struct {
+		struct tm_arena arena;
+		struct {
+			struct tm_journal_entry *items;
+			size_t count, cap;
+		} entries;
+	} journal;                             /* what the commit holds, where the world has a journal */
 	struct tm_checkpoint_watermark *marks; /* per watermark operator */
 	int64_t batch_id;                      /* of the next batch */
 	int64_t watermark_ms, next_watermark_ms;
@@ -87,6 +95,11 @@ bool tm_query_stopping(struct tm_query *q);
 tm_rc tm_query_fault(struct tm_query *q, enum tm_fault at, struct tm_err *err) TM_CHECKED;
 /* Tests: the next batch fails there, as if the process died (nothing after it is done). */
 void tm_query_fail_at(struct tm_query *q, enum tm_fault at);
+
+/* journal.c */
+void tm_query_journal_watch(struct tm_query *q);                                                  /* a new q->commit */
+void tm_query_journal_dead(struct tm_query *q, size_t number, const struct tm_cql_value *values); /* by enum tm_dead_column */
+tm_rc tm_query_commit(struct tm_query *q, struct tm_err *err) TM_CHECKED;                         /* q->commit; to the journal first */
 
 /* dead.c */
 tm_rc tm_dead_open(struct tm_query *q, struct tm_err *err) TM_CHECKED;

@@ -12,6 +12,8 @@ struct tm_table_batch {
 	size_t bytes;
 	bool rows;
 	size_t marked_bytes;
+	void (*tap)(void *ctx, const char *area, struct tm_str key, struct tm_str value);
+	void *tap_ctx;
 };
 
 struct tm_table_batch *tm_table_batch_new(struct tm_store *store)
@@ -296,6 +298,15 @@ void tm_table_batch_put_bytes(struct tm_table_batch *b, const char *area, struct
 	tm_buf_str_put(&b->key, key);
 	rocksdb_writebatch_put_cf(b->wb, b->store->family[TM_FAMILY_BYTES], b->key.at, b->key.len, value.at, value.len);
 	b->bytes += b->key.len + value.len;
+	if (b->tap)
+		b->tap(b->tap_ctx, area, key, value.at ? value : TM_STR(""));
+}
+
+void tm_table_batch_tap(struct tm_table_batch *b, void (*tap)(void *ctx, const char *area, struct tm_str key, struct tm_str value),
+			void *ctx)
+{
+	b->tap = tap;
+	b->tap_ctx = ctx;
 }
 
 void tm_table_batch_delete_bytes(struct tm_table_batch *b, const char *area, struct tm_str key)
@@ -306,6 +317,8 @@ void tm_table_batch_delete_bytes(struct tm_table_batch *b, const char *area, str
 	tm_buf_str_put(&b->key, key);
 	rocksdb_writebatch_delete_cf(b->wb, b->store->family[TM_FAMILY_BYTES], b->key.at, b->key.len);
 	b->bytes += b->key.len;
+	if (b->tap)
+		b->tap(b->tap_ctx, area, key, (struct tm_str){0});
 }
 
 tm_rc tm_table_batch_commit(struct tm_table_batch *b, bool sync, struct tm_err *err)

@@ -107,6 +107,9 @@ tm_rc tm_table_batch_write(struct tm_table_batch *batch, const struct tm_table_w
  * ("stream"), key: any bytes in memcmp order. */
 void tm_table_batch_put_bytes(struct tm_table_batch *batch, const char *area, struct tm_str key, struct tm_str value);
 void tm_table_batch_delete_bytes(struct tm_table_batch *batch, const char *area, struct tm_str key);
+/* tap hears of every put and delete of bytes from now on (value.at == NULL: a delete); NULL = nobody. */
+void tm_table_batch_tap(struct tm_table_batch *batch, void (*tap)(void *ctx, const char *area, struct tm_str key, struct tm_str value),
+			void *ctx);
 /* Applies and empties the batch. After TM_IO or TM_DISK_FULL nothing of it is there. */
 tm_rc tm_table_batch_commit(struct tm_table_batch *batch, bool sync, struct tm_err *err) TM_CHECKED;
 
