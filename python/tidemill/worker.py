@@ -18,6 +18,9 @@ from tidemill import loader, net
 from tidemill.flow import modules, runtime, settings
 
 MESSAGE_BYTES_MAX = 48 << 20
+# Python knows a compiled module by its source's size and second: one that was edited within that second would stay the old one. And a
+# project's folder is not ours to write into.
+sys.dont_write_bytecode = True
 
 
 def die_with_parent(parent):

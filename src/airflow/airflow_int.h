@@ -26,7 +26,8 @@ struct dag_file {
 	bool seen, counted; /* counted: the engine waits for it (tm_dag_loading) */
 	bool waiting;       /* to be loaded when another has been */
 	struct parent *parent;
-	json_t *modules; /* {path: stamp} of the project's modules it imported */
+	int64_t load_began_us;
+	json_t *modules; /* {path: stamp, 0 = it changed while it was loaded} of the project's modules it imported */
 };
 struct task {
 	struct tm_airflow *airflow;
@@ -98,7 +99,10 @@ tm_rc tm_airflow_ask_module(const struct tm_airflow_options *options, const char
 void tm_airflow_scan(struct tm_airflow *a); /* loads what is new or changed, forgets what is gone */
 void tm_airflow_unwatch(struct tm_airflow *a);
 struct dag_file *tm_airflow_file(struct tm_airflow *a, const char *path);
-int64_t tm_airflow_stamp(const char *path); /* 0 = not there */
+int64_t tm_airflow_stamp(const char *path);
+/* 0 where the file was changed since then: which of its contents was loaded is not known. */
+int64_t tm_airflow_stamp_before(const char *path, int64_t since_us);
+void tm_airflow_scan_soon(struct tm_airflow *a); /* 0 = not there */
 /* Paths of the DAG files in a folder, as Airflow finds them: *.py that mention dag and airflow, without what .airflowignore names. */
 json_t *tm_airflow_find(const char *dags_dir);
 

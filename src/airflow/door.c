@@ -178,7 +178,12 @@ static void on_loaded(struct parent *p, const json_t *m)
 	size_t i;
 	json_t *path;
 	json_array_foreach(json_object_get(m, "modules"), i, path)
-	    json_object_set_new(f->modules, json_string_value(path), json_integer(tm_airflow_stamp(json_string_value(path))));
+	{
+		int64_t stamp = tm_airflow_stamp_before(json_string_value(path), f->load_began_us);
+		json_object_set_new(f->modules, json_string_value(path), json_integer(stamp));
+		if (!stamp)
+			tm_airflow_scan_soon(a);
+	}
 	tm_airflow_file_done(a, f);
 	start_waiting(a, p);
 	trim_parents(a);
@@ -258,6 +263,7 @@ void tm_airflow_load(struct tm_airflow *a, struct dag_file *f)
 	if (loads_running(a) >= LOADS_AT_ONCE)
 		return;
 	f->waiting = false;
+	f->load_began_us = tm_now_us(tm_env_real());
 	f->parent = parent_new(a, f);
 	if (!f->parent)
 		file_failed(a, f, "the Python process is not running", "see the log for why it ended");

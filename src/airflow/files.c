@@ -7,6 +7,7 @@
 
 #define DEPTH_MAX 16
 #define SETTLE_MS 50
+#define CLOCK_TICK_US 10000 /* a file's time is that of the last tick */
 
 int64_t tm_airflow_stamp(const char *path)
 {
@@ -16,6 +17,17 @@ int64_t tm_airflow_stamp(const char *path)
 	uint64_t h = tm_hash_u64((uint64_t)s.st_mtim.tv_sec * 1000000000u + (uint64_t)s.st_mtim.tv_nsec) ^
 		     tm_hash_u64((uint64_t)s.st_size) ^ (uint64_t)s.st_ino;
 	return (int64_t)(h >> 1 | 1);
+}
+
+int64_t tm_airflow_stamp_before(const char *path, int64_t since_us)
+{
+	struct stat s;
+	int64_t stamp = tm_airflow_stamp(path);
+	if (!stamp || stat(path, &s) != 0)
+		return 0;
+	int64_t changed_us = (int64_t)s.st_mtim.tv_sec * 1000000 + s.st_mtim.tv_nsec / 1000;
+	/* A time in the future says nothing. */
+	return changed_us >= since_us - CLOCK_TICK_US && changed_us <= tm_now_us(tm_env_real()) ? 0 : stamp;
 }
 
 /* Airflow's safe mode: a file that mentions both words may define a DAG. */
@@ -112,6 +124,11 @@ static bool modules_changed(const struct dag_file *f)
 
 /* ---- watching ---- */
 static void on_settled(uv_timer_t *t) { tm_airflow_scan(t->data); }
+void tm_airflow_scan_soon(struct tm_airflow *a)
+{
+	if (a->watch && a->settle)
+		uv_timer_start(a->settle, on_settled, SETTLE_MS, 0);
+}
 static void on_change(uv_fs_event_t *h, const char *name, int events, int status)
 {
 	(void)events;
@@ -120,7 +137,7 @@ static void on_change(uv_fs_event_t *h, const char *name, int events, int status
 	/* What Python writes itself while it loads is no change. */
 	if (name && (strstr(name, "__pycache__") || tm_str_ends(tm_str_of(name), TM_STR(".pyc"))))
 		return;
-	uv_timer_start(a->settle, on_settled, SETTLE_MS, 0);
+	tm_airflow_scan_soon(a);
 }
 static void freed(uv_handle_t *h) { free(h); }
 void tm_airflow_unwatch(struct tm_airflow *a)

@@ -233,13 +233,17 @@ def test_variables_connections_and_hosts(tmp_path, thread):
     assert json.loads(db.execute("SELECT value FROM xcom WHERE key='return_value'").fetchone()[0]) == [200, "1", "new", 5, "d", "db", 5432, "p@ss", {"sslmode": "require"}]
 
 
-def test_changed_files_are_loaded_again(tmp_path):
+@pytest.mark.parametrize("when", ["after", "while"])
+def test_changed_files_are_loaded_again(tmp_path, when):
+    """A module that the DAG file imports is changed after the file was loaded, or while it is."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "helper.py").write_text("NAME = 'one'\n")
     (dags / "x.py").write_text("from airflow import DAG\nfrom airflow.operators.empty import EmptyOperator\nfrom datetime import datetime\nimport helper\n"
-                               "with DAG('w_' + helper.NAME, start_date=datetime(2024, 1, 1), schedule='@once'):\n    EmptyOperator(task_id='t')\n")
-    p = subprocess.Popen([programs.program("dag_run"), str(dags), "--data", str(tmp_path / "data"), "--serve"], stdout=subprocess.DEVNULL)
+                               "with DAG('w_' + helper.NAME, start_date=datetime(2024, 1, 1), schedule='@once'):\n    EmptyOperator(task_id='t')\n" +
+                               ("if helper.NAME == 'one':\n    open(helper.__file__, 'w').write(\"NAME = 'two'\\n\")\n" if when == "while" else ""))
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    p = subprocess.Popen([programs.program("dag_run"), str(dags), "--data", str(tmp_path / "data"), "--serve"], stdout=subprocess.DEVNULL, env=env)
 
     def wait_for(*names):
         until = time.monotonic() + 20
@@ -254,8 +258,12 @@ def test_changed_files_are_loaded_again(tmp_path):
         return False
 
     try:
-        assert wait_for("w_one")
-        (dags / "helper.py").write_text("NAME = 'two'\n")
+        if when == "after":
+            assert wait_for("w_one")
+            # Within the same second and as long: Python's own cache of compiled modules would take it for the old one.
+            second = os.stat(dags / "helper.py").st_mtime_ns // 10**9 * 10**9
+            (dags / "helper.py").write_text("NAME = 'two'\n")
+            os.utime(dags / "helper.py", ns=(second + 999_000_000, second + 999_000_000))
         assert wait_for("w_two")
         (dags / "y.py").write_text((dags / "x.py").read_text().replace("'w_'", "'y_'"))
         assert wait_for("y_two")

@@ -21,7 +21,9 @@ def fetch(version):
     done = os.path.join(cache, "done")
     if not os.path.exists(done):
         os.makedirs(cache, exist_ok=True)
-        got = subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", cache, *WHEELS[version], *PROVIDERS], capture_output=True, text=True)
+        # A Debian has no pip of its own, but its venv brings one.
+        subprocess.run([sys.executable, "-m", "venv", os.path.join(cache, "venv")], check=True)
+        got = subprocess.run([os.path.join(cache, "venv", "bin", "python"), "-m", "pip", "download", "-q", "--no-deps", "-d", cache, *WHEELS[version], *PROVIDERS], capture_output=True, text=True)
         if got.returncode:
             print(got.stderr[-500:], file=sys.stderr)
             return None
