@@ -1,6 +1,6 @@
 # The thin front of CMake; HACKING.md lists what each target is for. NO_INSTALL=1 tells what is missing and installs nothing.
 .DEFAULT_GOAL := build
-.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install stack-up stack-down stack-status stack-test
+.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install stack-up stack-down stack-status stack-test docker-test
 
 BUILD = build
 configure = test -f $(1)/build.ninja || cmake --preset $(2) >$(1).log 2>&1 || { cat $(1).log; rm -f $(1).log; exit 1; }; rm -f $(1).log
@@ -63,6 +63,10 @@ stack-test: ## the project on the real systems, and the matrix (K=word: those te
 	@cmake --preset release >/dev/null
 	@ninja -C build --quiet
 	@tests/stack/run $(if $(K),-k '$(K)')
+
+docker-test: ## the image and the compose files, in an engine that is there or that is started
+	@command -v docker >/dev/null 2>&1 || tools/setup.sh docker
+	@tests/docker/run
 
 docs: build ## the generated pages of docs/
 	@tools/docs.py
