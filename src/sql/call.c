@@ -403,11 +403,51 @@ static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct
 		if (want)
 			TM_TRY(sx_cast(sx, *offsets[i], want, offsets[i]));
 	}
-	if (!fn->rows_frame && (fn->from_offset || fn->to_offset) && ret->order_count != 1)
+	ret->frame_given = true;
+	return TM_OK;
+}
+
+static tm_rc check_range_frame(struct sx *sx, const struct ast_window *w, const struct sx_window *spec)
+{
+	const struct tm_window_fn *fn = &spec->fn;
+	if (!fn->rows_frame && (fn->from_offset || fn->to_offset) && spec->order_count != 1)
 		return sx_fail(sx, w->line, w->column, "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", "42K09",
 			       "A range window frame with value boundaries cannot be used in a window specification with multiple order by "
 			       "expressions.");
 	return TM_OK;
+}
+
+/* A bound as Spark's messages print it. */
+static struct tm_str bound_text(struct sx *sx, enum tm_frame_bound bound, const struct tm_expr *offset)
+{
+	switch (bound) {
+	case TM_FRAME_UNBOUNDED_PRECEDING:
+		return TM_STR("unboundedpreceding$()");
+	case TM_FRAME_UNBOUNDED_FOLLOWING:
+		return TM_STR("unboundedfollowing$()");
+	case TM_FRAME_CURRENT_ROW:
+		return TM_STR("currentrow$()");
+	default:
+		return sx_text(sx, "%s%.*s", bound == TM_FRAME_PRECEDING ? "-" : "", TM_STR_ARG(offset->text));
+	}
+}
+
+/* Ranks, row numbers, lag and lead have a frame of their own; another one that is written out is refused, as in Spark. */
+static tm_rc check_own_frame(struct sx *sx, const struct ast_expr *e, const char *name, const struct sx_window *w)
+{
+	const struct tm_window_fn *fn = &w->fn;
+	if (!w->frame_given)
+		return TM_OK;
+	if (fn->kind == TM_WF_LAG || fn->kind == TM_WF_LEAD)
+		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1035", "", "Cannot specify window frame for %s function.", name);
+	bool rows = fn->kind != TM_WF_CUME_DIST; /* the one that counts peers */
+	if (fn->rows_frame == rows && fn->from == TM_FRAME_UNBOUNDED_PRECEDING && fn->to == TM_FRAME_CURRENT_ROW)
+		return TM_OK;
+	return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1036", "",
+		       "Window Frame specifiedwindowframe(%s, %.*s, %.*s) must match the required frame specifiedwindowframe(%s, "
+		       "unboundedpreceding$(), currentrow$()).",
+		       fn->rows_frame ? "RowFrame" : "RangeFrame", TM_STR_ARG(bound_text(sx, fn->from, fn->from_offset)),
+		       TM_STR_ARG(bound_text(sx, fn->to, fn->to_offset)), rows ? "RowFrame" : "RangeFrame");
 }
 
 static struct tm_str frame_text(struct sx *sx, enum tm_frame_bound bound, const struct tm_expr *offset)
@@ -461,6 +501,7 @@ static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, 
 	*ret_text = sx_text_call(sx, window_functions[which].name, args, fn->arg_count);
 	bool offset = fn->kind == TM_WF_LAG || fn->kind == TM_WF_LEAD;
 	if (fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE) {
+		TM_TRY(check_own_frame(sx, e, window_functions[which].name, w));
 		fn->rows_frame = true;
 		fn->from = TM_FRAME_UNBOUNDED_PRECEDING;
 		fn->to = TM_FRAME_CURRENT_ROW;
@@ -543,6 +584,7 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 		r->args = agg->args;
 		r->arg_count = agg->arg_count;
 	}
+	TM_TRY(check_range_frame(sx, e->over, w));
 	r->bound = w;
 	r->text = window_text(sx, text, w);
 	r->line = e->line;

@@ -196,7 +196,7 @@ static tm_rc refuse(struct tm_session const *session, struct tm_arena *arena, co
 			       : from->kind == TM_T_DATE && tm_type_numeric(to) ? "UNIX_DATE"
 										: NULL;
 	bool ansi = mode != TM_CAST_LEGACY || session->ansi;
-	if (ansi && function && mode == TM_CAST_ANSI) {
+	if (ansi && function && mode != TM_CAST_LEGACY) {
 		klass = "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION";
 		more = tm_arena_printf(arena, "\nTo convert values from \"%.*s\" to \"%.*s\", you can use the functions `%s` instead.",
 				       TM_STR_ARG(f), TM_STR_ARG(t), function);

@@ -630,7 +630,7 @@ BIND(element_at)
 	}
 	if (t->kind != TM_T_ARRAY)
 		return fn_unexpected_type(b, 0, kind == 2 ? "ARRAY" : "(\"ARRAY\" or \"MAP\")", err);
-	if (b->args[1].type->kind == TM_T_BIGINT)
+	if (b->args[1].type->kind == TM_T_BIGINT || b->args[1].type->kind == TM_T_NULL)
 		return fn_unexpected_type(b, 1, "INT", err);
 	TM_TRY(fn_want(b, 1, &tm_type_int, err));
 	return fn_is(b, &tm_k_element_at, t->children[0], true);

@@ -3,7 +3,7 @@
  * A signature names the arguments' types, then > and the result's: s STRING, x STRING or BINARY, b BINARY, z BOOLEAN, t TINYINT,
  * i INT, l BIGINT, f FLOAT, d DOUBLE, D DATE, T TIMESTAMP, N TIMESTAMP_NTZ, n any number (a string becomes DOUBLE), a anything,
  * A any array, M any map; * after a letter repeats it. Results also: 0..9 the type of that argument, S ARRAY<STRING>, v VARIANT;
- * ? after it: nullable whatever the arguments. */
+ * ? after it: nullable whatever the arguments. ! before a letter: no implicit cast (Spark's ExpectsInputTypes). */
 #include "sql/fn_int.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -306,9 +306,15 @@ tm_rc tm_bind_simple(struct tm_fn_bind *b, struct tm_err *err)
 	const struct fn_simple *simple = b->fn->data;
 	const char *s = simple->sig, *result = strchr(s, '>') + 1;
 	for (size_t i = 0; i < b->arg_count; i++) {
-		TM_TRY(want_letter(b, i, *s, err));
-		if (s[1] != '*' && s[1] != '>')
-			s++;
+		bool strict = *s == '!';
+		char letter = s[strict];
+		const struct tm_type *is = b->args[i].type;
+		if (strict && is && is->kind != TM_T_NULL && is->kind != letter_type(b, letter)->kind)
+			return fn_unexpected_type(b, i, fn_type_sql(b->arena, letter_type(b, letter)).at, err);
+		TM_TRY(want_letter(b, i, letter, err));
+		const char *next = s + strict + 1;
+		if (*next != '*' && *next != '>')
+			s = next;
 	}
 	return fn_is(b, simple->kernel, letter_type(b, *result), result[1] == '?' || fn_any_nullable(b));
 }

@@ -134,17 +134,16 @@ KERNEL(to_csv)
 			}
 			field.len = 0;
 			fn_value_text(zone, column, row, &field);
-			bool quote = false;
-			for (size_t j = 0; j < field.len; j++)
-				quote |= field.at[j] == o->sep || field.at[j] == o->quote || field.at[j] == '\n' || field.at[j] == '\r';
-			if (field.len == 0)
-				quote = true;
+			struct tm_str text = tm_str_trim(tm_buf_str(&field)); /* Spark's ignoreLeadingWhiteSpace, on for writing */
+			bool quote = text.len == 0;
+			for (size_t j = 0; j < text.len; j++)
+				quote |= text.at[j] == o->sep || text.at[j] == o->quote || text.at[j] == '\n' || text.at[j] == '\r';
 			if (quote)
 				tm_buf_char(&b, o->quote);
-			for (size_t j = 0; j < field.len; j++) {
-				if (quote && field.at[j] == o->quote)
+			for (size_t j = 0; j < text.len; j++) {
+				if (quote && text.at[j] == o->quote)
 					tm_buf_char(&b, o->escape);
-				tm_buf_char(&b, field.at[j]);
+				tm_buf_char(&b, text.at[j]);
 			}
 			if (quote)
 				tm_buf_char(&b, o->quote);

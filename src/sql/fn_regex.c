@@ -500,8 +500,11 @@ KERNEL(regexp_replace)
 			for (start++; start < s.len && (s.at[start] & 0xC0) == 0x80; start++)
 				;
 		rc = regex_for(ev, STR_AT(1, i), "regexp_replace", &x);
-		if (rc == TM_OK)
-			rc = replace_all(ev, &x, s, STR_AT(2, i), start, &b);
+		if (rc == TM_OK && (rc = replace_all(ev, &x, s, STR_AT(2, i), start, &b)) == TM_DATA)
+			rc = tm_fail_class(ev->err, TM_DATA, "INVALID_REGEXP_REPLACE", "22023",
+					   "Could not perform regexp_replace for source = \"%.*s\", pattern = \"%.*s\", "
+					   "replacement = \"%.*s\" and position = %d.",
+					   TM_STR_ARG(s), TM_STR_ARG(STR_AT(1, i)), TM_STR_ARG(STR_AT(2, i)), pos);
 		if (rc != TM_OK)
 			break;
 		ret->str[i] = fn_buf(ev, &b);

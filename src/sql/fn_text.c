@@ -27,7 +27,7 @@ static int base64_digit(char c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 /* Java's MIME decoder: what is no digit is skipped. strict: it is an error, and so is a length that does not fit. */
 static bool unbase64(struct tm_eval *ev, struct tm_str s, bool strict, struct tm_str *ret)

@@ -379,6 +379,7 @@ struct regroup {
 	struct tm_expr *missing;
 	size_t id_column; /* of the grouping id; SIZE_MAX = no grouping sets */
 	bool bad_grouping;
+	const struct tm_expr *not_a_key; /* grouping() of what is no grouping column */
 };
 
 static tm_rc eval_grouping(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
@@ -408,7 +409,7 @@ static struct tm_expr *regroup_grouping(struct regroup *r, struct tm_expr *e)
 			c->text = e->text;
 			return c;
 		}
-	r->bad_grouping = true;
+	r->not_a_key = e->args[0];
 	return id;
 }
 
@@ -503,6 +504,10 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 	if (r.bad_grouping)
 		return sx_fail(sx, b->body->line, b->body->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E",
 			       "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.");
+	if (r.not_a_key)
+		return sx_fail(sx, b->body->line, b->body->column, "GROUPING_COLUMN_MISMATCH", "42803",
+			       "Column of grouping (%.*s) can't be found in grouping columns %.*s.", TM_STR_ARG(r.not_a_key->text),
+			       TM_STR_ARG(sx_text_list(sx, b->keys.items, b->keys.count)));
 	if (r.missing)
 		return missing_column(b, r.missing, has_group_by);
 	size_t have = b->op->schema.count, n = b->keys.count;

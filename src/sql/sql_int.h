@@ -26,6 +26,7 @@ struct sx_window {
 	size_t partition_count;
 	struct tm_sort_key *order;
 	size_t order_count;
+	bool frame_given; /* written out */
 };
 struct sx_generator {
 	bool outer, position, inline_struct, is_map;
