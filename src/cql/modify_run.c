@@ -154,12 +154,11 @@ static void prepend(struct cql_write *w, size_t column, struct tm_str bytes, str
 	struct tm_str item;
 	if (!tm_value_items_open(bytes, &it))
 		return;
-	uint32_t n = (uint32_t)it.count;
+	int64_t now_us = tm_store_now_us(w->run->session->store);
 	for (uint32_t i = 0; tm_value_items_next(&it, &item); i++) {
 		struct tm_cell c = live_cell(w, column);
 		char *path = tm_arena_alloc(w->run->arena, 17);
-		/* the first of them sorts first: it counts as the last one prepended */
-		tm_mutation_list_path(w->run->session->store, true, n - i, w->timestamp_us, (uint8_t *)path);
+		tm_mutation_list_path(now_us, true, i, (uint8_t *)path);
 		c.flags |= TM_CELL_PATH;
 		c.path = tm_str_n(path, 17);
 		c.value = item;

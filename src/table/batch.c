@@ -107,14 +107,10 @@ void tm_store_partition_unlock(struct tm_store *store, const struct tm_table *ta
 	pthread_mutex_unlock(stripe(store, table, key));
 }
 
-void tm_mutation_list_path(struct tm_store *store, bool prepend, uint32_t sequence, int64_t timestamp_us, uint8_t out[17])
+void tm_mutation_list_path(int64_t now_us, bool prepend, uint32_t sequence, uint8_t out[17])
 {
-	uint64_t t = (uint64_t)(prepend ? INT64_MAX - timestamp_us : timestamp_us);
-	uint64_t s = prepend ? (uint64_t)(UINT32_MAX - sequence) : sequence;
-	uint32_t salt;
-	tm_random(store->env, &salt, sizeof salt); /* two writers at one microsecond */
-	t = __builtin_bswap64(t);
-	s = __builtin_bswap64(s << 32 | salt);
+	uint64_t t = __builtin_bswap64((uint64_t)(prepend ? INT64_MAX - now_us : now_us));
+	uint64_t s = __builtin_bswap64(sequence);
 	out[0] = prepend ? 0x40 : 0x80;
 	memcpy(out + 1, &t, 8);
 	memcpy(out + 9, &s, 8);
@@ -182,6 +178,7 @@ void tm_mutation_elements(struct tm_store *store, const struct tm_cql_type *type
 	else if (!tm_value_items_open(bytes, &it))
 		return;
 	struct tm_buf path = {0};
+	int64_t now_us = type->kind == TM_CQL_LIST ? tm_store_now_us(store) : 0;
 	for (uint32_t n = 0; tm_value_items_next(&it, &item); n++) {
 		struct tm_cell c = *base;
 		c.column = column;
@@ -189,7 +186,7 @@ void tm_mutation_elements(struct tm_store *store, const struct tm_cql_type *type
 		path.len = 0;
 		value = item;
 		if (type->kind == TM_CQL_LIST) {
-			tm_mutation_list_path(store, false, n, base->timestamp_us, (uint8_t *)tm_buf_extend(&path, 17));
+			tm_mutation_list_path(now_us, false, n, (uint8_t *)tm_buf_extend(&path, 17));
 		} else if (type->kind == TM_CQL_UDT) {
 			tm_buf_be16(&path, (uint16_t)n);
 		} else {

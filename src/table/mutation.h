@@ -23,8 +23,10 @@ bool tm_table_batch_is_empty(const struct tm_table_batch *batch);
 int64_t tm_store_now_us(struct tm_store *store); /* write timestamps: the clock, always going forward */
 int64_t tm_store_clock_s(struct tm_store *store);
 const struct tm_env *tm_store_env(struct tm_store *store);
-/* A path for a list element that sorts behind (or before) all made earlier. 16 bytes into out. */
-void tm_mutation_list_path(struct tm_store *store, bool prepend, uint32_t sequence, int64_t timestamp_us, uint8_t out[17]);
+/* The path of element `sequence` of a list that is written at the moment `now_us` (tm_store_now_us: once per list, so that it is unlike
+ * every other). Elements lie in the order in which they were written, as in Cassandra, whatever USING TIMESTAMP says; prepended ones before
+ * all earlier. */
+void tm_mutation_list_path(int64_t now_us, bool prepend, uint32_t sequence, uint8_t out[17]);
 /* Cells of a whole collection's or unfrozen type's bytes; base gives flags, timestamp and TTL. Element values are not copied. */
 struct tm_cells {
 	struct tm_cell *items;

@@ -72,6 +72,31 @@ TEST(the_whole_way)
 	end();
 }
 
+/* What a Cassandra 5.0 answers: elements lie in the order in which they were written, two lists written at one timestamp are both there. */
+TEST(lists_keep_the_order_of_writing)
+{
+	begin();
+	done("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+	done("USE ks");
+	done("CREATE TABLE t (k int PRIMARY KEY, l list<text>)");
+	done("UPDATE t USING TIMESTAMP 100 SET l = l + ['a', 'b'] WHERE k = 1");
+	done("UPDATE t USING TIMESTAMP 50 SET l = l + ['c', 'd'] WHERE k = 1");
+	done("INSERT INTO t (k, l) VALUES (2, ['y', 'x', 'z']) USING TIMESTAMP 100");
+	done("INSERT INTO t (k, l) VALUES (2, ['y', 'x', 'z']) USING TIMESTAMP 100");
+	done("UPDATE t USING TIMESTAMP 100 SET l = ['a', 'b'] + l WHERE k = 3");
+	done("UPDATE t USING TIMESTAMP 50 SET l = ['c', 'd'] + l WHERE k = 3");
+	done("BEGIN UNLOGGED BATCH UPDATE t SET l = ['a', 'b'] + l WHERE k = 4; UPDATE t SET l = ['c', 'd'] + l WHERE k = 4; "
+	     "UPDATE t SET l = l + ['e', 'f'] WHERE k = 4; APPLY BATCH");
+	static const char *const want[] = {"[[[\"a\",\"b\",\"c\",\"d\"]]]", "[[[\"y\",\"x\",\"z\",\"y\",\"x\",\"z\"]]]",
+					   "[[[\"c\",\"d\",\"a\",\"b\"]]]", "[[[\"c\",\"d\",\"a\",\"b\",\"e\",\"f\"]]]"};
+	for (int k = 1; k <= 4; k++) {
+		char text[64];
+		(void)snprintf(text, sizeof text, "SELECT l FROM t WHERE k = %d", k);
+		CHECK_STR(rows(text), want[k - 1]);
+	}
+	end();
+}
+
 TEST(prepared_and_pages)
 {
 	begin();
