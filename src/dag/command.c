@@ -12,10 +12,38 @@ struct command {
 	enum tm_dag_state state;
 	tm_rc rc;
 	struct tm_err *err;
+	void (*decides)(void *ctx);
 };
 static tm_rc call(struct command *c, void (*fn)(void *))
 {
 	tm_dag_call(c->d, fn, c);
+	return c->rc;
+}
+
+static tm_rc not_here(struct tm_err *err)
+{
+	tm_fail(err, TM_UNAVAILABLE, "this instance follows another one, which runs the DAGs");
+	tm_err_hint(err, "Ask the leader; the page and `tidemill doctor` say where it is.");
+	return TM_UNAVAILABLE;
+}
+
+static void decide(void *ctx)
+{
+	struct command *c = ctx;
+	if (c->d->standby || c->d->lost)
+		c->rc = not_here(c->err);
+	else
+		c->decides(c);
+}
+
+/* What only the engine that decides may do. */
+static tm_rc act(struct command *c, void (*fn)(void *))
+{
+	struct tm_dag *d = c->d;
+	c->decides = fn;
+	tm_dag_call(d, decide, c);
+	if (c->rc == TM_OK && tm_dag_lost(d)) /* while it was written down */
+		return not_here(c->err);
 	return c->rc;
 }
 
@@ -60,8 +88,8 @@ static void trigger(void *ctx)
 tm_rc tm_dag_trigger(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256], struct tm_err *err)
 {
 	static const struct tm_dag_trigger plain = {.logical_date_us = TM_DAG_NEVER};
-	return call(&(struct command){.d = d, .dag_id = dag_id, .trigger = how ? how : &plain, .ret_run_id = ret_run_id, .err = err},
-		    trigger);
+	return act(&(struct command){.d = d, .dag_id = dag_id, .trigger = how ? how : &plain, .ret_run_id = ret_run_id, .err = err},
+		   trigger);
 }
 
 static void pause_dag(void *ctx)
@@ -80,7 +108,7 @@ static void pause_dag(void *ctx)
 }
 tm_rc tm_dag_pause(struct tm_dag *d, const char *dag_id, bool paused, struct tm_err *err)
 {
-	return call(&(struct command){.d = d, .dag_id = dag_id, .flag = paused, .err = err}, pause_dag);
+	return act(&(struct command){.d = d, .dag_id = dag_id, .flag = paused, .err = err}, pause_dag);
 }
 
 static struct run *active_by_id(struct dag_entry *e, const char *run_id)
@@ -204,7 +232,7 @@ static void clear(void *ctx)
 tm_rc tm_dag_clear(struct tm_dag *d, const char *dag_id, const char *run_id, const char *task_id, bool downstream, bool only_failed,
 		   struct tm_err *err)
 {
-	return call(
+	return act(
 	    &(struct command){
 		.d = d, .dag_id = dag_id, .run_id = run_id, .task_id = task_id, .flag = downstream, .other = only_failed, .err = err},
 	    clear);
@@ -253,7 +281,7 @@ tm_rc tm_dag_mark(struct tm_dag *d, const char *dag_id, const char *run_id, cons
 {
 	if (state != TM_DAG_SUCCESS && state != TM_DAG_FAILED)
 		return tm_fail(err, TM_INVALID, "only success and failed can be set");
-	return call(&(struct command){.d = d, .dag_id = dag_id, .run_id = run_id, .task_id = task_id, .state = state, .err = err}, mark);
+	return act(&(struct command){.d = d, .dag_id = dag_id, .run_id = run_id, .task_id = task_id, .state = state, .err = err}, mark);
 }
 
 static void pool_set(void *ctx)
@@ -265,7 +293,7 @@ static void pool_set(void *ctx)
 }
 tm_rc tm_dag_pool_set(struct tm_dag *d, const char *name, int slots, struct tm_err *err)
 {
-	return call(&(struct command){.d = d, .text = name, .number = slots, .err = err}, pool_set);
+	return act(&(struct command){.d = d, .text = name, .number = slots, .err = err}, pool_set);
 }
 
 static void variable_set(void *ctx)
@@ -278,5 +306,5 @@ static void variable_set(void *ctx)
 }
 tm_rc tm_dag_variable_set(struct tm_dag *d, const char *key, const char *value, struct tm_err *err)
 {
-	return call(&(struct command){.d = d, .dag_id = key, .text = value, .err = err}, variable_set);
+	return act(&(struct command){.d = d, .dag_id = key, .text = value, .err = err}, variable_set);
 }

@@ -41,6 +41,7 @@ struct tm_dag_options {
 	int max_active_tasks;     /* per DAG where it names none; 0 = 16 */
 	int max_active_runs;      /* per DAG where it names none; 0 = 16 */
 	bool due_only;            /* --until-idle: start only what is due when the engine is opened, and what is triggered */
+	bool standby;             /* shows what another engine does (tm_dag_apply) and runs nothing until tm_dag_lead */
 };
 tm_rc tm_dag_open(const struct tm_dag_options *options, struct tm_dag **ret, struct tm_err *err) TM_CHECKED;
 /* Stops the loop, kills what runs (it will run again as a new try after the next open), closes the database. */
@@ -106,6 +107,17 @@ struct tm_dag_counts {
 void tm_dag_counts(struct tm_dag *dag, struct tm_dag_counts *ret);
 /* Everything due and triggered has ended and no file is being loaded. With due_only: due when the engine was opened. */
 bool tm_dag_idle(struct tm_dag *dag);
+
+/* ---- several instances of a project: one engine decides, the others stand by ---- */
+/* A standby engine takes entries of the leader's journal; those of other rooms are passed over. forget_all: what was there before is void.
+ */
+tm_rc tm_dag_apply(struct tm_dag *dag, bool forget_all, const struct tm_journal_entry *entries, size_t count,
+		   struct tm_err *err) TM_CHECKED;
+/* It decides from now on: what its predecessor left running and did not end runs again as a new try, and every commit goes to the journal
+ * before it counts. all: the journal is empty, it gets everything. TM_CANCELLED: the journal refused. */
+tm_rc tm_dag_lead(struct tm_dag *dag, struct tm_journal *journal, bool all, struct tm_err *err) TM_CHECKED;
+/* The journal has refused a commit: the engine has killed what ran, and does nothing more. */
+bool tm_dag_lost(struct tm_dag *dag);
 
 /* ---- watching (SSE, the picture): called on the engine's thread after the commit; must not block ---- */
 enum tm_dag_event_kind { TM_DAG_EVENT_FILE, TM_DAG_EVENT_RUN, TM_DAG_EVENT_TASK };

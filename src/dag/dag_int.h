@@ -135,7 +135,7 @@ struct tm_dag {
 	uv_timer_t timer;
 	uv_prepare_t prepare;
 	uv_check_t check;
-	bool stopping;
+	bool stopping, standby, lost; /* lost: the journal took a commit no more; under lock too, for other threads */
 	int64_t due_cutoff_us;
 	/* definitions and runs */
 	struct {
@@ -196,6 +196,14 @@ void tm_dag_store_exec(struct store *s, const char *sql, const char *types, ...)
 json_t *tm_dag_store_rows(struct store *s, const char *sql, const char *types, ...);
 int64_t tm_dag_store_int(struct store *s, int64_t otherwise, const char *sql, const char *types, ...);
 int64_t tm_dag_store_last_id(struct store *s);
+bool tm_dag_store_lost(const struct store *s);
+
+/* ---- journal.c ---- */
+/* From now on commits go to the journal first. all: the next one takes everything that is in the store with it. */
+tm_rc tm_dag_store_journal(struct store *s, struct tm_journal *journal, bool all, struct tm_err *err) TM_CHECKED;
+/* Entries of another instance's journal into the store, in one transaction. forget_all: what was there before is void. */
+tm_rc tm_dag_store_apply(struct store *s, bool forget_all, const struct tm_journal_entry *entries, size_t count,
+			 struct tm_err *err) TM_CHECKED;
 
 /* ---- sched.c: on the loop ---- */
 int64_t tm_dag_now(const struct tm_dag *d);

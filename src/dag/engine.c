@@ -105,14 +105,47 @@ static void start_over(struct tm_dag *d, struct tm_err *err)
 
 static void on_timer(uv_timer_t *t) { tm_dag_timers_fire(t->data); }
 
+static void kill_works(struct tm_dag *d)
+{
+	d->starts.count = 0;
+	for (size_t i = 0; i < d->works.count; i++) {
+		struct work *w = d->works.items[i];
+		if (w->proc)
+			tm_shell_kill(w->proc, true);
+		else if (!w->shell && d->has_executor)
+			d->executor.kill(d->executor.ctx, w->id, true);
+	}
+}
+
+/* The journal refused a commit: another engine decides. Nothing of this turn was started or told, and nothing will be. */
+static void lose(struct tm_dag *d, const struct tm_err *err)
+{
+	tm_say(TM_SAY_WARN, "dag", "this engine decides no more: %s", err->what);
+	pthread_mutex_lock(&d->lock);
+	d->lost = true;
+	pthread_mutex_unlock(&d->lock);
+	kill_works(d);
+}
+
 static void finish_turn(struct tm_dag *d)
 {
+	if (d->standby || d->lost) {
+		d->touched = false;
+		tell(d);
+		publish(d);
+		return;
+	}
 	for (int rounds = 0; rounds < 1000; rounds++) {
 		if (d->touched)
 			tm_dag_turn(d);
 		if (tm_dag_store_dirty(d->store)) {
 			struct tm_err err = {0};
 			if (tm_dag_store_commit(d->store, &err) != TM_OK) {
+				if (tm_dag_store_lost(d->store)) {
+					lose(d, &err);
+					finish_turn(d);
+					return;
+				}
 				start_over(d, &err);
 				continue;
 			}
@@ -259,6 +292,16 @@ static void load_pools(struct tm_dag *d)
 	json_decref(rows);
 }
 
+/* The workers' notes of ends were read: a fresh file for the next ones. */
+static tm_rc notes_empty(struct tm_dag *d, struct tm_err *err)
+{
+	int fd = d->env->ops->open(d->env, d->journal_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return tm_fail_errno(err, -fd, "%s", d->journal_path);
+	close(fd);
+	return TM_OK;
+}
+
 tm_rc tm_dag_open(const struct tm_dag_options *options, struct tm_dag **ret, struct tm_err *err)
 {
 	struct tm_dag *d = tm_zalloc(sizeof *d);
@@ -287,15 +330,13 @@ tm_rc tm_dag_open(const struct tm_dag_options *options, struct tm_dag **ret, str
 	TM_TRY_GOTO(rc, failed, tm_dag_store_open(tm_buf_cstr(&path), &d->store, err));
 	tm_spawn_sweep(d->data_dir);
 	d->due_cutoff_us = tm_dag_now(d);
-	load_pools(d);
-	tm_dag_recover(d);
-	TM_TRY_GOTO(rc, failed, tm_dag_store_commit(d->store, err));
-	int fd = d->env->ops->open(d->env, d->journal_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		rc = tm_fail_errno(err, -fd, "%s", d->journal_path);
-		goto failed;
+	d->standby = options->standby;
+	if (!d->standby) {
+		load_pools(d);
+		tm_dag_recover(d);
+		TM_TRY_GOTO(rc, failed, tm_dag_store_commit(d->store, err));
+		TM_TRY_GOTO(rc, failed, notes_empty(d, err));
 	}
-	close(fd);
 	TM_ASSERT(uv_loop_init(&d->loop) == 0);
 	uv_async_init(&d->loop, &d->wake, on_wake);
 	uv_timer_init(&d->loop, &d->timer);
@@ -439,11 +480,17 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 {
 	struct dag_entry *e = tm_dag_entry(d, def->dag_id, true);
 	struct dag_def *old = e->def;
+	if (old != def)
+		e->def = def;
+	e->stalled = false;
+	if (d->standby) {
+		read_last(d, e);
+		tm_dag_def_free(old);
+		return;
+	}
 	bool known = tm_dag_store_int(d->store, 0, "SELECT count(*) FROM dag WHERE dag_id=?", "s", def->dag_id);
 	if (!known)
 		e->paused = json_is_true(json_object_get(def->json, "is_paused_upon_creation"));
-	e->def = def;
-	e->stalled = false;
 	tm_dag_store_exec(d->store,
 			  "INSERT INTO dag (dag_id, paused, file, definition) VALUES (?,?,?,?) ON CONFLICT (dag_id) DO UPDATE SET "
 			  "file=excluded.file, definition=excluded.definition",
@@ -456,9 +503,82 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 				tm_dag_timer_add(d, e->runs[k]->start_us + (int64_t)(def->timeout_s * 1e6), TIMER_RUN, e->runs[k]->id, "",
 						 -1);
 		}
-	tm_dag_def_free(old);
+	if (old != def)
+		tm_dag_def_free(old);
 	tm_dag_schedule_next(d, e);
 	d->touched = true;
+}
+
+/* ---- several instances ---- */
+struct apply_call {
+	struct tm_dag *d;
+	bool forget_all;
+	const struct tm_journal_entry *entries;
+	size_t count;
+	struct tm_journal *journal;
+	struct tm_err *err;
+	tm_rc rc;
+};
+
+static void read_paused(struct tm_dag *d)
+{
+	json_t *rows = tm_dag_store_rows(d->store, "SELECT dag_id, paused FROM dag", ""), *row;
+	size_t i;
+	json_array_foreach(rows, i, row) tm_dag_entry(d, json_string_value(json_object_get(row, "dag_id")), true)->paused =
+	    json_integer_value(json_object_get(row, "paused"));
+	json_decref(rows);
+}
+
+static void apply(void *ctx)
+{
+	struct apply_call *c = ctx;
+	struct tm_dag *d = c->d;
+	TM_ASSERT(d->standby);
+	c->rc = tm_dag_store_apply(d->store, c->forget_all, c->entries, c->count, c->err);
+	read_paused(d);
+	for (size_t i = 0; i < d->dags.count; i++)
+		read_last(d, d->dags.items[i]);
+	tm_dag_event_add(d, TM_DAG_EVENT_RUN, "", "", "", "", -1, 0);
+}
+tm_rc tm_dag_apply(struct tm_dag *d, bool forget_all, const struct tm_journal_entry *entries, size_t count, struct tm_err *err)
+{
+	struct apply_call c = {.d = d, .forget_all = forget_all, .entries = entries, .count = count, .err = err};
+	tm_dag_call(d, apply, &c);
+	return c.rc;
+}
+
+static void lead(void *ctx)
+{
+	struct apply_call *c = ctx;
+	struct tm_dag *d = c->d;
+	TM_ASSERT(d->standby);
+	c->rc = tm_dag_store_journal(d->store, c->journal, c->forget_all, c->err);
+	if (c->rc)
+		return;
+	d->standby = false;
+	d->due_cutoff_us = tm_dag_now(d);
+	load_pools(d);
+	tm_dag_recover(d);
+	for (size_t i = 0; i < d->dags.count; i++)
+		if (d->dags.items[i]->def)
+			dag_defined(d, d->dags.items[i]->def);
+	d->touched = true;
+}
+tm_rc tm_dag_lead(struct tm_dag *d, struct tm_journal *journal, bool all, struct tm_err *err)
+{
+	struct apply_call c = {.d = d, .forget_all = all, .journal = journal, .err = err};
+	tm_dag_call(d, lead, &c);
+	if (c.rc == TM_OK && tm_dag_lost(d))
+		return tm_fail(err, TM_CANCELLED, "another instance has taken over");
+	return c.rc ? c.rc : notes_empty(d, err);
+}
+
+bool tm_dag_lost(struct tm_dag *d)
+{
+	pthread_mutex_lock(&d->lock);
+	bool lost = d->lost;
+	pthread_mutex_unlock(&d->lock);
+	return lost;
 }
 
 static void count_errors(struct tm_dag *d)

@@ -1,8 +1,7 @@
 /* The state of the engine on disk: SQLite in WAL mode, synchronous=FULL, one transaction per turn of the loop.
  * Statements are prepared once and kept by the address of their text. An error is kept and comes out of the commit: until
  * then nothing was reported to anyone. */
-#include <sqlite3.h>
-#include "dag/dag_int.h"
+#include "dag/store_int.h"
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS dag (dag_id TEXT PRIMARY KEY, paused INTEGER NOT NULL, file TEXT, definition TEXT, asset_queue TEXT);"
@@ -30,20 +29,7 @@ static const char schema[] =
     " at_us INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS run_asset_event (run INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (run, event)) WITHOUT ROWID;";
 
-#define STATEMENTS_MAX 128
-
-struct store {
-	sqlite3 *db;
-	bool in_transaction;
-	struct tm_err err;
-	struct {
-		const char *sql;
-		sqlite3_stmt *stmt;
-	} statements[STATEMENTS_MAX];
-	int statement_count;
-};
-
-static void fail(struct store *s, const char *sql)
+void tm_dag_store_fail(struct store *s, const char *sql)
 {
 	if (s->err.rc != TM_OK)
 		return;
@@ -89,6 +75,7 @@ void tm_dag_store_close(struct store *s)
 		return;
 	for (int i = 0; i < s->statement_count; i++)
 		sqlite3_finalize(s->statements[i].stmt);
+	tm_dag_journal_done(s);
 	sqlite3_close(s->db);
 	free(s);
 }
@@ -97,8 +84,10 @@ bool tm_dag_store_dirty(const struct store *s) { return s->in_transaction; }
 
 tm_rc tm_dag_store_commit(struct store *s, struct tm_err *err)
 {
+	if (s->in_transaction && s->err.rc == TM_OK && s->journal)
+		tm_dag_journal_write(s);
 	if (s->in_transaction && s->err.rc == TM_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-		fail(s, "COMMIT");
+		tm_dag_store_fail(s, "COMMIT");
 	if (s->err.rc != TM_OK) {
 		if (s->in_transaction)
 			sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
@@ -121,7 +110,7 @@ static sqlite3_stmt *prepare(struct store *s, const char *sql)
 	TM_ASSERT(s->statement_count < STATEMENTS_MAX);
 	sqlite3_stmt *stmt;
 	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) != SQLITE_OK) {
-		fail(s, sql);
+		tm_dag_store_fail(s, sql);
 		return NULL;
 	}
 	s->statements[s->statement_count].sql = sql;
@@ -170,9 +159,11 @@ static void bind_values(sqlite3_stmt *stmt, const char *types, va_list ap)
 
 static sqlite3_stmt *start(struct store *s, const char *sql, const char *types, va_list ap, bool writes)
 {
+	if (writes && s->lost)
+		return NULL; /* nothing that this engine decides counts any more */
 	if (writes && !s->in_transaction) {
 		if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) {
-			fail(s, "BEGIN");
+			tm_dag_store_fail(s, "BEGIN");
 			return NULL;
 		}
 		s->in_transaction = true;
@@ -193,12 +184,12 @@ void tm_dag_store_exec(struct store *s, const char *sql, const char *types, ...)
 		return;
 	int rc = sqlite3_step(stmt);
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		fail(s, sql);
+		tm_dag_store_fail(s, sql);
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 }
 
-static json_t *row_json(sqlite3_stmt *stmt)
+json_t *tm_dag_store_row(sqlite3_stmt *stmt)
 {
 	json_t *row = json_object();
 	for (int i = 0; i < sqlite3_column_count(stmt); i++) {
@@ -233,9 +224,9 @@ json_t *tm_dag_store_rows(struct store *s, const char *sql, const char *types, .
 		return rows;
 	int rc;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-		json_array_append_new(rows, row_json(stmt));
+		json_array_append_new(rows, tm_dag_store_row(stmt));
 	if (rc != SQLITE_DONE)
-		fail(s, sql);
+		tm_dag_store_fail(s, sql);
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	return rows;
@@ -258,3 +249,5 @@ int64_t tm_dag_store_int(struct store *s, int64_t otherwise, const char *sql, co
 }
 
 int64_t tm_dag_store_last_id(struct store *s) { return sqlite3_last_insert_rowid(s->db); }
+
+bool tm_dag_store_lost(const struct store *s) { return s->lost; }

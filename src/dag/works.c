@@ -256,8 +256,9 @@ void tm_dag_work_ended(struct tm_dag *d, int64_t work_id, const struct tm_dag_en
 		if (w->id != work_id)
 			continue;
 		d->works.items[i] = d->works.items[--d->works.count];
-		struct run *r =
-		    w->callback || d->stopping ? NULL : tm_dag_active_run(d, w->run_id); /* stopping: the try is lost, on disk it runs */
+		struct run *r = w->callback || d->stopping || d->lost
+				    ? NULL
+				    : tm_dag_active_run(d, w->run_id); /* stopping, lost: the try is lost, on disk it runs */
 		int task = r && r->dag->def ? tm_dag_def_task(r->dag->def, w->task_id) : -1;
 		for (size_t k = 0; task >= 0 && k < r->slots[task].count; k++) {
 			struct ti *ti = &r->slots[task].items[k];

@@ -6,53 +6,9 @@
 #include "log/record.h"
 #include "sql/sql.h"
 #include "stream/journal.h"
+#include "memory_journal.h"
 #include "stream/query_int.h"
 #include "unit.h"
-
-/* A journal in memory: the last value of each key, as a compacted topic keeps it. */
-struct memory {
-	struct tm_journal journal;
-	struct {
-		struct tm_journal_entry *items;
-		size_t count, cap;
-	} entries;
-	bool refuses;
-	size_t commits, deleted;
-};
-
-static tm_rc memory_commit(struct tm_journal *j, const struct tm_journal_entry *entries, size_t count, struct tm_err *err)
-{
-	struct memory *m = (struct memory *)j;
-	if (m->refuses)
-		return tm_fail(err, TM_CANCELLED, "another instance leads");
-	m->commits++;
-	for (size_t i = 0; i < count; i++) {
-		struct tm_journal_entry *old = NULL;
-		for (size_t k = 0; k < m->entries.count && !old; k++)
-			if (tm_str_eq(m->entries.items[k].key, entries[i].key))
-				old = &m->entries.items[k];
-		m->deleted += entries[i].deleted;
-		if (!old) {
-			TM_PUSH(&m->entries, (struct tm_journal_entry){.key = tm_str_dup(entries[i].key)});
-			old = &m->entries.items[m->entries.count - 1];
-		}
-		free((void *)(uintptr_t)old->value.at);
-		old->value = tm_str_dup(entries[i].value);
-		old->deleted = entries[i].deleted;
-		old->dated = entries[i].dated;
-	}
-	return TM_OK;
-}
-static const struct tm_journal_class memory_class = {.commit = memory_commit};
-
-static void memory_done(struct memory *m)
-{
-	for (size_t i = 0; i < m->entries.count; i++) {
-		free((void *)(uintptr_t)m->entries.items[i].key.at);
-		free((void *)(uintptr_t)m->entries.items[i].value.at);
-	}
-	free(m->entries.items);
-}
 
 struct house {
 	struct tm_store *store;
@@ -170,7 +126,7 @@ static void run_with_takeover(int64_t die_batch, enum tm_fault fault, struct tm_
 	CHECK(mkdtemp(dir) != NULL);
 	struct tm_log *log;
 	CHECK_OK(tm_log_open(dir, &(struct tm_log_options){0}, &log, &err), err);
-	struct memory m = {.journal.klass = &memory_class};
+	struct memory m = MEMORY_JOURNAL;
 	struct house first, second, *now = &first;
 	open_house(&first, log, &m);
 	for (int64_t b = 0; b < 3; b++) {
@@ -217,7 +173,7 @@ TEST(whom_the_journal_refuses_writes_nothing)
 	CHECK(mkdtemp(dir) != NULL);
 	struct tm_log *log;
 	CHECK_OK(tm_log_open(dir, &(struct tm_log_options){0}, &log, &err), err);
-	struct memory m = {.journal.klass = &memory_class};
+	struct memory m = MEMORY_JOURNAL;
 	struct house h;
 	static const char *const values[] = {"{\"id\":\"a\",\"n\":1}"};
 	struct tm_buf topic = {0};
@@ -252,7 +208,7 @@ TEST(a_store_seeds_an_empty_journal)
 	CHECK(mkdtemp(dir) != NULL);
 	struct tm_log *log;
 	CHECK_OK(tm_log_open(dir, &(struct tm_log_options){0}, &log, &err), err);
-	struct memory none = {.journal.klass = &memory_class}, m = {.journal.klass = &memory_class};
+	struct memory none = MEMORY_JOURNAL, m = MEMORY_JOURNAL;
 	struct house alone, next;
 	static const char *const values[] = {"{\"id\":\"a\",\"n\":1}", "{\"id\":\"b\",\"n\":1}"};
 	struct tm_buf topic = {0};
