@@ -1,4 +1,4 @@
-"""Base images where none can be pulled: Debian by debootstrap, trimmed as the official slim image is, and imported under its name.
+"""Base images where none can be pulled: Debian (and Ubuntu) by debootstrap, trimmed as the official slim image is, and imported under its name.
 Certificate authorities that this machine trusts beside Debian's (a proxy's) are trusted in it as well."""
 import os
 import re
@@ -43,14 +43,18 @@ def trim(root):
         os.makedirs(os.path.join(root, folder), exist_ok=True)
 
 
-def debootstrap(suite, include=()):
+def debootstrap(suite):
     """A fresh root of the suite in a new folder."""
     if not shutil.which("debootstrap"):
         raise Skip("no debootstrap, and the base image cannot be pulled")
     os.makedirs(HOME, exist_ok=True)
     root = tempfile.mkdtemp(prefix=suite + "-", dir=HOME)
-    got = subprocess.run(["debootstrap", "--variant=minbase", "--include=" + ",".join(("ca-certificates",) + tuple(include)), suite, root, MIRRORS[suite]],
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False)
+    command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", "--components=main" + (",universe" if "ubuntu" in MIRRORS[suite] else "")]
+    script = []
+    if "ubuntu" in MIRRORS[suite]: # Debian's debootstrap may know neither the suite (all of Ubuntu's are one script) nor Ubuntu's keys
+        command += [] if os.path.exists("/usr/share/keyrings/ubuntu-archive-keyring.gpg") else ["--no-check-gpg"]
+        script = ["/usr/share/debootstrap/scripts/gutsy"]
+    got = subprocess.run([*command, suite, root, MIRRORS[suite], *script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False)
     if got.returncode != 0:
         shutil.rmtree(root, ignore_errors=True)
         raise Skip("debootstrap %s: %s" % (suite, got.stdout.strip().splitlines()[-1:]))
@@ -59,7 +63,7 @@ def debootstrap(suite, include=()):
     return root
 
 
-def debian(engine, image="debian:bookworm-slim"):
+def debian(engine, image="debian:bookworm-slim", suite="bookworm"):
     """The image under its official name: there already, pulled, or made."""
     if engine.has(image):
         return
@@ -67,7 +71,7 @@ def debian(engine, image="debian:bookworm-slim"):
         say("%s pulled" % image)
         return
     say("%s cannot be pulled: debootstrap and docker import" % image)
-    root = debootstrap("bookworm")
+    root = debootstrap(suite)
     try:
         trim(root)
         # Node brings authorities of its own; where the machine trusts more, it must be told.
