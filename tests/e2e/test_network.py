@@ -52,6 +52,13 @@ def test_each_listener_tells_its_own_address(tmp_path):
         assert command("cql", "SELECT key FROM system.local", project=str(tmp_path), data=i.data).returncode == 0
 
 
+def test_two_listeners_of_one_port_are_refused(tmp_path):
+    port = free_port()
+    env = environment(str(tmp_path / "d"), TIDEMILL_LISTEN_KAFKA="127.0.0.1:%d" % port, TIDEMILL_LISTEN_KAFKA_PUBLISHED="127.0.0.1:%d" % port)
+    run = subprocess.run([binary(), "up", str(tmp_path), "--until-idle", "--next-free-port"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=60)
+    assert run.returncode != 0 and "listen.kafka_published: port %d" % port in run.stderr and "different ports" in run.stderr, run.stderr
+
+
 def test_health_is_an_exit_status(tmp_path):
     with Instance(str(tmp_path)) as i:
         assert command("health", str(tmp_path), data=i.data).returncode == 0
