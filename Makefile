@@ -43,11 +43,11 @@ fuzz: ## each fuzz target for SECONDS (60)
 	@ninja -C build-fuzz --quiet
 	@tests/fuzz/run $(or $(SECONDS),60)
 
-bench: ## the figures of docs/PERFORMANCE.md
+bench: ## the figures of docs/PERFORMANCE.md; WRITE=1 writes them there
 	@tools/setup.sh build run test
 	@cmake --preset release >/dev/null
 	@ninja -C build --quiet
-	@bench/run
+	@bench/run $(if $(WRITE),--write)
 
 stack-up: ## installs and starts the real systems on loopback (ONLY="kafka4 cassandra": those alone)
 	@tests/stack/stack.sh up $(ONLY)
