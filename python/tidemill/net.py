@@ -4,6 +4,7 @@ import socket
 import sys
 
 _routes = {}  # (name, port or 0) -> (host, port or 0)
+client_name = None  # of the task at work: its Kafka clients carry it as their client id where the code gives none
 
 
 def _route(host, port):
@@ -49,7 +50,7 @@ def install(routes):
 
     socket.getaddrinfo, socket.gethostbyname = getaddrinfo, gethostbyname
     socket.socket.connect, socket.socket.connect_ex = connect, connect_ex
-    sys.meta_path.insert(0, _Confluent())
+    sys.meta_path.insert(0, _Clients())
 
 
 def rewrite(servers):
@@ -74,12 +75,26 @@ def _patched(cls):
 
 
 def _config(config):
-    return {k: rewrite(v) if k in ("bootstrap.servers", "metadata.broker.list") and isinstance(v, str) else v for k, v in config.items()}
+    named = {"client.id": client_name} if client_name and "client.id" not in config else {}
+    return named | {k: rewrite(v) if k in ("bootstrap.servers", "metadata.broker.list") and isinstance(v, str) else v for k, v in config.items()}
 
 
-class _Confluent:
-    """Wraps confluent_kafka's classes right after it was imported."""
-    names = {"confluent_kafka.cimpl": ("Producer", "Consumer", "_AdminClientImpl")}
+def _named(cls):
+    """kafka-python's class: with the task's name as client id."""
+    real = cls.__init__
+
+    def __init__(self, *args, **configs):
+        if client_name and configs.get("client_id") is None:
+            configs["client_id"] = client_name
+        real(self, *args, **configs)
+
+    cls.__init__ = __init__
+    return cls
+
+
+class _Clients:
+    """Changes the classes of Kafka's clients right after they were imported."""
+    names = {"confluent_kafka.cimpl": (_patched, ("Producer", "Consumer", "_AdminClientImpl")), "kafka.producer.kafka": (_named, ("KafkaProducer",))}
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.names:
@@ -100,9 +115,10 @@ class _Confluent:
 
             def exec_module(self, module):
                 real_exec(module)
-                for n in _Confluent.names[name]:
+                change, classes = _Clients.names[name]
+                for n in classes:
                     if hasattr(module, n):
-                        setattr(module, n, _patched(getattr(module, n)))
+                        setattr(module, n, change(getattr(module, n)))
 
         wrapped = importlib.util.spec_from_loader(name, Loader(), origin=spec.origin)
         return wrapped

@@ -247,6 +247,7 @@ def task_main(sock, loaded):
         end = {"op": "end", "state": "failed", "error": f"DAG {start['dag_id']} could not be loaded: {why}", "no_retry": False}
     else:
         os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = settings.dags_dir
+        net.client_name = f"airflow/{dag.dag_id}/{start['task_id']}"
         end = runtime.run_task(dag, start)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     flush_producers()

@@ -165,6 +165,23 @@ static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_option
 
 static void findings(void *ctx, struct tm_buf *out) { tm_diagnose_json(ctx, out); }
 
+static void writers(void *ctx, struct tm_buf *out)
+{
+	struct tm_instance *in = ctx;
+	struct tm_kafka_writer *list = NULL;
+	size_t n = in->kafka ? tm_kafka_server_writers(in->kafka, &list) : 0;
+	tm_buf_char(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		tm_buf_cstr_put(out, i ? ",{\"client_id\":" : "{\"client_id\":");
+		tm_buf_json_str(out, tm_str_of(list[i].client_id));
+		tm_buf_cstr_put(out, ",\"topic\":");
+		tm_buf_json_str(out, tm_str_of(list[i].topic));
+		tm_buf_char(out, '}');
+	}
+	tm_buf_char(out, ']');
+	free(list);
+}
+
 static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
 {
 	struct tm_config *c = &in->config;
@@ -183,6 +200,8 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	    .pipeline_count = in->pipeline_count,
 	    .findings = findings,
 	    .findings_ctx = in,
+	    .writers = writers,
+	    .writers_ctx = in,
 	};
 	struct tm_http_options http = {.host = c->http.host, .trusted = tm_config_trusted(c), .names = c->names};
 	struct tm_http_server *server = NULL;

@@ -29,6 +29,9 @@ struct tm_http_world {
 	/* Appends a JSON array of findings ({"severity", "subject", "what", "why", "next"}): why nothing moves, and what to do. */
 	void (*findings)(void *ctx, struct tm_buf *out);
 	void *findings_ctx;
+	/* Appends a JSON array of {"client_id", "topic"}: who wrote to which topic. NULL = nobody knows. */
+	void (*writers)(void *ctx, struct tm_buf *out);
+	void *writers_ctx;
 };
 struct tm_http_options {
 	const char *host;  /* NULL = 127.0.0.1 */

@@ -34,4 +34,11 @@ struct tm_kafka_connection {
 };
 /* The open connections; *ret is malloc'd. Any thread. */
 size_t tm_kafka_server_connections(struct tm_kafka_server *server, struct tm_kafka_connection **ret);
+
+/* Who wrote to which topic since the start, each pair once. */
+struct tm_kafka_writer {
+	char client_id[300], topic[256];
+};
+/* *ret is malloc'd. Any thread. */
+size_t tm_kafka_server_writers(struct tm_kafka_server *server, struct tm_kafka_writer **ret);
 #endif

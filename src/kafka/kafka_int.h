@@ -133,6 +133,7 @@ struct kafka_conn {
 	bool closing, closed, paused, touched;
 	char host[64]; /* what the client is told to connect to */
 	int port;
+	const struct tm_topic *wrote_to; /* last; only compared */
 	struct tm_kafka_connection info;
 };
 
@@ -167,7 +168,11 @@ struct tm_kafka_server {
 	int64_t say_storage_ms; /* not before: a word about a full disk */
 	bool stopping;
 	/* crossing threads */
-	pthread_mutex_t lock; /* rank: leaf; guards tasks and conns' info */
+	pthread_mutex_t lock; /* rank: leaf; guards tasks, conns' info and writers */
+	struct {
+		struct tm_kafka_writer *items;
+		size_t count, cap;
+	} writers;
 	struct kafka_task *tasks, **tasks_end;
 	int watching, changed, stop; /* atomic */
 };
@@ -179,6 +184,8 @@ void kafka_reply(struct kafka_request *r);
 void kafka_refuse(struct kafka_request *r, const char *why);
 /* Keeps what a client says of itself, for people to read: whatever is no plain character becomes a question mark. */
 void kafka_conn_name(struct kafka_conn *c, char *out, size_t size, struct tm_str text);
+/* The client of a Produce writes to this topic. */
+void kafka_writers_note(struct kafka_request *r, const struct tm_topic *topic);
 /* From any thread: r->resume runs in the loop. */
 void kafka_resume(struct kafka_request *r);
 void kafka_task_post(struct tm_kafka_server *s, struct kafka_task *task);

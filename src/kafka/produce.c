@@ -210,6 +210,7 @@ static void partition_produce(struct kafka_request *r, struct produce *p, struct
 			r->poison = true;
 		return;
 	}
+	kafka_writers_note(r, topic);
 	p->answers[p->count] = a;
 	p->parts[p->count++] =
 	    (struct tm_log_append){.topic = tm_topic_ref(topic), .partition = a->index, .batches = records, .from_client = true};

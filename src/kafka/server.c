@@ -749,6 +749,7 @@ static void server_free(struct tm_kafka_server *s)
 	free(s->advertised_host);
 	free(s->published_host);
 	free(s->log_dir);
+	free(s->writers.items);
 	free(s);
 }
 

@@ -78,6 +78,10 @@ def test_every_number_is_the_apis(running, theme):
         browser.close()
 
 
+def test_the_dag_leads_to_its_topic(running):
+    assert {"client_id": "airflow/earthquakes/publish", "topic": "earthquakes"} in running.get("/api/status")["writers"]
+
+
 def test_a_log_can_be_read(running):
     browser = Browser()
     try:

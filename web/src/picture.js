@@ -3,7 +3,7 @@ import dagre from "@dagrejs/dagre";
 import { html } from "./html.js";
 import { rate, time, cut, exact } from "./format.js";
 
-const WIDTH = 232, LINE = 17, HEAD = 30;
+const WIDTH = 252, LINE = 17, HEAD = 30;
 
 const dagState = (status, id) => {
   const run = status.runs.find((r) => r.dag_id === id);
@@ -36,6 +36,12 @@ export function graphOf(status) {
     const from = ["topic:" + e.from, "table:" + e.from].find((k) => nodes.has(k));
     if (from && nodes.has(to)) edges.push([from, to, null]);
   }
+  // A task's Kafka client is named after it: airflow/<dag>/<task>.
+  for (const w of status.writers) {
+    const [kind, dag] = w.client_id.split("/");
+    const edge = ["dag:" + dag, "topic:" + w.topic, null];
+    if (kind === "airflow" && !edges.some((e) => e[0] === edge[0] && e[1] === edge[1])) edges.push(edge);
+  }
   return { nodes: [...nodes.values()], edges: edges.filter(([a, b]) => nodes.has(a) && nodes.has(b)) };
 }
 
@@ -57,7 +63,7 @@ function Node({ n, at, onPick }) {
     <title>${n.title}</title>
     <rect class="box" width=${at.width} height=${at.height} rx="7" />
     <rect class="bar" width="5" height=${at.height} rx="2" />
-    <text class="title" x="14" y="20">${cut(n.title, 22)}</text>
+    <text class="title" x="14" y="20">${cut(n.title, 23)}</text>
     <text class="kind" x=${at.width - 10} y="20">${icons[n.kind]}</text>
     ${n.lines.map(([name, value], i) => html`<text class="name" x="14" y=${HEAD + 10 + i * LINE}>${name}</text><text class="value" data-figure=${n.key + " " + name} x=${at.width - 10} y=${HEAD + 10 + i * LINE}>${value}</text>`)}
   </g>`;
