@@ -14,10 +14,12 @@
 #define TM_LIMIT_DECOMPRESSED_BYTES (128 * TM_MIB)  /* of one record batch: a bomb stops here */
 #define TM_LIMIT_CQL_FRAME_BYTES (256 * TM_MIB)     /* native protocol: envelope length */
 #define TM_LIMIT_CQL_STATEMENT_BYTES (16 * TM_MIB)
-#define TM_LIMIT_CQL_REQUEST_BYTES (16 * TM_MIB) /* Cassandra's native_transport_max_frame_size */
-#define TM_LIMIT_CQL_HELD_BYTES (256 * TM_MIB)   /* half-received requests of all connections together */
-#define TM_LIMIT_CQL_TOKENS ((size_t)1000000)    /* of one statement: about 100 bytes of memory each */
-#define TM_LIMIT_CQL_NESTING (64)                /* of types and of literals */
+#define TM_LIMIT_CQL_REQUEST_BYTES (16 * TM_MIB)        /* Cassandra's native_transport_max_frame_size */
+#define TM_LIMIT_CQL_HELD_BYTES (256 * TM_MIB)          /* half-received requests of all connections together */
+#define TM_LIMIT_CASSANDRA_IN_FLIGHT (128)              /* requests on one connection to a real Cassandra; its own threads are 32 */
+#define TM_LIMIT_CASSANDRA_IN_FLIGHT_BYTES (4 * TM_MIB) /* of them; Cassandra holds a fortieth of its heap for one client */
+#define TM_LIMIT_CQL_TOKENS ((size_t)1000000)           /* of one statement: about 100 bytes of memory each */
+#define TM_LIMIT_CQL_NESTING (64)                       /* of types and of literals */
 #define TM_LIMIT_SQL_BYTES (4 * TM_MIB)
 #define TM_LIMIT_SQL_NESTING (1000)          /* parser depth; deeper is refused before the stack runs out */
 #define TM_LIMIT_VALUES_BYTES (512 * TM_MIB) /* what functions may make of one batch of rows: repeat('x', 2000000000) stops here */

@@ -60,6 +60,8 @@ enum { /* error codes that the door itself gives */
        TM_CASS_E_CREDENTIALS = 0x0100,
        TM_CASS_E_UNAVAILABLE = 0x1000,
        TM_CASS_E_OVERLOADED = 0x1001,
+       TM_CASS_E_BOOTSTRAPPING = 0x1002,
+       TM_CASS_E_TRUNCATE = 0x1003,
        TM_CASS_E_WRITE_TIMEOUT = 0x1100,
        TM_CASS_E_READ_TIMEOUT = 0x1200,
        TM_CASS_E_READ_FAILURE = 0x1300,

@@ -236,6 +236,16 @@ static void change_take(struct reading *r, struct tm_str *change, struct tm_str 
 		*name = tm_arena_str(r->arena, string_take(&r->c));
 }
 
+/* How many replicas failed; from v5 on which ones, and why. */
+static void failures_take(struct reading *r, struct tm_cass_error *e)
+{
+	e->failures = (int)tm_cursor_be32(&r->c);
+	for (int i = 0; r->version >= 5 && i < e->failures && !r->c.bad; i++) {
+		tm_cursor_take(&r->c, tm_cursor_u8(&r->c));
+		tm_cursor_be16(&r->c);
+	}
+}
+
 static void error_take(struct reading *r, struct tm_cass_error *e)
 {
 	e->code = (int)tm_cursor_be32(&r->c);
@@ -253,6 +263,12 @@ static void error_take(struct reading *r, struct tm_cass_error *e)
 		e->consistency = tm_cursor_be16(&r->c);
 		e->received = (int)tm_cursor_be32(&r->c);
 		e->required = (int)tm_cursor_be32(&r->c);
+		if (e->code == TM_CASS_E_READ_FAILURE || e->code == TM_CASS_E_WRITE_FAILURE)
+			failures_take(r, e);
+		if (e->code == TM_CASS_E_WRITE_TIMEOUT || e->code == TM_CASS_E_WRITE_FAILURE)
+			e->write_type = tm_arena_str(r->arena, string_take(&r->c));
+		else
+			e->data_present = tm_cursor_u8(&r->c);
 		break;
 	case TM_CASS_E_FUNCTION:
 	case TM_CASS_E_EXISTS:

@@ -1,5 +1,6 @@
 /* Reading tidemill.yaml by the table config.def. */
 #include "cli/config.h"
+#include "cassandra/tables.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,11 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 			continue;
 		for (size_t s = 0; s < 3 && choices[i].schemes[s]; s++)
 			known |= strncmp(v, choices[i].schemes[s], strlen(choices[i].schemes[s])) == 0;
+		if (known && i == 1) { /* store.c opens it */
+			if (tm_tables_cassandra_check(tm_str_of(v), err) == TM_OK)
+				continue;
+			return err->rc;
+		}
 		if (known)
 			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v,
 				choices[i].embedded);

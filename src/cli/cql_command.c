@@ -1,5 +1,6 @@
 /* `tidemill cql`: CQL on the running instance, over the native protocol. */
 #include "cassandra/client.h"
+#include "cassandra/tables.h"
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "cli/remote.h"
@@ -9,6 +10,7 @@
 
 struct cql_command {
 	struct tm_common common;
+	bool outside; /* a real Cassandra is asked itself */
 	struct tm_cassandra_client *client;
 };
 
@@ -56,6 +58,9 @@ static int run_one(void *ctx, struct tm_str statement)
 	struct tm_err err;
 	int status = 0;
 	if (all_pages(c, statement, &arena, &result, &err) != TM_OK) {
+		if (c->outside && tm_str_find(statement, TM_STR("tidemill."), 0) != SIZE_MAX)
+			tm_err_hint(&err,
+				    "Dead letters are kept by Tidemill itself: `tidemill sql 'SELECT * FROM tidemill.dead_letters'`.");
 		status = fail(c, &err, statement);
 	} else if (c->common.json) {
 		struct tm_buf out = {0};
@@ -81,7 +86,10 @@ int tm_command_cql(const struct tm_command *self, int argc, char **argv)
 		struct tm_remote remote;
 		tm_say_level_set(TM_SAY_WARN);
 		tm_rc rc = tm_remote_find(&remote, c.common.project, &err);
-		if (rc == TM_OK || rc == TM_NOT_FOUND) { /* the CQL door may be there where the page is not */
+		c.outside = (rc == TM_OK || rc == TM_NOT_FOUND) && remote.config.store && strcmp(remote.config.store, "embedded") != 0;
+		if (c.outside) { /* whether or not an instance runs */
+			rc = tm_tables_cassandra_client(tm_str_of(remote.config.store), &c.client, &err);
+		} else if (rc == TM_OK || rc == TM_NOT_FOUND) { /* the CQL door may be there where the page is not */
 			struct tm_cassandra_client_options options = {.host = tm_address_here(&remote.config.cassandra),
 								      .port = tm_remote_port(&remote, "cassandra")};
 			struct tm_err refused;

@@ -227,6 +227,21 @@ static void dag_findings(struct found *f)
 	tm_buf_done(&raw);
 }
 
+static void store_away(struct found *f, struct tm_arena *arena)
+{
+	struct tm_tables *tables = f->in->tables;
+	struct tm_tables_state state;
+	if (!tables)
+		return;
+	tables->klass->state(tables, arena, &state);
+	if (state.up && state.alive == state.nodes)
+		return;
+	json_t *one = add(f, state.up ? "warning" : "error", "store", state.up ? "%.*s" : "no node of Cassandra answers: %.*s",
+			  TM_STR_ARG(state.what));
+	say(one, "why", state.up ? "the others serve meanwhile" : "tables are neither read nor written meanwhile; nothing is lost");
+	say(one, "next", "Look at %s; everything goes on by itself when it answers again.", tables->address);
+}
+
 void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 {
 	struct found f = {.in = in, .list = json_array()};
@@ -236,6 +251,7 @@ void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 	bool there = in->broker->klass->topics(in->broker, true, &arena, &f.topics, &f.topic_count, &away) == TM_OK;
 	if (!there)
 		broker_away(&f, &away);
+	store_away(&f, &arena);
 	if (in->dag)
 		dag_findings(&f);
 	for (size_t p = 0; p < in->pipeline_count; p++) {

@@ -6,41 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- the tables folder ---- */
-
-static int line_of(struct tm_str text, const char *at)
-{
-	int line = 1;
-	for (const char *p = text.at; p < at; p++)
-		line += *p == '\n';
-	return line;
-}
-
-static tm_rc run_cql_file(struct tm_instance *in, const char *path, struct tm_err *err)
-{
-	struct tm_buf text = {0};
-	TM_TRY(tm_file_read(tm_env_real(), path, TM_LIMIT_CQL_STATEMENT_BYTES, &text, err));
-	struct tm_str rest = tm_buf_str(&text), statement;
-	char keyspace[64] = "";
-	tm_rc rc = TM_OK;
-	while (rc == TM_OK && tm_cql_split(&rest, &statement)) {
-		struct tm_arena arena;
-		tm_arena_init(&arena);
-		struct tm_cql_session session = {.store = in->store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {
-		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
-		struct tm_cql_result result;
-		rc = tm_cql_query(&session, statement, &options, NULL, &arena, &result, err);
-		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
-			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
-		if (rc != TM_OK) /* positions of a statement become those of the file */
-			tm_err_at(err, path, line_of(tm_buf_str(&text), statement.at) + (err->line ? err->line - 1 : 0),
-				  err->column ? err->column : 1);
-		tm_arena_done(&arena);
-	}
-	tm_buf_done(&text);
-	return rc;
-}
+/* ---- the project's folders ---- */
 
 typedef tm_rc (*file_fn)(struct tm_instance *in, const char *path, struct tm_err *err);
 
@@ -155,6 +121,10 @@ static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_option
 	START_DOOR(in, options, "listen.kafka", &c->kafka,
 		   (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
 	c->kafka.port = tm_kafka_server_port(in->kafka);
+	if (in->tables) {
+		c->cassandra.port = 0; /* the real one is asked itself */
+		return TM_OK;
+	}
 	struct tm_cassandra_options cassandra = {.host = c->cassandra.host};
 	START_DOOR(in, options, "listen.cassandra", &c->cassandra,
 		   (cassandra.port = c->cassandra.port, tm_cassandra_server_start(in->store, &cassandra, &in->cassandra, err)),
@@ -227,10 +197,14 @@ static const int kafka_ports[] = {9092, 9093, 29092, 19092}, cassandra_ports[] =
 static void add_routes(struct tm_instance *in, const char *name, bool kafka, bool cassandra, struct tm_airflow_route *routes, size_t *n)
 {
 	const struct tm_config *c = &in->config;
+	const char *store_host;
+	int store_port;
+	tm_instance_store_address(in, &store_host, &store_port);
 	for (size_t i = 0; kafka && i < sizeof kafka_ports / sizeof *kafka_ports; i++)
 		routes[(*n)++] = (struct tm_airflow_route){name, kafka_ports[i], tm_address_here(&c->kafka), c->kafka.port};
 	for (size_t i = 0; cassandra && i < sizeof cassandra_ports / sizeof *cassandra_ports; i++)
-		routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], tm_address_here(&c->cassandra), c->cassandra.port};
+		if (strcmp(name, store_host) != 0 || cassandra_ports[i] != store_port)
+			routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], store_host, store_port};
 }
 
 static const struct tm_airflow_pair *pairs(struct tm_instance *in, const struct tm_pair *from, size_t n)
@@ -260,9 +234,12 @@ void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_optio
 		routes[n++] = (struct tm_airflow_route){"localhost", 9092, tm_address_here(&c->kafka), c->kafka.port};
 		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9092, tm_address_here(&c->kafka), c->kafka.port};
 	}
-	if (c->cassandra.port != 9042) {
-		routes[n++] = (struct tm_airflow_route){"localhost", 9042, tm_address_here(&c->cassandra), c->cassandra.port};
-		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9042, tm_address_here(&c->cassandra), c->cassandra.port};
+	const char *store_host;
+	int store_port;
+	tm_instance_store_address(in, &store_host, &store_port);
+	if (store_port != 9042 || (strcmp(store_host, "localhost") != 0 && strncmp(store_host, "127.", 4) != 0)) {
+		routes[n++] = (struct tm_airflow_route){"localhost", 9042, store_host, store_port};
+		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9042, store_host, store_port};
 	}
 	const char *python = c->python;
 	if (!*python) {
@@ -314,7 +291,8 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	TM_TRY(tm_store_open(path, &store, &in->store, err));
 	in->world = (struct tm_stream_world){.env = tm_env_real(), .log = in->log, .store = in->store, .project_dir = in->config.dir};
 	TM_TRY(tm_instance_broker_start(in, err));
-	TM_TRY(each_file(in, "tables", ".cql", run_cql_file, err));
+	TM_TRY(tm_instance_store_start(in, err));
+	TM_TRY(each_file(in, "tables", ".cql", tm_instance_cql_file, err));
 	if (!options->no_doors)
 		TM_TRY(start_doors(in, options, err));
 	struct tm_sql_options sql = {.world = &in->world, .time_zone = "UTC"};
@@ -361,6 +339,7 @@ void tm_instance_stop(struct tm_instance *in)
 	tm_cassandra_server_stop(in->cassandra);
 	if (in->sql)
 		tm_sql_free(in->sql);
+	tm_instance_store_stop(in);
 	if (in->store)
 		tm_store_close(in->store);
 	tm_instance_broker_stop(in);

@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "sql/sql.h"
 #include "stream/broker.h"
+#include "stream/tables.h"
 #include "table/table.h"
 
 struct tm_pipeline_run {
@@ -22,6 +23,7 @@ struct tm_instance {
 	struct tm_log *log;
 	struct tm_broker *broker; /* of the topics: over log, or a real Kafka (then it is world.broker too) */
 	struct tm_store *store;
+	struct tm_tables *tables; /* a real Cassandra for the tables; NULL = store */
 	struct tm_kafka_server *kafka;
 	struct tm_cassandra_server *cassandra;
 	struct tm_dag *dag;
@@ -46,6 +48,16 @@ void tm_instance_stop(struct tm_instance *instance);
 /* broker.c: the broker of the topics; world.broker where it is not the log. A real one must answer before this returns. */
 tm_rc tm_instance_broker_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 void tm_instance_broker_stop(struct tm_instance *instance);
+/* store.c: the tables where they are not our own (world.tables). The real ones must answer before this returns. */
+tm_rc tm_instance_store_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
+void tm_instance_store_stop(struct tm_instance *instance);
+/* Where programs reach the tables by CQL: our door, or the real Cassandra (its first contact point). */
+void tm_instance_store_address(struct tm_instance *instance, const char **ret_host, int *ret_port);
+/* One statement, whoever keeps the tables; keyspace: of USE. */
+tm_rc tm_instance_cql(struct tm_instance *instance, struct tm_str statement, struct tm_str keyspace, struct tm_arena *arena,
+		      struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
+/* A file of tables/: its statements in order; errors with the file's line and column. */
+tm_rc tm_instance_cql_file(struct tm_instance *instance, const char *path, struct tm_err *err) TM_CHECKED;
 /* What the DAG files' door is started with; also for `check`. */
 void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow_options *ret);
 /* All that is due has ended and every pipeline has consumed its topics to the end and committed. */

@@ -75,18 +75,20 @@ static json_t *pipelines_json(struct tm_instance *in, bool *ok)
 static json_t *tables_json(struct tm_instance *in)
 {
 	json_t *list = json_array();
-	const struct tm_table_def **tables;
-	size_t n = tm_store_tables(in->store, &tables);
+	const struct tm_table_def **tables = NULL;
+	size_t n = 0;
+	struct tm_err err = {0};
+	if (tm_tables_list(&in->world, &tables, &n, &err) != TM_OK)
+		tm_say_err("tidemill", &err);
 	for (size_t i = 0; i < n; i++) {
-		if (tm_str_is(tables[i]->keyspace, "tidemill")) { /* our own: the dead letters are told per pipeline */
-			tm_table_def_unref(in->store, tables[i]);
-			continue;
-		}
 		int64_t rows = 0;
-		json_t *count = tm_table_count(in->store, tables[i], &rows, NULL) == TM_OK ? json_integer(rows) : json_null();
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name",
-						      text(tables[i]->name), "rows", count));
-		tm_table_def_unref(in->store, tables[i]);
+		bool ours = tm_str_is(tables[i]->keyspace, "tidemill"); /* the dead letters are told per pipeline */
+		if (!ours) {
+			bool known = tm_tables_count(&in->world, tables[i], 0, &rows, NULL) == TM_OK;
+			json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name",
+							      text(tables[i]->name), "rows", known ? json_integer(rows) : json_null()));
+		}
+		tm_tables_unref(&in->world, tables[i]);
 	}
 	free(tables);
 	return list;

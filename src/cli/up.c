@@ -66,8 +66,12 @@ static void banner(const struct tm_instance *in, double seconds)
 		queries += in->pipelines[i].pipeline->query_count;
 	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries,
 		queries == 1 ? "y" : "ies");
-	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n  cassandra  %s:%d\n", tm_address_here(&c->http), c->http.port,
-		c->kafka.host, c->kafka.port, c->cassandra.host, c->cassandra.port);
+	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n", tm_address_here(&c->http), c->http.port, c->kafka.host,
+		c->kafka.port);
+	if (in->tables)
+		fprintf(stderr, "  cassandra  %s\n", in->tables->address);
+	else
+		fprintf(stderr, "  cassandra  %s:%d\n", c->cassandra.host, c->cassandra.port);
 	if (c->kafka_published.port)
 		fprintf(stderr, "  published  kafka as %s:%d\n", c->kafka_published.host, c->kafka_published.port);
 }
@@ -140,14 +144,14 @@ enum { ROWS_SHOWN = 8 };
 
 static void show_tables(struct tm_instance *in)
 {
-	const struct tm_table_def **tables;
-	size_t n = tm_store_tables(in->store, &tables);
+	const struct tm_table_def **tables = NULL;
+	size_t n = 0;
+	struct tm_err away = {0};
+	if (tm_tables_list(&in->world, &tables, &n, &away) != TM_OK)
+		tm_say_err("tidemill", &away);
 	for (size_t i = 0; i < n; i++) {
 		struct tm_arena arena;
 		tm_arena_init(&arena);
-		struct tm_cql_session session = {.store = in->store, .protocol_version = 5};
-		struct tm_cql_query_options options = {
-		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = -1};
 		struct tm_cql_result result;
 		struct tm_err err;
 		int64_t rows = 0;
@@ -155,8 +159,8 @@ static void show_tables(struct tm_instance *in)
 		struct tm_str text = tm_arena_printf(&arena, "SELECT * FROM \"%.*s\".\"%.*s\" LIMIT %d", TM_STR_ARG(tables[i]->keyspace),
 						     TM_STR_ARG(tables[i]->name), ROWS_SHOWN);
 		bool ours = tm_str_is(tables[i]->keyspace, "tidemill");
-		if (!ours && (tm_table_count(in->store, tables[i], &rows, &err) != TM_OK ||
-			      tm_cql_query(&session, text, &options, NULL, &arena, &result, &err) != TM_OK)) {
+		if (!ours && (tm_tables_count(&in->world, tables[i], 0, &rows, &err) != TM_OK ||
+			      tm_instance_cql(in, text, (struct tm_str){0}, &arena, &result, &err) != TM_OK)) {
 			tm_say_err("tidemill", &err);
 		} else if (!ours && rows) {
 			printf("\n%.*s", TM_STR_ARG(name));
@@ -164,7 +168,7 @@ static void show_tables(struct tm_instance *in)
 				printf(" (the first %d of %lld rows)", ROWS_SHOWN, (long long)rows);
 			tm_rows_print(&result);
 		}
-		tm_table_def_unref(in->store, tables[i]);
+		tm_tables_unref(&in->world, tables[i]);
 		tm_arena_done(&arena);
 	}
 	free(tables);

@@ -2,6 +2,7 @@
 #include "cql/cql.h"
 #include "http/http_int.h"
 #include "sql/sql.h"
+#include "stream/tables.h"
 #include <stdio.h>
 
 enum { TEXT_ROWS = 1000 };
@@ -36,6 +37,21 @@ tm_rc tm_http_api_sql(struct tm_http_request *r, struct tm_http_answer *a, struc
 	return rc;
 }
 
+/* On the outside tables where there are some; the keyspace tidemill (dead letters) is ours in any case. */
+static tm_rc run_cql(struct tm_http_request *r, struct tm_str statement, struct tm_str keyspace, struct tm_cql_result *ret,
+		     struct tm_err *err)
+{
+	struct tm_cql_query_options options = {
+	    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .serial_consistency = 8, .page_size = 5000};
+	const struct tm_stream_world *world = r->server->world.stream;
+	struct tm_tables *outside = world ? world->tables : NULL;
+	bool ours = tm_str_is(keyspace, "tidemill") || tm_str_find(statement, TM_STR("tidemill."), 0) != SIZE_MAX;
+	if (outside && !ours)
+		return outside->klass->query(outside, statement, keyspace, &options, r->arena, ret, err);
+	struct tm_cql_session session = {.store = r->server->world.store, .keyspace = keyspace, .protocol_version = 5};
+	return tm_cql_query(&session, statement, &options, NULL, r->arena, ret, err);
+}
+
 tm_rc tm_http_api_cql(struct tm_http_request *r, struct tm_http_answer *a, struct tm_err *err)
 {
 	struct tm_str rest, statement;
@@ -43,11 +59,8 @@ tm_rc tm_http_api_cql(struct tm_http_request *r, struct tm_http_answer *a, struc
 	char keyspace[64] = "";
 	tm_rc rc = TM_OK;
 	while (rc == TM_OK && tm_cql_split(&rest, &statement)) {
-		struct tm_cql_session session = {.store = r->server->world.store, .keyspace = tm_str_of(keyspace), .protocol_version = 5};
-		struct tm_cql_query_options options = {
-		    .timestamp_us = INT64_MIN, .now_in_seconds = INT64_MIN, .consistency = 1, .page_size = 5000};
 		struct tm_cql_result result;
-		rc = tm_cql_query(&session, statement, &options, NULL, r->arena, &result, err);
+		rc = run_cql(r, statement, tm_str_of(keyspace), &result, err);
 		if (rc == TM_OK) {
 			tm_cql_result_json(&result, &a->body);
 			if (result.kind == TM_CQL_SET_KEYSPACE)

@@ -5,6 +5,7 @@
 #include "http/http_int.h"
 #include "sql/sql.h"
 #include "stream/broker.h"
+#include "stream/tables.h"
 #include "table/table.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,16 +68,22 @@ json_t *tm_http_topics(struct tm_http_server *s)
 	return list;
 }
 
+enum { COUNT_AGE_MS = 2000 }; /* of rows of outside tables */
+
 json_t *tm_http_tables(struct tm_http_server *s)
 {
 	json_t *list = json_array();
 	const struct tm_table_def **tables = NULL;
-	size_t n = s->world.store ? tm_store_tables(s->world.store, &tables) : 0;
+	size_t n = 0;
+	const struct tm_stream_world own = {.store = s->world.store}, *world = s->world.stream ? s->world.stream : &own;
+	if (tm_tables_list(world, &tables, &n, NULL) != TM_OK)
+		n = 0; /* what is away is said by the findings */
 	static const char *const kinds[] = {"partition_key", "clustering", "static", "regular"};
 	for (size_t i = 0; i < n; i++) {
 		const struct tm_table_def *d = tables[i];
 		int64_t rows = 0;
-		(void)!tm_table_count(s->world.store, d, &rows, NULL);
+		if (tm_tables_count(world, d, COUNT_AGE_MS, &rows, NULL) != TM_OK)
+			rows = -1;
 		json_t *columns = json_array();
 		for (size_t c = 0; c < d->column_count; c++) {
 			struct tm_buf type = {0};
@@ -85,9 +92,10 @@ json_t *tm_http_tables(struct tm_http_server *s)
 								 tm_buf_cstr(&type), "kind", kinds[d->columns[c].kind]));
 			tm_buf_done(&type);
 		}
-		json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:o}", "keyspace", tm_http_text(d->keyspace), "name",
-						      tm_http_text(d->name), "rows", (json_int_t)rows, "columns", columns));
-		tm_table_def_unref(s->world.store, d);
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "keyspace", tm_http_text(d->keyspace), "name",
+						      tm_http_text(d->name), "rows", rows < 0 ? json_null() : json_integer(rows), "columns",
+						      columns));
+		tm_tables_unref(world, d);
 	}
 	free(tables);
 	return list;

@@ -82,7 +82,9 @@ struct tm_sink {
 	bool replay;  /* the batch was announced before a crash: some of it may be there already */
 	bool ordered; /* rows come in the same order when the batch is run again */
 };
-extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_file;
-const struct tm_sink_class *tm_sink_find(struct tm_str format);
+extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_outside,
+    tm_sink_file;
+/* The world decides which sink format cassandra is. */
+const struct tm_sink_class *tm_sink_find(const struct tm_stream_world *world, struct tm_str format);
 tm_rc tm_sink_unknown(const struct tm_query_spec *spec, struct tm_err *err);
 #endif

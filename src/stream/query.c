@@ -353,7 +353,7 @@ static tm_rc build_tree(struct tm_query *q, struct tm_err *err)
 	q->marks = tm_zalloc(tm_mul_size(q->stream.watermarks.count + 1, sizeof *q->marks));
 	int64_t late, evict;
 	assign_watermarks(q->root, 0, 0, &late, &evict);
-	const struct tm_sink_class *klass = tm_sink_find(q->spec.sink_format);
+	const struct tm_sink_class *klass = tm_sink_find(q->world, q->spec.sink_format);
 	if (!klass)
 		return tm_sink_unknown(&q->spec, err);
 	q->sink = tm_zalloc(klass->size);
@@ -653,7 +653,7 @@ tm_rc tm_query_step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err)
 {
 	TM_TRY(tm_query_check(spec, err));
-	const struct tm_sink_class *sink = tm_sink_find(spec->sink_format);
+	const struct tm_sink_class *sink = tm_sink_find(world, spec->sink_format);
 	if (!sink)
 		return tm_sink_unknown(spec, err);
 	if (sink->check)

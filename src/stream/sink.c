@@ -8,12 +8,12 @@ static const struct tm_sink_class *const classes[] = {&tm_sink_memory, &tm_sink_
 
 const char *const tm_sink_formats[] = {"cassandra", "kafka", "console", "memory", "noop", NULL};
 
-const struct tm_sink_class *tm_sink_find(struct tm_str format)
+const struct tm_sink_class *tm_sink_find(const struct tm_stream_world *world, struct tm_str format)
 {
 	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
 		for (const char *const *f = classes[i]->formats; *f; f++)
 			if (tm_str_iis(format, *f))
-				return classes[i];
+				return classes[i] == &tm_sink_table && world->tables ? &tm_sink_outside : classes[i];
 	return NULL;
 }
 

@@ -1,34 +1,12 @@
-/* Format cassandra as a sink: rows become upserts of a table of the embedded store, in the query's own commit. Columns are
- * matched by name; what cannot work is refused before the start, by name. A row with a null in the primary key, or with a value
- * that its column's type refuses, is a dead letter. */
+/* Format cassandra as a sink: rows become upserts of a table, of the embedded store in the query's own commit, or of a real Cassandra
+ * (sink_outside.c). Columns are matched by name; what cannot work is refused before the start, by name. A row with a null in the primary
+ * key, or with a value that its column's type refuses, is a dead letter. */
+#include "stream/sink_table.h"
 #include "stream/cells.h"
-#include "stream/provider.h"
 #include "stream/state.h"
 #include "table/value.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A row of the batch at work. Rows are written in the order of their partitions' tokens, which is the order they lie in: the store
- * takes them several times faster than in the order they came. */
-struct pending {
-	int64_t token;
-	uint32_t number, count;
-	const struct tm_cql_value *values;
-	const size_t *index;
-};
-struct table_sink {
-	struct tm_sink s;
-	struct {
-		struct pending *items;
-		size_t count, cap;
-	} rows;
-	struct tm_buf key;
-	const struct tm_table_def *def;
-	size_t *index, count; /* sink column i goes to table column index[i] */
-	bool ignore_nulls;
-	int64_t ttl_s, last_us;
-	struct tm_arena arena;
-};
 
 static const struct tm_str *option(const struct tm_query_spec *spec, const char *name)
 {
@@ -107,31 +85,31 @@ static tm_rc find_table(const struct tm_stream_world *world, const struct tm_que
 		tm_err_hint(err, "USING cassandra OPTIONS (keyspace 'ks', table 't')");
 		return rc;
 	}
-	if (!world->store)
+	if (!world->store && !world->tables)
 		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to table %.*s.%.*s, but no store runs here",
 			       TM_STR_ARG(spec->name), TM_STR_ARG(*keyspace), TM_STR_ARG(*table));
-	*ret = tm_store_table(world->store, *keyspace, *table);
-	if (*ret)
-		return TM_OK;
-	tm_rc rc = tm_fail(err, TM_NOT_FOUND, "query '%.*s': couldn't find table %.*s in keyspace %.*s", TM_STR_ARG(spec->name),
-			   TM_STR_ARG(*table), TM_STR_ARG(*keyspace));
+	tm_rc rc = tm_tables_find(world, *keyspace, *table, ret, err);
+	if (rc != TM_NOT_FOUND)
+		return rc;
+	rc = tm_fail(err, TM_NOT_FOUND, "query '%.*s': couldn't find table %.*s in keyspace %.*s%s%s", TM_STR_ARG(spec->name),
+		     TM_STR_ARG(*table), TM_STR_ARG(*keyspace), world->tables ? " of " : "", world->tables ? world->tables->address : "");
 	tm_err_hint(err, "Make it in a file tables/*.cql; those run before pipelines start.");
 	tm_err_at(err, spec->file.at, spec->line, 1);
 	return rc;
 }
 
-static tm_rc sink_check(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
+tm_rc tm_table_sink_check(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
 {
 	const struct tm_table_def *def;
 	TM_TRY(find_table(world, spec, &def, err));
 	tm_rc rc = check_columns(spec, def, err);
-	tm_table_def_unref(world->store, def);
+	tm_tables_unref(world, def);
 	return rc;
 }
 
-static tm_rc sink_open(struct tm_sink *s, struct tm_err *err)
+tm_rc tm_table_sink_open(struct tm_sink *s, struct tm_err *err)
 {
-	struct table_sink *me = (struct table_sink *)s;
+	struct tm_table_sink *me = (struct tm_table_sink *)s;
 	tm_arena_init(&me->arena);
 	TM_TRY(find_table(s->world, s->spec, &me->def, err));
 	TM_TRY(check_columns(s->spec, me->def, err));
@@ -147,11 +125,11 @@ static tm_rc sink_open(struct tm_sink *s, struct tm_err *err)
 	return tm_option_i64(o, n, option(s->spec, "ttl") ? "ttl" : "spark.cassandra.output.ttl", 0, &me->ttl_s, err);
 }
 
-static void sink_close(struct tm_sink *s)
+void tm_table_sink_close(struct tm_sink *s)
 {
-	struct table_sink *me = (struct table_sink *)s;
+	struct tm_table_sink *me = (struct tm_table_sink *)s;
 	if (me->def)
-		tm_table_def_unref(s->world->store, me->def);
+		tm_tables_unref(s->world, me->def);
 	free(me->index);
 	free(me->rows.items);
 	tm_buf_done(&me->key);
@@ -159,18 +137,18 @@ static void sink_close(struct tm_sink *s)
 }
 
 /* The table may have been changed since: its columns are looked at again by every batch. */
-static tm_rc sink_begin(struct tm_sink *s, struct tm_err *err)
+tm_rc tm_table_sink_begin(struct tm_sink *s, struct tm_err *err)
 {
-	struct table_sink *me = (struct table_sink *)s;
+	struct tm_table_sink *me = (struct tm_table_sink *)s;
 	const struct tm_table_def *now;
 	tm_arena_reset(&me->arena);
 	me->rows.count = 0;
 	TM_TRY(find_table(s->world, s->spec, &now, err));
 	if (now == me->def) {
-		tm_table_def_unref(s->world->store, now);
+		tm_tables_unref(s->world, now);
 		return TM_OK;
 	}
-	tm_table_def_unref(s->world->store, me->def);
+	tm_tables_unref(s->world, me->def);
 	me->def = now;
 	TM_TRY(check_columns(s->spec, now, err));
 	for (size_t i = 0; i < me->count; i++)
@@ -179,8 +157,8 @@ static tm_rc sink_begin(struct tm_sink *s, struct tm_err *err)
 }
 
 /* The row's cells; false = it is a dead letter now. */
-static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const struct tm_flow *rows, size_t row, struct tm_cql_value *values,
-		      size_t *index, size_t *ret_n)
+static bool row_cells(struct tm_table_sink *me, struct tm_cell_writer *w, const struct tm_flow *rows, size_t row,
+		      struct tm_cql_value *values, size_t *index, size_t *ret_n)
 {
 	size_t keys = me->def->partition_key_count + me->def->clustering_count, n = 0;
 	char detail[300];
@@ -193,9 +171,9 @@ static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const str
 				tm_stream_dead(me->s.run, rows, row, "null_key", detail);
 				return false;
 			}
-			if (me->ignore_nulls)
+			if (me->ignore_nulls && !me->s.world->tables)
 				continue;
-			values[n] = (struct tm_cql_value){.null = true};
+			values[n] = (struct tm_cql_value){.null = !me->ignore_nulls, .unset = me->ignore_nulls};
 		} else {
 			struct tm_str bytes;
 			if (!tm_cell_write(w, c, row, to->type, &bytes)) {
@@ -212,8 +190,8 @@ static bool row_cells(struct table_sink *me, struct tm_cell_writer *w, const str
 }
 
 /* The token of a row's partition: as the store computes it. Cassandra refuses an empty key of one column. */
-static bool row_token(struct table_sink *me, const struct tm_flow *rows, size_t row, const struct tm_cql_value *values, const size_t *index,
-		      size_t n, int64_t *ret)
+static bool row_token(struct tm_table_sink *me, const struct tm_flow *rows, size_t row, const struct tm_cql_value *values,
+		      const size_t *index, size_t n, int64_t *ret)
 {
 	struct tm_str parts[16] = {{NULL, 0}};
 	size_t keys = me->def->partition_key_count;
@@ -238,10 +216,10 @@ static bool row_token(struct table_sink *me, const struct tm_flow *rows, size_t 
 	return true;
 }
 
-static tm_rc sink_write(struct tm_sink *s, const struct tm_flow *rows, size_t *ret_written, struct tm_err *err)
+tm_rc tm_table_sink_write(struct tm_sink *s, const struct tm_flow *rows, size_t *ret_written, struct tm_err *err)
 {
 	(void)err;
-	struct table_sink *me = (struct table_sink *)s;
+	struct tm_table_sink *me = (struct tm_table_sink *)s;
 	struct tm_cell_writer w = {.session = &s->run->session, .value_text = s->spec->value_text, .arena = &me->arena};
 	size_t written = 0;
 	for (size_t row = 0; row < rows->batch.rows; row++) {
@@ -257,7 +235,7 @@ static tm_rc sink_write(struct tm_sink *s, const struct tm_flow *rows, size_t *r
 			else if (values[i].bytes.at && values[i].bytes.len)
 				values[i].bytes = tm_str_n(memcpy(tm_arena_alloc(&me->arena, 8), values[i].bytes.at, values[i].bytes.len),
 							   values[i].bytes.len);
-		TM_PUSH(&me->rows, (struct pending){token, (uint32_t)me->rows.count, (uint32_t)n, values, index});
+		TM_PUSH(&me->rows, (struct tm_sink_row){token, (uint32_t)me->rows.count, (uint32_t)n, values, index});
 		written++;
 	}
 	*ret_written = written;
@@ -266,7 +244,7 @@ static tm_rc sink_write(struct tm_sink *s, const struct tm_flow *rows, size_t *r
 
 static int by_token(const void *a, const void *b)
 {
-	const struct pending *x = a, *y = b;
+	const struct tm_sink_row *x = a, *y = b;
 	if (x->token != y->token)
 		return x->token < y->token ? -1 : 1;
 	return (x->number > y->number) - (x->number < y->number);
@@ -274,13 +252,13 @@ static int by_token(const void *a, const void *b)
 
 static tm_rc sink_finish(struct tm_sink *s, struct tm_err *err)
 {
-	struct table_sink *me = (struct table_sink *)s;
+	struct tm_table_sink *me = (struct tm_table_sink *)s;
 	int64_t now_us = tm_now_us(s->world->env ? s->world->env : tm_env_real());
 	int64_t first_us = now_us > me->last_us ? now_us : me->last_us + 1; /* of two rows with one key the later wins */
 	if (me->rows.count)
 		qsort(me->rows.items, me->rows.count, sizeof *me->rows.items, by_token);
 	for (size_t i = 0; i < me->rows.count; i++) {
-		const struct pending *p = &me->rows.items[i];
+		const struct tm_sink_row *p = &me->rows.items[i];
 		const struct tm_table_write write = {.def = me->def,
 						     .column_index = p->index,
 						     .values = p->values,
@@ -305,11 +283,11 @@ static tm_rc sink_finish(struct tm_sink *s, struct tm_err *err)
 
 static const char *const formats[] = {"cassandra", "org.apache.spark.sql.cassandra", NULL};
 const struct tm_sink_class tm_sink_table = {.formats = formats,
-					    .size = sizeof(struct table_sink),
+					    .size = sizeof(struct tm_table_sink),
 					    .transactional = true,
-					    .check = sink_check,
-					    .open = sink_open,
-					    .close = sink_close,
-					    .begin = sink_begin,
-					    .write = sink_write,
+					    .check = tm_table_sink_check,
+					    .open = tm_table_sink_open,
+					    .close = tm_table_sink_close,
+					    .begin = tm_table_sink_begin,
+					    .write = tm_table_sink_write,
 					    .finish = sink_finish};

@@ -1,7 +1,7 @@
 /* Names in FROM that are neither view nor file: topics and tables of the running instance. */
 #include "stream/broker.h"
 #include "stream/source.h"
-#include "table/table.h"
+#include "stream/tables.h"
 
 bool tm_source_exists(const struct tm_stream_world *world, struct tm_str format, struct tm_str keyspace, struct tm_str name)
 {
@@ -12,9 +12,9 @@ bool tm_source_exists(const struct tm_stream_world *world, struct tm_str format,
 		tm_broker_free(own);
 		return there;
 	}
-	const struct tm_table_def *def = world->store ? tm_store_table(world->store, keyspace, name) : NULL;
-	if (!def)
+	const struct tm_table_def *def;
+	if (tm_tables_find(world, keyspace, name, &def, NULL) != TM_OK)
 		return false;
-	tm_table_def_unref(world->store, def);
+	tm_tables_unref(world, def);
 	return true;
 }

@@ -10,6 +10,7 @@
 
 struct tm_cql_result; /* cql/cql.h */
 struct tm_cql_query_options;
+struct tm_stream_world;
 struct tm_tables;
 
 struct tm_tables_row {
@@ -44,9 +45,13 @@ struct tm_tables_class {
 	tm_rc (*table)(struct tm_tables *t, struct tm_str keyspace, struct tm_str name, const struct tm_table_def **ret,
 		       struct tm_err *err);
 	void (*table_unref)(struct tm_tables *t, const struct tm_table_def *def);
-	/* All tables of users (no system keyspaces), sorted; *ret malloc'd, each a reference. */
+	/* The project uses this keyspace: list shows its tables (a cluster has those of others too). A table that was found does as much.
+	 */
+	void (*uses)(struct tm_tables *t, struct tm_str keyspace);
+	/* The tables of the keyspaces that the project uses, sorted; *ret malloc'd, each a reference. */
 	tm_rc (*list)(struct tm_tables *t, const struct tm_table_def ***ret, size_t *ret_count, struct tm_err *err);
-	/* How many rows; the server reads the whole table for it, so an answer that is max_age_ms old or younger is given again. */
+	/* How many rows. The server reads the whole table for it: with max_age_ms > 0 it is done aside where the last answer is older than
+	 * that (or than the counting took, many times over), and *ret is the last answer, -1 where there is none yet. 0: counted now. */
 	tm_rc (*count)(struct tm_tables *t, const struct tm_table_def *def, int64_t max_age_ms, int64_t *ret, struct tm_err *err);
 	/* Sends the rows, many at a time, and returns when all are acknowledged. What is not acknowledged is sent again until it is, or
 	 * until the caller stops: each cell has its timestamp, so that twice is once. */
@@ -66,6 +71,20 @@ struct tm_tables {
 	const struct tm_tables_class *klass;
 	const char *address; /* for people, without a password */
 };
+
+/* ---- either store ---- what the world has: its outside tables, and of the embedded store those (all, or keyspace tidemill's) that are
+ * its own. Each def is a reference, given back by tm_tables_unref. */
+tm_rc tm_tables_find(const struct tm_stream_world *world, struct tm_str keyspace, struct tm_str name, const struct tm_table_def **ret,
+		     struct tm_err *err) TM_CHECKED;
+void tm_tables_unref(const struct tm_stream_world *world, const struct tm_table_def *def);
+/* Sorted; *ret malloc'd. */
+tm_rc tm_tables_list(const struct tm_stream_world *world, const struct tm_table_def ***ret, size_t *ret_count,
+		     struct tm_err *err) TM_CHECKED;
+tm_rc tm_tables_count(const struct tm_stream_world *world, const struct tm_table_def *def, int64_t max_age_ms, int64_t *ret,
+		      struct tm_err *err) TM_CHECKED;
+/* The outside tables that a keyspace belongs to; NULL = the embedded store's. */
+struct tm_tables *tm_tables_of(const struct tm_stream_world *world, struct tm_str keyspace);
+
 static inline void tm_tables_free(struct tm_tables *t)
 {
 	if (t)
