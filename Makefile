@@ -1,6 +1,6 @@
 # The thin front of CMake; HACKING.md lists what each target is for. NO_INSTALL=1 tells what is missing and installs nothing.
 .DEFAULT_GOAL := build
-.PHONY: build run test check format asan tsan fuzz bench vectors docs clean install stack-up stack-down stack-status stack-test docker-test
+.PHONY: build run test check format asan tsan fuzz bench bench-stack vectors docs clean install stack-up stack-down stack-status stack-test docker-test
 
 BUILD = build
 configure = test -f $(1)/build.ninja || cmake --preset $(2) >$(1).log 2>&1 || { cat $(1).log; rm -f $(1).log; exit 1; }; rm -f $(1).log
@@ -67,6 +67,12 @@ stack-test: ## the project on the real systems, and the matrix (K=word: those te
 docker-test: ## the image and the compose files, in an engine that is there or that is started
 	@command -v docker >/dev/null 2>&1 || tools/setup.sh docker
 	@tests/docker/run
+
+bench-stack: ## one pipeline on the real stack and on Tidemill, side by side; WRITE=1 writes docs and README
+	@tools/setup.sh build run test
+	@cmake --preset release >/dev/null
+	@ninja -C build --quiet
+	@bench/stack.py $(if $(WRITE),--write)
 
 docs: build ## the generated pages of docs/
 	@tools/docs.py

@@ -242,6 +242,11 @@ static void answer_write(struct kafka_conn *c, struct kafka_request *r)
 	}
 }
 
+static bool is_produce(const struct kafka_request *r)
+{
+	return r->frame.len >= 2 && r->frame.at[0] == 0 && r->frame.at[1] == TM_KAFKA_PRODUCE;
+}
+
 static void answers_flush(struct kafka_conn *c)
 {
 	while (!c->closing) {
@@ -251,6 +256,8 @@ static void answers_flush(struct kafka_conn *c)
 		if (!r || r->stage != KAFKA_READY)
 			return;
 		c->unanswered--;
+		c->active--;
+		c->active_other -= !is_produce(r);
 		if (r->poison) {
 			conn_close(c);
 			return;
@@ -355,11 +362,6 @@ static bool request_parse(struct kafka_request *r)
 	return true;
 }
 
-static bool is_produce(const struct kafka_request *r)
-{
-	return r->frame.len >= 2 && r->frame.at[0] == 0 && r->frame.at[1] == TM_KAFKA_PRODUCE;
-}
-
 void kafka_conn_name(struct kafka_conn *c, char *out, size_t size, struct tm_str text)
 {
 	size_t n = text.len < size - 1 ? text.len : size - 1;
@@ -374,6 +376,8 @@ static void request_run(struct kafka_request *r)
 {
 	struct kafka_conn *c = r->conn;
 	r->stage = KAFKA_RUNNING;
+	c->active++;
+	c->active_other += !is_produce(r);
 	count(&c->info.requests, 1);
 	tm_metric_add(&requests_total, 1);
 	if (!request_parse(r))
@@ -388,24 +392,10 @@ static void requests_start(struct kafka_conn *c)
 	if (c->touched)
 		return; /* a handler answered at once: the loop below goes on */
 	c->touched = true;
-	for (bool again = true; again && !c->closing;) {
-		again = false;
-		bool only_produce = true;
-		for (struct kafka_request *r = c->head; r; r = r->next) {
-			if (r->stage == KAFKA_WRITING)
-				continue;
-			if (r->stage == KAFKA_QUEUED) {
-				bool first = r == c->head || only_produce;
-				for (struct kafka_request *p = c->head; p != r && first; p = p->next)
-					first = p->stage == KAFKA_WRITING || (is_produce(p) && is_produce(r));
-				if (first) {
-					request_run(r);
-					again = true; /* the queue may have changed under us */
-				}
-				break;
-			}
-			only_produce = only_produce && is_produce(r);
-		}
+	while (!c->closing && c->queued && (!c->active || (is_produce(c->queued) && !c->active_other))) {
+		struct kafka_request *r = c->queued;
+		c->queued = r->next;
+		request_run(r);
 	}
 	c->touched = false;
 	if (!c->closing && c->paused && c->unanswered < UNANSWERED_MAX / 2 && c->queued_bytes < QUEUED_BYTES_MAX / 2) {
@@ -454,6 +444,8 @@ static void frame_take(struct kafka_conn *c, struct tm_str frame)
 	else
 		c->head = r;
 	c->tail = r;
+	if (!c->queued)
+		c->queued = r;
 	c->queued_bytes += frame.len;
 	c->unanswered++;
 }
