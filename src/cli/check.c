@@ -1,7 +1,9 @@
 /* `tidemill check`: everything that is wrong with a project, without running it. The tables are made in a store of its own that
  * is thrown away, so that pipelines are checked against the tables they will write to. */
 #include "cli/command.h"
+#include "cli/engine.h"
 #include "cli/instance.h"
+#include "spark/spark.h"
 #include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@ struct check {
 	struct tm_instance in; /* only its config, store and sql */
 	json_t *problems;
 	size_t errors, warnings, files;
+	int spark; /* the version that will run the pipelines; 0: the embedded engine */
 };
 
 static void problem(struct check *c, const struct tm_err *err, bool warning)
@@ -115,7 +118,7 @@ static tm_rc check_sql(struct check *c, const char *path, struct tm_buf *text, s
 			return rc;
 		}
 	}
-	return TM_OK;
+	return c->spark ? tm_spark_check(pipeline, c->spark, err) : TM_OK;
 }
 
 static void check_dags(struct check *c)
@@ -154,6 +157,8 @@ static tm_rc check_all(struct check *c, const char *dir, const char *scratch, st
 	struct tm_sql_options sql = {.world = &c->in.world, .time_zone = "UTC"};
 	c->in.sql = tm_sql_new(&sql);
 	check_file(c, "tables", ".cql", check_cql);
+	if (tm_engine_is_spark(&c->in.config) && tm_engine_check_version(&c->in, &c->spark, err) != TM_OK)
+		problem(c, err, false);
 	check_file(c, "pipelines", ".sql", check_sql);
 	check_dags(c);
 	if (c->files == 0) {

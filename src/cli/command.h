@@ -14,6 +14,7 @@ int tm_command_cql(const struct tm_command *self, int argc, char **argv);
 int tm_command_topic(const struct tm_command *self, int argc, char **argv);
 int tm_command_dag(const struct tm_command *self, int argc, char **argv);
 int tm_command_doctor(const struct tm_command *self, int argc, char **argv);
+int tm_command_describe(const struct tm_command *self, int argc, char **argv);
 int tm_command_health(const struct tm_command *self, int argc, char **argv);
 int tm_command_version(const struct tm_command *self, int argc, char **argv);
 extern const struct tm_command tm_commands[];

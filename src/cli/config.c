@@ -1,6 +1,7 @@
 /* Reading tidemill.yaml by the table config.def. */
 #include "cli/config.h"
 #include "cassandra/tables.h"
+#include "spark/spark.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,18 @@ static tm_rc set_scalar(struct tm_config *c, const struct key *k, struct tm_str 
 	return tm_fail(err, TM_INVALID, "%s is a map of names and values", k->path);
 }
 
+static tm_rc engine_check(const char *text, struct tm_err *err)
+{
+	struct tm_arena arena;
+	struct tm_spark_address address;
+	tm_arena_init(&arena);
+	tm_rc rc = tm_spark_address_parse(tm_str_of(text), &arena, &address, err);
+	tm_arena_done(&arena);
+	if (rc != TM_OK)
+		tm_err_prefix(err, "engine: ");
+	return rc;
+}
+
 static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 {
 	const struct {
@@ -169,6 +182,11 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 			known |= strncmp(v, choices[i].schemes[s], strlen(choices[i].schemes[s])) == 0;
 		if (known && i == 1) { /* store.c opens it */
 			if (tm_tables_cassandra_check(tm_str_of(v), err) == TM_OK)
+				continue;
+			return err->rc;
+		}
+		if (known && i == 2) { /* engine.c starts it */
+			if (engine_check(v, err) == TM_OK)
 				continue;
 			return err->rc;
 		}

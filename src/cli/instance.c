@@ -2,6 +2,7 @@
  * first finds a broker that answers and a pipeline that waits. */
 #include "cli/instance.h"
 #include "cli/diagnose.h"
+#include "cli/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -61,8 +62,15 @@ static tm_rc load_pipeline(struct tm_instance *in, const char *path, struct tm_e
 	return TM_OK;
 }
 
-static tm_rc start_queries(struct tm_instance *in, struct tm_err *err)
+static tm_rc start_queries(struct tm_instance *in, bool until_idle, struct tm_err *err)
 {
+	if (tm_engine_is_spark(&in->config)) {
+		TM_TRY(tm_instance_engine_start(in, until_idle, err));
+		for (size_t p = 0; p < in->pipeline_count; p++)
+			for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
+				tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);
+		return TM_OK;
+	}
 	for (size_t p = 0; p < in->pipeline_count; p++) {
 		const struct tm_pipeline *pipeline = in->pipelines[p].pipeline;
 		for (size_t q = 0; q < pipeline->query_count; q++) {
@@ -276,6 +284,12 @@ static tm_rc start_dags(struct tm_instance *in, const struct tm_instance_options
 	return tm_airflow_start(&airflow, in->dag, &in->airflow, err);
 }
 
+tm_rc tm_instance_load_files(struct tm_instance *in, struct tm_err *err)
+{
+	TM_TRY(each_file(in, "tables", ".cql", tm_instance_cql_file, err));
+	return each_file(in, "pipelines", ".sql", load_pipeline, err);
+}
+
 static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
 {
 	TM_TRY(tm_config_load(&in->config, dir, err));
@@ -298,7 +312,7 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	struct tm_sql_options sql = {.world = &in->world, .time_zone = "UTC"};
 	in->sql = tm_sql_new(&sql);
 	TM_TRY(each_file(in, "pipelines", ".sql", load_pipeline, err));
-	TM_TRY(start_queries(in, err));
+	TM_TRY(start_queries(in, options->until_idle, err));
 	TM_TRY(start_dags(in, options, err));
 	if (!options->no_doors) {
 		TM_TRY(start_http(in, options, err));
@@ -330,8 +344,10 @@ void tm_instance_stop(struct tm_instance *in)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			if (in->pipelines[p].queries[q])
 				tm_query_stop(in->pipelines[p].queries[q]);
+	tm_instance_engine_halt(in);
 	__atomic_store_n(&in->http, NULL, __ATOMIC_RELEASE);
 	tm_http_server_stop(http);
+	tm_instance_engine_stop(in);
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			tm_query_free(in->pipelines[p].queries[q]);
@@ -351,8 +367,10 @@ void tm_instance_stop(struct tm_instance *in)
 
 bool tm_instance_idle(struct tm_instance *in)
 {
-	if (in->dag && !tm_dag_idle(in->dag))
+	if (in->dag && !tm_dag_idle(in->dag)) {
+		tm_instance_engine_disturbed(in);
 		return false;
+	}
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			if (!tm_query_caught_up(in->pipelines[p].queries[q]))

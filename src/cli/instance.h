@@ -31,6 +31,7 @@ struct tm_instance {
 	struct tm_http_server *http;
 	struct tm_stream_world world;
 	struct tm_sql *sql;
+	struct tm_spark *spark; /* engine: a real Spark; it has the queries */
 	struct tm_pipeline_run *pipelines;
 	size_t pipeline_count;
 	struct tm_http_pipeline *shown;
@@ -45,6 +46,8 @@ struct tm_instance_options {
 tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options,
 			struct tm_err *err) TM_CHECKED;
 void tm_instance_stop(struct tm_instance *instance);
+/* The tables folder into the store, the pipelines folder into pipelines; nothing is started. */
+tm_rc tm_instance_load_files(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 /* broker.c: the broker of the topics; world.broker where it is not the log. A real one must answer before this returns. */
 tm_rc tm_instance_broker_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 void tm_instance_broker_stop(struct tm_instance *instance);

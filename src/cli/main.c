@@ -13,6 +13,7 @@ const struct tm_command tm_commands[] = {
     {"topic", "tidemill topic list | tail TOPIC | produce TOPIC", "look into topics, or write to them", tm_command_topic},
     {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID] | export [DIR]",
      "DAGs: list, run one, read its logs; files for Airflow", tm_command_dag},
+    {"describe", "tidemill describe [DIR]", "the pipelines as JSON, for a Spark that is started by hand", tm_command_describe},
     {"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
     {"health", "tidemill health [DIR]", "exit 0 while the instance answers and all its doors listen", tm_command_health},
     {"version", "tidemill version", "print the version", tm_command_version},

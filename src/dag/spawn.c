@@ -82,8 +82,8 @@ tm_rc tm_spawn_start(const struct tm_spawn *how, pid_t *ret_pid, int *ret_pidfd,
 	return TM_OK;
 }
 
-/* TIDEMILL_TASK_OWNER=<data dir> in the environment the process was started with? */
-static bool owned(const char *pid, const char *data_dir)
+/* <variable>=<data dir> in the environment the process was started with? */
+static bool owned(const char *pid, const char *variable, const char *data_dir)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%.20s/environ", pid);
@@ -97,14 +97,17 @@ static bool owned(const char *pid, const char *data_dir)
 	close(fd);
 	struct tm_str rest = tm_buf_str(&b), part;
 	bool mine = false;
-	size_t key = strlen(TM_SPAWN_OWNER "=");
+	size_t key = strlen(variable);
 	while (!mine && tm_str_split(&rest, 0, &part))
-		mine = tm_str_starts(part, TM_STR(TM_SPAWN_OWNER "=")) && tm_str_is(tm_str_slice(part, key, part.len), data_dir);
+		mine = part.len > key && tm_str_starts(part, tm_str_of(variable)) && part.at[key] == '=' &&
+		       tm_str_is(tm_str_slice(part, key + 1, part.len), data_dir);
 	tm_buf_done(&b);
 	return mine;
 }
 
-void tm_spawn_sweep(const char *data_dir)
+void tm_spawn_sweep(const char *data_dir) { tm_spawn_sweep_of(TM_SPAWN_OWNER, data_dir); }
+
+void tm_spawn_sweep_of(const char *variable, const char *data_dir)
 {
 	DIR *proc = opendir("/proc");
 	if (!proc)
@@ -114,7 +117,7 @@ void tm_spawn_sweep(const char *data_dir)
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (pid != getpid() && owned(entry->d_name, data_dir)) {
+		if (pid != getpid() && owned(entry->d_name, variable, data_dir)) {
 			tm_say(TM_SAY_INFO, "dag", "killing process %d, left over from before", (int)pid);
 			kill(pid, SIGKILL);
 		}

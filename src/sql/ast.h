@@ -95,6 +95,7 @@ struct ast_watermark {
 	struct tm_str name;
 	struct ast_expr *delay;
 	int line, column;
+	size_t to; /* byte behind its last word */
 };
 struct ast_lateral_view {
 	bool outer;
@@ -201,6 +202,7 @@ struct ast_cte {
 };
 struct ast_query {
 	int line, column;
+	size_t from; /* byte of the text */
 	struct {
 		struct ast_cte *items;
 		size_t count, cap;
@@ -209,6 +211,25 @@ struct ast_query {
 	struct ast_orders order;
 	bool order_all, order_all_desc, order_all_nulls_given, order_all_nulls_last;
 	struct ast_expr *limit, *offset;
+};
+
+/* ---- marks ---- Places of a statement that an engine of another version needs in other words, in the order in which their ends stand
+ * (so what is inside comes first). The parser goes back now and then, so the same place may be told twice. */
+struct ast_mark {
+	enum {
+		AST_MARK_REL,  /* rel: a relation that is named, or has a watermark */
+		AST_MARK_CALL, /* name: a function */
+		AST_MARK_CTE,  /* name: a common table expression */
+		AST_MARK_NEW   /* name: words that only Spark 4 has */
+	} kind;
+	int line, column;
+	size_t from, base_to, to; /* REL: with STREAM; without and with the watermark */
+	const struct ast_rel *rel;
+	struct tm_str name;
+};
+struct ast_marks {
+	struct ast_mark *items;
+	size_t count, cap;
 };
 
 /* ---- statements ---- */
@@ -245,6 +266,7 @@ struct ast_stmt {
 	} options;
 	struct ast_names target; /* FLOW … INTO */
 	struct ast_query *query;
+	struct ast_marks marks;
 	struct tm_str key, value; /* SET; SHOW … LIKE */
 	bool has_value;
 };

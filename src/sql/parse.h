@@ -10,6 +10,7 @@ struct parser {
 	struct tokens tokens;
 	size_t at;
 	uint32_t depth;
+	struct ast_marks marks;
 	struct tm_err *err;
 };
 

@@ -290,6 +290,8 @@ static tm_rc parse_call(struct parser *p, struct ast_expr *e)
 {
 	static const char *const with_unit[] = {"timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff", NULL};
 	e->kind = AST_CALL;
+	struct ast_mark m = {.kind = AST_MARK_CALL, .line = e->line, .column = e->column, .name = e->names.items[e->names.count - 1]};
+	TM_PUSH_IN(p->arena, &p->marks, m);
 	p->at++;
 	if (!take_sign(p, ")")) {
 		if (take_word(p, "DISTINCT"))

@@ -77,6 +77,7 @@ static tm_rc parse_watermark(struct parser *p, struct ast_rel *r)
 	if (!at_interval(p))
 		return parse_fail(p);
 	TM_TRY(parse_interval(p, &w->delay));
+	w->to = p->tokens.items[p->at - 1].to;
 	r->watermark = w;
 	return TM_OK;
 }
@@ -101,9 +102,27 @@ static struct ast_rel *rel_node(struct parser *p, enum ast_rel_kind kind)
 	return r;
 }
 
+/* A relation whose end has been read up to its alias: named, or with a watermark. */
+static void mark_rel(struct parser *p, const struct ast_rel *r, const struct token *from, size_t base_to)
+{
+	struct ast_mark m = {.kind = AST_MARK_REL,
+			     .line = from->line,
+			     .column = from->column,
+			     .from = from->from,
+			     .base_to = base_to,
+			     .to = r->watermark ? r->watermark->to : base_to,
+			     .rel = r};
+	if (r->kind == AST_REL_NAME || r->watermark)
+		TM_PUSH_IN(p->arena, &p->marks, m);
+}
+
+static size_t end_of_last(const struct parser *p) { return p->at ? p->tokens.items[p->at - 1].to : 0; }
+
 static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 {
 	struct ast_rel *r;
+	const struct token *first = tok(p, 0);
+	size_t base_to;
 	TM_TRY(parse_deeper(p));
 	if (at_sign(p, 0, "(")) {
 		r = rel_node(p, AST_REL_QUERY);
@@ -130,11 +149,13 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 				r = outer;
 			}
 		}
+		base_to = end_of_last(p);
 		TM_TRY(parse_tail(p, r));
 	} else if (at_word(p, 0, "VALUES") && !at_sign(p, 1, ".") && tok(p, 1)->kind != TOK_END) {
 		r = rel_node(p, AST_REL_VALUES);
 		p->at++;
 		TM_TRY(parse_expr_list(p, &r->args));
+		base_to = end_of_last(p);
 		TM_TRY(parse_tail(p, r));
 	} else {
 		bool stream = at_word(p, 0, "STREAM") && (at_sign(p, 1, "(") || (at_identifier(p, 1) && !at_word(p, 1, "AS") &&
@@ -158,8 +179,10 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 				} while (take_sign(p, ","));
 			TM_TRY(parse_want_sign(p, ")"));
 		}
+		base_to = end_of_last(p);
 		TM_TRY(parse_tail(p, r));
 	}
+	mark_rel(p, r, first, base_to);
 	p->depth--;
 	*ret = r;
 	return TM_OK;
@@ -487,6 +510,8 @@ static struct ast_body *select_star_from(struct parser *p, struct ast_rel *r)
 /* FROM r |> op |> op: each operator is a SELECT over what stands before it. */
 static tm_rc parse_pipe(struct parser *p, struct ast_query **io)
 {
+	struct ast_mark m = {.kind = AST_MARK_NEW, .line = tok(p, 0)->line, .column = tok(p, 0)->column, .name = TM_STR("|>")};
+	TM_PUSH_IN(p->arena, &p->marks, m);
 	while (take_sign(p, "|>")) {
 		struct ast_rel *in = rel_node(p, AST_REL_QUERY);
 		in->query = *io;
@@ -622,7 +647,10 @@ static tm_rc parse_ctes(struct parser *p, struct ast_query *q)
 					"The feature is not supported: recursive common table expressions.");
 	do {
 		struct ast_cte c = {0};
+		struct ast_mark m = {.kind = AST_MARK_CTE, .line = tok(p, 0)->line, .column = tok(p, 0)->column};
 		TM_TRY(parse_identifier(p, &c.name));
+		m.name = c.name;
+		TM_PUSH_IN(p->arena, &p->marks, m);
 		if (at_sign(p, 0, "("))
 			TM_TRY(parse_name_list(p, &c.columns));
 		take_word(p, "AS");
@@ -670,6 +698,7 @@ tm_rc parse_query(struct parser *p, struct ast_query **ret)
 	struct ast_query *q = TM_NEW(p->arena, struct ast_query);
 	q->line = tok(p, 0)->line;
 	q->column = tok(p, 0)->column;
+	q->from = tok(p, 0)->from;
 	TM_TRY(parse_deeper(p));
 	if (take_word(p, "WITH"))
 		TM_TRY(parse_ctes(p, q));

@@ -259,6 +259,7 @@ tm_rc parse_statement(struct parser *p, struct ast_stmt **ret)
 	}
 	if (!at_end(p))
 		return parse_fail(p);
+	s->marks = p->marks;
 	*ret = s;
 	return TM_OK;
 }

@@ -32,6 +32,11 @@ struct builder {
 		struct table *items;
 		size_t count, cap;
 	} tables;
+	struct {
+		struct tm_step *items;
+		size_t count, cap;
+	} steps;
+	struct tm_str text;
 };
 
 static tm_rc fail_at(struct builder *b, int line, int column, const char *klass, const char *sqlstate, const char *fmt, ...)
@@ -200,6 +205,16 @@ static struct tm_str relation_label(struct tm_arena *arena, const struct tm_rela
 	return r->name;
 }
 
+static tm_rc add_step(struct builder *b, const struct ast_stmt *s, struct tm_step step)
+{
+	step.line = s->line;
+	step.column = s->column;
+	if (s->query)
+		TM_TRY(tm_sql_step_marks(b->sql, s, b->text, &step, b->err));
+	TM_PUSH_IN(b->arena, &b->steps, step);
+	return TM_OK;
+}
+
 static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct ast_query *query, const struct table *t,
 		       struct tm_str name)
 {
@@ -235,6 +250,13 @@ static tm_rc add_query(struct builder *b, const struct ast_stmt *s, const struct
 	q.plan_hash = sx_plan_hash(root);
 	TM_TRY(sx_at(&sx, s->line, s->column, tm_query_check(&q, b->err)));
 	TM_PUSH_IN(b->arena, &b->queries, q);
+	TM_TRY(add_step(b, s,
+			(struct tm_step){.kind = TM_STEP_QUERY,
+					 .name = t->name,
+					 .query = b->queries.count - 1,
+					 .drop_duplicates = duplicates.asked,
+					 .within_watermark = duplicates.within,
+					 .duplicate_columns = duplicates.columns}));
 	for (size_t i = 0; i < sx.relations.count; i++) {
 		struct tm_pipeline_edge edge = {relation_label(b->arena, sx.relations.items[i]), q.name};
 		bool known = false;
@@ -308,7 +330,14 @@ static tm_rc statement(struct builder *b, const struct ast_stmt *s)
 				tm_err_hint(b->err, "did you mean %s?", close);
 			return rc;
 		}
-		return sx_at(&sx, s->line, s->column, tm_sql_define(b->sql, &v, true, b->err));
+		TM_TRY(sx_at(&sx, s->line, s->column, tm_sql_define(b->sql, &v, true, b->err)));
+		return add_step(b, s,
+				(struct tm_step){.kind = TM_STEP_SOURCE,
+						 .name = v.name,
+						 .format = v.relation->format,
+						 .schema = s->schema,
+						 .options = v.relation->options,
+						 .option_count = v.relation->option_count});
 	}
 	case AST_STMT_VIEW: {
 		v.name = s->name.items[s->name.count - 1];
@@ -322,16 +351,22 @@ static tm_rc statement(struct builder *b, const struct ast_stmt *s)
 		tm_rc rc = sx_plan(&sx, s->query, &root);
 		if (rc == TM_NOT_FOUND && b->check_only) {
 			*b->err = (struct tm_err){0};
-			return TM_OK;
+			rc = TM_OK;
 		}
-		return rc;
+		TM_TRY(rc);
+		return add_step(
+		    b, s,
+		    (struct tm_step){.kind = TM_STEP_VIEW, .name = v.name, .columns = s->columns.items, .column_count = s->columns.count});
 	}
 	case AST_STMT_STREAMING_TABLE:
 		return streaming_table(b, s);
 	case AST_STMT_FLOW:
 		return flow(b, s);
 	case AST_STMT_SET:
-		return s->has_value ? sx_at(&sx, s->line, s->column, tm_sql_set(b->sql, s->key, s->value, b->err)) : TM_OK;
+		if (!s->has_value)
+			return TM_OK;
+		TM_TRY(sx_at(&sx, s->line, s->column, tm_sql_set(b->sql, s->key, s->value, b->err)));
+		return add_step(b, s, (struct tm_step){.kind = TM_STEP_SET, .name = s->key, .value = s->value});
 	default: {
 		tm_rc rc = fail_at(b, s->line, s->column, "UNSUPPORTED_PIPELINE_STATEMENT", "0A000",
 				   "A pipeline file is made of CREATE TEMPORARY VIEW, CREATE STREAMING TABLE, CREATE FLOW and SET; this "
@@ -350,7 +385,7 @@ tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str
 	size_t offset = 0;
 	tm_rc rc = TM_OK;
 	b.file = tm_arena_str(b.arena, file_name);
-	text = tm_arena_str(b.arena, text);
+	b.text = text = tm_arena_str(b.arena, text);
 	while (offset < text.len && rc == TM_OK) {
 		struct ast_stmt *s;
 		rc = tm_sql_parse(b.arena, text, &offset, &s, b.err);
@@ -368,7 +403,9 @@ tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str
 				  .relations = b.relations.items,
 				  .relation_count = b.relations.count,
 				  .edges = b.edges.items,
-				  .edge_count = b.edges.count};
+				  .edge_count = b.edges.count,
+				  .steps = b.steps.items,
+				  .step_count = b.steps.count};
 	*ret = p;
 	return TM_OK;
 }

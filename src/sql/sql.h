@@ -3,7 +3,7 @@
 #ifndef TM_SQL_SQL_H
 #define TM_SQL_SQL_H
 #include "stream/batch.h"
-#include "stream/query.h"
+#include "sql/steps.h"
 
 struct tm_sql;
 struct tm_sql_options {
@@ -46,6 +46,8 @@ struct tm_pipeline {
 	size_t relation_count;
 	struct tm_pipeline_edge *edges;
 	size_t edge_count;
+	struct tm_step *steps; /* the file statement by statement, for an engine elsewhere (steps.h) */
+	size_t step_count;
 };
 /* Lives as long as sql. Errors carry file:line:column. check_only: sources need not exist yet. */
 tm_rc tm_sql_pipeline(struct tm_sql *sql, struct tm_str file_name, struct tm_str text, bool check_only, struct tm_pipeline **ret,

@@ -295,6 +295,9 @@ struct tm_sql {
 struct sx_view *tm_sql_view(struct tm_sql *sql, struct tm_str name);
 tm_rc tm_sql_define(struct tm_sql *sql, const struct sx_view *view, bool replace, struct tm_err *err) TM_CHECKED;
 /* A source's relation from CREATE TEMPORARY VIEW … USING …, in the catalogue's arena; its columns are asked for at first use. */
+/* steps.c: fills text and marks; text is the file's. */
+tm_rc tm_sql_step_marks(struct tm_sql *sql, const struct ast_stmt *s, struct tm_str text, struct tm_step *io_step,
+			struct tm_err *err) TM_CHECKED;
 tm_rc tm_sql_source(struct tm_sql *sql, const struct ast_stmt *s, struct tm_relation **ret, struct tm_err *err) TM_CHECKED;
 struct tm_str tm_sql_setting(const struct tm_sql *sql, const char *name); /* at NULL = not set */
 #endif

@@ -169,6 +169,7 @@ void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_que
 					  .rows_written = s->rows_written,
 					  .rows_late = s->rows_late,
 					  .last_batch_ms = s->last_batch_ms,
+					  .lag = q->elsewhere.caught_up ? s->lag : -1,
 					  .rows_per_second = s->rows_per_second,
 					  .watermark_ms = s->watermark_ms,
 					  .next_watermark_ms = s->next_watermark_ms,
@@ -356,6 +357,8 @@ void tm_query_stop(struct tm_query *q)
 
 bool tm_query_caught_up(struct tm_query *q)
 {
+	if (q->elsewhere.caught_up)
+		return tm_query_elsewhere_caught_up(q);
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 1;

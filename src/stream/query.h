@@ -60,6 +60,7 @@ struct tm_query_progress {
 	enum { TM_QUERY_RUNNING, TM_QUERY_STOPPED, TM_QUERY_FAILED } state;
 	struct tm_err error; /* FAILED */
 	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms;
+	int64_t lag; /* records that are in the topics and not read yet, as of the last batch; -1 = not known */
 	double rows_per_second;
 	int64_t watermark_ms;        /* in force in the last batch; INT64_MIN = none */
 	int64_t next_watermark_ms;   /* in force in the next one */
@@ -71,6 +72,14 @@ struct tm_query_progress {
 	size_t op_count;
 };
 void tm_query_progress(struct tm_query *query, struct tm_arena *arena, struct tm_query_progress *ret);
+/* ---- a query that another engine runs ---- here only to be seen: it is stopped and freed like the others, which stops nothing there */
+struct tm_query_elsewhere {
+	bool (*caught_up)(void *ctx, const struct tm_query *query); /* what tm_query_caught_up answers while it runs */
+	void *ctx;
+};
+struct tm_query *tm_query_elsewhere_new(const struct tm_query_spec *spec, const struct tm_query_elsewhere *elsewhere);
+/* What tm_query_progress says from now on; the name is the spec's, all texts are copied. Any thread. */
+void tm_query_report(struct tm_query *query, const struct tm_query_progress *progress);
 /* Called after each committed batch, from the query's thread. */
 void tm_query_on_batch(struct tm_query *query, void (*done)(void *ctx, struct tm_query *query), void *ctx);
 #endif

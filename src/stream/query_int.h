@@ -20,6 +20,7 @@ struct tm_query_shared {       /* under lock */
 	struct tm_arena arena; /* of ops' list; remade when the number changes */
 	int state;
 	struct tm_err error;
+	int64_t lag; /* elsewhere */
 	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms, watermark_ms, next_watermark_ms;
 	bool last_had_data;
 	double rows_per_second;
@@ -84,6 +85,11 @@ struct tm_query {
 	pthread_mutex_t lock; /* rank: below the log's and the store's */
 	pthread_cond_t changed;
 	struct tm_query_shared shared;
+	struct tm_query_elsewhere elsewhere; /* caught_up set: another engine runs it, nothing above has nodes */
+	struct {
+		const char **items;
+		size_t count, cap;
+	} labels;
 };
 
 /* drive.c */
@@ -100,6 +106,8 @@ void tm_query_fail_at(struct tm_query *q, enum tm_fault at);
 void tm_query_journal_watch(struct tm_query *q);                                                  /* a new q->commit */
 void tm_query_journal_dead(struct tm_query *q, size_t number, const struct tm_cql_value *values); /* by enum tm_dead_column */
 tm_rc tm_query_commit(struct tm_query *q, struct tm_err *err) TM_CHECKED;                         /* q->commit; to the journal first */
+
+bool tm_query_elsewhere_caught_up(struct tm_query *q); /* elsewhere.c */
 
 /* dead.c */
 tm_rc tm_dead_open(struct tm_query *q, struct tm_err *err) TM_CHECKED;
