@@ -14,7 +14,7 @@ import struct
 import sys
 import threading
 
-from tidemill import loader, net
+from tidemill import aged, loader, net
 from tidemill.flow import modules, runtime, settings
 
 MESSAGE_BYTES_MAX = 48 << 20
@@ -360,6 +360,7 @@ def read_config():
     settings.journal, settings.file = config.get("journal"), None
     os.environ.setdefault("AIRFLOW_HOME", settings.project_dir)
     net.install(config["routes"])
+    aged.install()
     modules.install()
     return config
 
