@@ -128,9 +128,9 @@ struct kafka_conn {
 	struct kafka_chunk *chunk;
 	size_t parsed; /* up to here the chunk's frames became requests */
 	struct kafka_request *head, *tail;
-	struct kafka_request *queued;	     /* the first that was not started; all behind it are not either */
-	size_t active, active_other;	     /* started and not being written yet; those that are no Produce */
-	size_t held_bytes; /* of a request that is not whole yet, as counted in the server */
+	struct kafka_request *queued; /* the first that was not started; all behind it are not either */
+	size_t active, active_other;  /* started and not being written yet; those that are no Produce */
+	size_t held_bytes;            /* of a request that is not whole yet, as counted in the server */
 	size_t queued_bytes, unanswered;
 	bool closing, closed, paused, touched;
 	char host[64]; /* what the client is told to connect to */
