@@ -134,6 +134,22 @@ rocksdb_compactionfilter_t *tm_store_compaction_filter(struct tm_store *store)
 }
 
 /* ---- open ---- */
+/* Rows of a batch come sorted: each is looked for from where the one before it went, not from the top of the skip list (a third of the
+ * CPU time of a large batch). One place is remembered per table number. The C interface knows this option only as text. */
+static rocksdb_options_t *insert_with_hint(rocksdb_options_t *o)
+{
+	rocksdb_options_t *hinted = rocksdb_options_create();
+	char *message = NULL;
+	rocksdb_get_options_from_string(o, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.4", hinted, &message);
+	if (message) {
+		rocksdb_free(message);
+		rocksdb_options_destroy(hinted);
+		return o;
+	}
+	rocksdb_options_destroy(o);
+	return hinted;
+}
+
 static rocksdb_options_t *family_options(struct tm_store *store, int family)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
@@ -173,6 +189,7 @@ static rocksdb_options_t *family_options(struct tm_store *store, int family)
 		rocksdb_options_set_compaction_filter(o, store->filter);
 		rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
 		rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+		o = insert_with_hint(o);
 	}
 	return o;
 }
