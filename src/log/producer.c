@@ -65,6 +65,8 @@ int tm_producers_check(const struct tm_producers *ps, const struct tm_batch_info
 		return 0; /* never seen, or forgotten: any sequence is right */
 	if (b->producer_epoch < p->epoch)
 		return TM_KAFKA_INVALID_EPOCH;
+	if (b->base_sequence < 0) /* a coordinator's, within a client's transaction: it counts no sequences, and none is a duplicate */
+		return 0;
 	if (b->producer_epoch > p->epoch)
 		return b->base_sequence == 0 ? 0 : TM_KAFKA_OUT_OF_ORDER;
 	int32_t last = last_sequence(b);
@@ -125,7 +127,8 @@ bool tm_producers_apply(struct tm_producers *ps, const struct tm_batch_info *b)
 	p->epoch = b->producer_epoch;
 	p->last_timestamp_ms = b->max_timestamp_ms;
 	if (!b->control) {
-		take_batch(p, b);
+		if (b->base_sequence >= 0)
+			take_batch(p, b);
 		if (b->transactional && p->txn_first < 0) {
 			p->txn_first = b->base_offset;
 			ps->open_transactions++;

@@ -277,6 +277,30 @@ TEST(transactions)
 	remove_dir(dir);
 }
 
+/* A group coordinator writes offsets of transactions under the client's producer id, without sequences: none is a duplicate, also under
+ * the epoch of a newer producer; an older epoch is refused. */
+TEST(batches_without_sequences)
+{
+	char *dir = fresh_dir();
+	struct tm_log *log = open_log(dir, NULL);
+	struct tm_topic *t = make_topic(log, "t", 1, NULL, NULL);
+	static const int16_t epochs[] = {0, 0, 2, 2, 1};
+	for (int i = 0; i < 5; i++) {
+		struct tm_buf b =
+		    batch_of(i, 1, (struct batch_of){.producer_id = 5, .epoch = epochs[i], .sequence = -1, .transactional = true});
+		struct tm_log_append a = {.topic = t, .batches = tm_buf_str(&b)};
+		tm_rc rc = tm_log_append_wait(log, &a, 1, NULL);
+		CHECK_INT(rc, i < 4 ? TM_OK : TM_INVALID);
+		if (!rc)
+			CHECK_INT(a.base_offset, i);
+		CHECK(!a.duplicate);
+		tm_buf_done(&b);
+	}
+	tm_topic_unref(t);
+	tm_log_close(log);
+	remove_dir(dir);
+}
+
 TEST(times)
 {
 	char *dir = fresh_dir();
