@@ -154,6 +154,8 @@ static tm_rc check_all(struct check *c, const char *dir, const char *scratch, st
 	const struct tm_store_options store = {0};
 	TM_TRY(tm_store_open(scratch, &store, &c->in.store, err));
 	c->in.world = (struct tm_stream_world){.env = tm_env_real(), .store = c->in.store, .project_dir = c->in.config.dir};
+	if (tm_instance_broker_new(&c->in, err) != TM_OK)
+		problem(c, err, false);
 	struct tm_sql_options sql = {.world = &c->in.world, .time_zone = "UTC"};
 	c->in.sql = tm_sql_new(&sql);
 	check_file(c, "tables", ".cql", check_cql);
@@ -195,6 +197,7 @@ int tm_command_check(const struct tm_command *self, int argc, char **argv)
 		json_decref(c.problems);
 		if (c.in.sql)
 			tm_sql_free(c.in.sql);
+		tm_instance_broker_stop(&c.in);
 		if (c.in.store)
 			tm_store_close(c.in.store);
 		tm_arena_done(&c.in.arena);

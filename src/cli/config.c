@@ -180,6 +180,8 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 			continue;
 		for (size_t s = 0; s < 3 && choices[i].schemes[s]; s++)
 			known |= strncmp(v, choices[i].schemes[s], strlen(choices[i].schemes[s])) == 0;
+		if (known && i == 0) /* broker.c checks the address and opens it */
+			continue;
 		if (known && i == 1) { /* store.c opens it */
 			if (tm_tables_cassandra_check(tm_str_of(v), err) == TM_OK)
 				continue;

@@ -35,6 +35,8 @@ int tm_dag_export(const struct tm_common *common, const char *to, bool secrets)
 	tm_arena_init(&in.arena);
 	int status = 0;
 	tm_rc rc = tm_config_load(&in.config, common->project ? common->project : ".", &err);
+	if (rc == TM_OK)
+		rc = tm_instance_broker_new(&in, &err);
 	if (rc == TM_OK) {
 		struct tm_airflow_options options;
 		tm_instance_airflow_options(&in, &options);
@@ -54,6 +56,7 @@ int tm_dag_export(const struct tm_common *common, const char *to, bool secrets)
 		print(answer);
 	}
 	json_decref(answer);
+	tm_instance_broker_stop(&in);
 	tm_arena_done(&in.arena);
 	tm_config_done(&in.config);
 	return status;

@@ -126,9 +126,11 @@ static tm_rc start_doors(struct tm_instance *in, const struct tm_instance_option
 	    .published_host = c->kafka_published.host,
 	    .published_port = c->kafka_published.port,
 	};
-	START_DOOR(in, options, "listen.kafka", &c->kafka,
-		   (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
-	c->kafka.port = tm_kafka_server_port(in->kafka);
+	if (!tm_instance_broker_outside(in)) {
+		START_DOOR(in, options, "listen.kafka", &c->kafka,
+			   (kafka.port = c->kafka.port, tm_kafka_server_start(in->log, &kafka, &in->kafka, err)), "LISTEN_KAFKA");
+		c->kafka.port = tm_kafka_server_port(in->kafka);
+	}
 	if (in->tables) {
 		c->cassandra.port = 0; /* the real one is asked itself */
 		return TM_OK;
@@ -168,7 +170,7 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 		in->shown[i] = (struct tm_http_pipeline){in->pipelines[i].pipeline, in->pipelines[i].queries};
 	struct tm_http_world world = {
 	    .project_dir = c->dir,
-	    .kafka_port = c->kafka.port,
+	    .kafka_port = in->kafka ? c->kafka.port : 0,
 	    .cassandra_port = c->cassandra.port,
 	    .broker = in->broker,
 	    .store = in->store,
@@ -202,14 +204,23 @@ static const struct {
 };
 static const int kafka_ports[] = {9092, 9093, 29092, 19092}, cassandra_ports[] = {9042};
 
+/* Leads name:port to the broker, unless that is where it is. */
+static void route_kafka(struct tm_instance *in, const char *name, int port, struct tm_airflow_route *routes, size_t *n)
+{
+	const char *host;
+	int to;
+	tm_instance_broker_address(in, &host, &to);
+	if (!tm_instance_broker_is_at(in, name, port) && !(to == port && strcmp(host, name) == 0))
+		routes[(*n)++] = (struct tm_airflow_route){name, port, host, to};
+}
+
 static void add_routes(struct tm_instance *in, const char *name, bool kafka, bool cassandra, struct tm_airflow_route *routes, size_t *n)
 {
-	const struct tm_config *c = &in->config;
 	const char *store_host;
 	int store_port;
 	tm_instance_store_address(in, &store_host, &store_port);
 	for (size_t i = 0; kafka && i < sizeof kafka_ports / sizeof *kafka_ports; i++)
-		routes[(*n)++] = (struct tm_airflow_route){name, kafka_ports[i], tm_address_here(&c->kafka), c->kafka.port};
+		route_kafka(in, name, kafka_ports[i], routes, n);
 	for (size_t i = 0; cassandra && i < sizeof cassandra_ports / sizeof *cassandra_ports; i++)
 		if (strcmp(name, store_host) != 0 || cassandra_ports[i] != store_port)
 			routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], store_host, store_port};
@@ -238,9 +249,9 @@ void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_optio
 	for (size_t i = 0; i < usual; i++)
 		add_routes(in, usual_names[i].name, usual_names[i].kafka, !usual_names[i].kafka, routes, &n);
 	/* localhost:9092 of a tutorial means our door, also when that listens elsewhere. */
-	if (c->kafka.port != 9092) {
-		routes[n++] = (struct tm_airflow_route){"localhost", 9092, tm_address_here(&c->kafka), c->kafka.port};
-		routes[n++] = (struct tm_airflow_route){"127.0.0.1", 9092, tm_address_here(&c->kafka), c->kafka.port};
+	if (c->kafka.port != 9092 || tm_instance_broker_outside(in)) {
+		route_kafka(in, "localhost", 9092, routes, &n);
+		route_kafka(in, "127.0.0.1", 9092, routes, &n);
 	}
 	const char *store_host;
 	int store_port;

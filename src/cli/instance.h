@@ -48,9 +48,6 @@ tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const str
 void tm_instance_stop(struct tm_instance *instance);
 /* The tables folder into the store, the pipelines folder into pipelines; nothing is started. */
 tm_rc tm_instance_load_files(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
-/* broker.c: the broker of the topics; world.broker where it is not the log. A real one must answer before this returns. */
-tm_rc tm_instance_broker_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
-void tm_instance_broker_stop(struct tm_instance *instance);
 /* store.c: the tables where they are not our own (world.tables). The real ones must answer before this returns. */
 tm_rc tm_instance_store_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 void tm_instance_store_stop(struct tm_instance *instance);
@@ -61,6 +58,18 @@ tm_rc tm_instance_cql(struct tm_instance *instance, struct tm_str statement, str
 		      struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
 /* A file of tables/: its statements in order; errors with the file's line and column. */
 tm_rc tm_instance_cql_file(struct tm_instance *instance, const char *path, struct tm_err *err) TM_CHECKED;
+/* ---- broker.c: the stage `broker` ---- */
+/* The broker of the topics; world.broker too where it is not the log. Connects to nothing. */
+tm_rc tm_instance_broker_new(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
+/* The same, and a real one must answer before this returns. */
+tm_rc tm_instance_broker_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
+void tm_instance_broker_stop(struct tm_instance *instance);
+bool tm_instance_broker_outside(const struct tm_instance *instance);
+/* Where Kafka clients find the topics: our door, or the real broker's first address. Texts live as long as the instance. */
+void tm_instance_broker_address(const struct tm_instance *instance, const char **ret_host, int *ret_port);
+/* Does the real cluster tell its clients to connect to name:port? */
+bool tm_instance_broker_is_at(struct tm_instance *instance, const char *name, int port);
+
 /* What the DAG files' door is started with; also for `check`. */
 void tm_instance_airflow_options(struct tm_instance *instance, struct tm_airflow_options *ret);
 /* All that is due has ended and every pipeline has consumed its topics to the end and committed. */

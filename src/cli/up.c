@@ -66,8 +66,11 @@ static void banner(const struct tm_instance *in, double seconds)
 		queries += in->pipelines[i].pipeline->query_count;
 	fprintf(stderr, "Tidemill %s runs %s (up in %.2f s, %zu streaming quer%s)\n", TM_VERSION, c->dir, seconds, queries,
 		queries == 1 ? "y" : "ies");
-	fprintf(stderr, "  page       http://%s:%d/\n  kafka      %s:%d\n", tm_address_here(&c->http), c->http.port, c->kafka.host,
-		c->kafka.port);
+	fprintf(stderr, "  page       http://%s:%d/\n", tm_address_here(&c->http), c->http.port);
+	if (in->kafka)
+		fprintf(stderr, "  kafka      %s:%d\n", c->kafka.host, c->kafka.port);
+	else
+		fprintf(stderr, "  kafka      %s\n", in->broker->address);
 	if (in->tables)
 		fprintf(stderr, "  cassandra  %s\n", in->tables->address);
 	else

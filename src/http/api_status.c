@@ -134,6 +134,7 @@ static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_qu
 			      json_pack("{s:o, s:o}", "format", tm_http_text(spec->sink_format), "options",
 					options_json(spec->sink_options, spec->sink_option_count)),
 			      "watermark_ms", p.watermark_ms == INT64_MIN ? json_null() : json_integer(p.watermark_ms));
+	json_object_set_new(q, "waiting", p.waiting.len ? tm_http_text(p.waiting) : json_null());
 	if (p.state == TM_QUERY_FAILED)
 		json_object_set_new(q, "error",
 				    json_pack("{s:s, s:s, s:s, s:s}", "class", p.error.klass, "what", p.error.what, "detail",
@@ -194,10 +195,12 @@ json_t *tm_http_status(struct tm_http_server *s)
 		(void)!tm_dag_runs_json(s->world.dag, NULL, 30, 0, &runs, NULL);
 	}
 	json_t *edges = json_array(), *pipelines = pipelines_json(s, edges);
-	return json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", TM_VERSION,
-			 "project", s->world.project_dir ? s->world.project_dir : "", "uptime_s",
+	return json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			 TM_VERSION, "project", s->world.project_dir ? s->world.project_dir : "", "uptime_s",
 			 (double)(tm_mono_ns(tm_env_real()) - s->started_ns) / 1e9, "doors", "kafka", s->world.kafka_port, "cassandra",
-			 s->world.cassandra_port, "http", s->port, "dags", from_text(&dags), "runs", from_text(&runs), "topics",
+			 s->world.cassandra_port, "http", s->port, "broker", "kind",
+			 s->world.broker ? s->world.broker->klass->name : "none", "address",
+			 s->world.broker ? s->world.broker->address : "", "dags", from_text(&dags), "runs", from_text(&runs), "topics",
 			 tm_http_topics(s), "pipelines", pipelines, "edges", edges, "writers", writers_json(s), "tables", tm_http_tables(s),
 			 "dead_letters", dead_letters_json(s), "findings", findings_json(s));
 }
