@@ -35,6 +35,7 @@ static void print(struct describe *d)
 		pipelines[i] = d->in.pipelines[i].pipeline;
 	tm_engine_place(&d->in, &place);
 	place.cassandra_password = NULL; /* what is printed is read by others */
+	place.kafka_option_count = 0;
 	place.checkpoint_dir = NULL;
 	bool named = tm_engine_is_spark(&d->in.config) &&
 		     tm_spark_address_parse(tm_str_of(d->in.config.engine), &d->in.arena, &address, NULL) == TM_OK;

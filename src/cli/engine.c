@@ -22,6 +22,14 @@ const char *tm_instance_kafka_address(struct tm_instance *in)
 	return tm_url_hosts_text(&url, 9092, &in->arena).at;
 }
 
+static void kafka_place(struct tm_instance *in, struct tm_spark_place *place)
+{
+	struct tm_url url;
+	place->kafka = tm_instance_kafka_address(in);
+	if (strcmp(in->config.broker, "embedded") != 0 && tm_url_parse(tm_str_of(in->config.broker), &in->arena, &url, NULL) == TM_OK)
+		tm_spark_kafka_options(&url, &in->arena, &place->kafka_options, &place->kafka_option_count);
+}
+
 static void cassandra_place(struct tm_instance *in, struct tm_spark_place *place)
 {
 	const struct tm_config *c = &in->config;
@@ -64,9 +72,9 @@ void tm_engine_place(struct tm_instance *in, struct tm_spark_place *ret)
 	const char *slash = strrchr(in->config.dir, '/');
 	*ret = (struct tm_spark_place){.project_dir = in->config.dir,
 				       .project_name = slash ? slash + 1 : in->config.dir,
-				       .kafka = tm_instance_kafka_address(in),
 				       .checkpoint_dir = tm_arena_printf(&in->arena, "%s/spark/checkpoints", in->config.data).at,
 				       .tables = {find_table, release_table, in}};
+	kafka_place(in, ret);
 	cassandra_place(in, ret);
 }
 
@@ -94,7 +102,8 @@ tm_rc tm_instance_engine_start(struct tm_instance *in, bool until_idle, struct t
 	if (!in->pipeline_count)
 		return TM_OK;
 	TM_TRY(tm_spark_address_parse(tm_str_of(in->config.engine), &in->arena, address, err));
-	TM_TRY(tm_spark_python(address, in->config.dir, &in->arena, &options.python, &options.package_dir, &version, err));
+	TM_TRY(
+	    tm_spark_python(address, in->config.python, in->config.dir, &in->arena, &options.python, &options.package_dir, &version, err));
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		TM_TRY(tm_spark_check(in->pipelines[p].pipeline, tm_spark_version_of(version), err));
 	tm_engine_place(in, place);
@@ -128,7 +137,7 @@ tm_rc tm_engine_check_version(struct tm_instance *in, int *ret_version, struct t
 	struct tm_spark_address address;
 	const char *python, *package, *version;
 	TM_TRY(tm_spark_address_parse(tm_str_of(in->config.engine), &in->arena, &address, err));
-	TM_TRY(tm_spark_python(&address, in->config.dir, &in->arena, &python, &package, &version, err));
+	TM_TRY(tm_spark_python(&address, in->config.python, in->config.dir, &in->arena, &python, &package, &version, err));
 	*ret_version = tm_spark_version_of(version);
 	return TM_OK;
 }

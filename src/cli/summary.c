@@ -49,6 +49,8 @@ static json_t *query_json(const struct tm_query_progress *p, struct tm_str file)
 	} else {
 		json_object_set_new(q, "watermark", json_null());
 	}
+	json_object_set_new(q, "lag", p->lag < 0 ? json_null() : json_integer(p->lag));
+	json_object_set_new(q, "waiting", p->waiting.len ? text(p->waiting) : json_null());
 	if (p->state == TM_QUERY_FAILED)
 		json_object_set_new(q, "error",
 				    json_pack("{s:s, s:s, s:s, s:s}", "class", p->error.klass, "message", p->error.what, "detail",

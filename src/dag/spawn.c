@@ -105,22 +105,29 @@ static bool owned(const char *pid, const char *variable, const char *data_dir)
 	return mine;
 }
 
-void tm_spawn_sweep(const char *data_dir) { tm_spawn_sweep_of(TM_SPAWN_OWNER, data_dir); }
+void tm_spawn_sweep(const char *data_dir)
+{
+	int n = tm_spawn_sweep_of(TM_SPAWN_OWNER, data_dir);
+	if (n)
+		tm_say(TM_SAY_INFO, "dag", "killed %d process%s, left over from before", n, n == 1 ? "" : "es");
+}
 
-void tm_spawn_sweep_of(const char *variable, const char *data_dir)
+int tm_spawn_sweep_of(const char *variable, const char *data_dir)
 {
 	DIR *proc = opendir("/proc");
+	int n = 0;
 	if (!proc)
-		return;
+		return 0;
 	struct dirent *entry;
 	while ((entry = readdir(proc))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
 			continue;
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (pid != getpid() && owned(entry->d_name, variable, data_dir)) {
-			tm_say(TM_SAY_INFO, "dag", "killing process %d, left over from before", (int)pid);
 			kill(pid, SIGKILL);
+			n++;
 		}
 	}
 	closedir(proc);
+	return n;
 }

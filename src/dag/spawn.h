@@ -16,6 +16,6 @@ tm_rc tm_spawn_start(const struct tm_spawn *how, pid_t *ret_pid, int *ret_pidfd,
 /* Kills every process that a former owner of data_dir left behind (known by TIDEMILL_TASK_OWNER in its environment). */
 void tm_spawn_sweep(const char *data_dir);
 #define TM_SPAWN_OWNER "TIDEMILL_TASK_OWNER"
-/* The same by another variable. */
-void tm_spawn_sweep_of(const char *variable, const char *data_dir);
+/* The same by another variable; how many there were. */
+int tm_spawn_sweep_of(const char *variable, const char *data_dir);
 #endif

@@ -135,6 +135,7 @@ static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_qu
 					options_json(spec->sink_options, spec->sink_option_count)),
 			      "watermark_ms", p.watermark_ms == INT64_MIN ? json_null() : json_integer(p.watermark_ms));
 	json_object_set_new(q, "waiting", p.waiting.len ? tm_http_text(p.waiting) : json_null());
+	json_object_set_new(q, "lag", p.lag < 0 ? json_null() : json_integer(p.lag));
 	if (p.state == TM_QUERY_FAILED)
 		json_object_set_new(q, "error",
 				    json_pack("{s:s, s:s, s:s, s:s}", "class", p.error.klass, "what", p.error.what, "detail",

@@ -162,6 +162,8 @@ json_t *tm_spark_describe(const struct tm_pipeline *const *pipelines, size_t cou
 		json_array_append_new(files, json_pack("{s:o, s:o}", "file", text(pipelines[p]->file), "steps", steps));
 	}
 	set_some(kafka, "servers", place->kafka);
+	if (place->kafka_option_count)
+		json_object_set_new(kafka, "options", options_json(place->kafka_options, place->kafka_option_count));
 	set_some(cassandra, "hosts", place->cassandra_hosts);
 	set_some(cassandra, "user", place->cassandra_user);
 	set_some(cassandra, "password", place->cassandra_password);

@@ -196,7 +196,7 @@ static void kill_all(struct tm_spark *s)
 {
 	if (s->pid > 0)
 		kill(-s->pid, SIGKILL);
-	tm_spawn_sweep_of(OWNER, s->options.data_dir);
+	(void)tm_spawn_sweep_of(OWNER, s->options.data_dir);
 }
 
 static void reap(struct tm_spark *s, char *ret_how, size_t size)
@@ -374,7 +374,9 @@ static void *run(void *arg)
 {
 	struct tm_spark *s = arg;
 	char how[80];
-	tm_spawn_sweep_of(OWNER, s->options.data_dir); /* of a run of this project that was killed */
+	int left = tm_spawn_sweep_of(OWNER, s->options.data_dir);
+	if (left)
+		tm_say(TM_SAY_INFO, "spark", "killed %d process%s of a Spark that was left over", left, left == 1 ? "" : "es");
 	while (!stopping(s)) {
 		if (s->pid > 0) {
 			if (look(s)) {

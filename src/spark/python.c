@@ -46,9 +46,11 @@ static const char *on_path(struct tm_arena *arena, const char *name)
 	return NULL;
 }
 
-static const char *interpreter(const struct tm_spark_address *address, const char *project_dir, struct tm_arena *arena)
+static const char *interpreter(const struct tm_spark_address *address, const char *dag_python, const char *project_dir,
+			       struct tm_arena *arena)
 {
 	const char *given = address->python ? address->python : getenv("SPARK_PYTHON");
+	given = given && *given ? given : dag_python;
 	if (given && *given) {
 		if (!strchr(given, '/'))
 			return on_path(arena, given);
@@ -91,8 +93,8 @@ static size_t ask(const char *python, const char *script, char *ret, size_t max,
 	return n;
 }
 
-tm_rc tm_spark_python(const struct tm_spark_address *address, const char *project_dir, struct tm_arena *arena, const char **ret_python,
-		      const char **ret_package_dir, const char **ret_version, struct tm_err *err)
+tm_rc tm_spark_python(const struct tm_spark_address *address, const char *dag_python, const char *project_dir, struct tm_arena *arena,
+		      const char **ret_python, const char **ret_package_dir, const char **ret_version, struct tm_err *err)
 {
 	/* What is installed is read from its metadata, as importing pyspark takes half a second; a Spark that is only unpacked has none. */
 	static const char script[] = "try:\n"
@@ -101,7 +103,7 @@ tm_rc tm_spark_python(const struct tm_spark_address *address, const char *projec
 				     "except Exception:\n"
 				     " import pyspark\n"
 				     " print(pyspark.__version__)\n";
-	const char *python = interpreter(address, project_dir, arena), *package = package_dir(arena);
+	const char *python = interpreter(address, dag_python, project_dir, arena), *package = package_dir(arena);
 	if (!python) {
 		tm_fail(err, TM_NOT_FOUND, "engine: there is no Python %s", address->python ? address->python : "for Spark");
 		tm_err_hint(err, "Name one that has pyspark: engine: %s?python=/path/to/python.", address->master);

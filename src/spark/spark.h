@@ -11,9 +11,10 @@ struct tm_table_def;
 
 /* ---- the address: spark://host:port | local[n], each with ?option=value&… ---- */
 struct tm_spark_address {
-	const char *master;   /* spark://host:port or local[n] */
-	const char *python;   /* the Python that has pyspark; NULL: SPARK_PYTHON of the environment, the project's .venv, python3 */
-	const char *jars;     /* comma list of jars and folders of jars; NULL */
+	const char *master; /* spark://host:port or local[n] */
+	const char
+	    *python;      /* the Python that has pyspark; NULL: SPARK_PYTHON of the environment, `python:`, the project's .venv, python3 */
+	const char *jars; /* comma list of jars and folders of jars; NULL */
 	const char *packages; /* comma list of Maven coordinates that Spark fetches; NULL: those of its version, where there are no jars */
 	const char *checkpoint;          /* where checkpoints are; NULL: in the data directory */
 	const struct tm_url_param *conf; /* spark.*: handed to Spark */
@@ -32,13 +33,17 @@ struct tm_spark_tables { /* the shapes of the tables that pipelines name; NULL f
 };
 struct tm_spark_place { /* where the queries run, and what they reach from there */
 	const char *project_dir, *project_name;
-	const char *kafka;                                              /* bootstrap.servers */
+	const char *kafka;                     /* bootstrap.servers */
+	const struct tm_option *kafka_options; /* kafka.*, for views and sinks that do not say otherwise; they may hold a password */
+	size_t kafka_option_count;
 	const char *cassandra_hosts;                                    /* comma list of host:port */
 	const char *cassandra_user, *cassandra_password, *cassandra_dc; /* NULL = none */
 	const char *checkpoint_dir;
 	bool until_idle;
 	struct tm_spark_tables tables;
 };
+/* Options of `broker: kafka://…` in the words of Java's client. */
+void tm_spark_kafka_options(const struct tm_url *url, struct tm_arena *arena, const struct tm_option **ret, size_t *ret_count);
 /* Version 1 of the description; docs/spark-engine.md says what is in it. Without address: neither conf nor jars. */
 struct json_t *tm_spark_describe(const struct tm_pipeline *const *pipelines, size_t count, const struct tm_spark_place *place,
 				 const struct tm_spark_address *address);
@@ -60,8 +65,8 @@ struct tm_spark_options {
 	struct tm_broker *broker; /* topics must be there before a query that reads them starts */
 };
 /* Which Python, and where our package is; which pyspark it has. Says what is missing, and what to install. Quick: no JVM starts. */
-tm_rc tm_spark_python(const struct tm_spark_address *address, const char *project_dir, struct tm_arena *arena, const char **ret_python,
-		      const char **ret_package_dir, const char **ret_version, struct tm_err *err) TM_CHECKED;
+tm_rc tm_spark_python(const struct tm_spark_address *address, const char *dag_python, const char *project_dir, struct tm_arena *arena,
+		      const char **ret_python, const char **ret_package_dir, const char **ret_version, struct tm_err *err) TM_CHECKED;
 /* Begins to start Spark in a thread of its own, which watches it from then on, and starts it again where it ends or hangs. */
 tm_rc tm_spark_start(const struct tm_spark_options *options, struct tm_spark **ret, struct tm_err *err) TM_CHECKED;
 /* The query as others see it: pipelines' order, then queries'. The engine's, until tm_spark_stop. */

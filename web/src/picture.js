@@ -23,6 +23,7 @@ export function graphOf(status) {
   for (const t of status.tables) if (t.keyspace !== "tidemill") add("table:" + t.keyspace + "." + t.name, { kind: "table", title: t.keyspace + "." + t.name, lines: [["rows", exact(t.rows)]] });
   for (const p of status.pipelines) {
     const lines = [["rows in", exact(p.rows_read)], ["rows out", exact(p.rows_written)]];
+    if (p.lag != null) lines.push(["behind", exact(p.lag)]);
     if (p.watermark_ms != null) lines.push(["watermark", time(p.watermark_ms).slice(0, 16)]);
     if (p.rows_late) lines.push(["late", exact(p.rows_late)]);
     if (deadOf(p)) lines.push(["dead letters", exact(deadOf(p))]);

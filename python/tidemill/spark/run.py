@@ -119,7 +119,7 @@ class Runner:
         self.description, self.tell, self.supervised = description, tell, supervised
         self.events = queue.Queue()
         self.queries, self.by_run = {}, {}
-        self.spark = None
+        self.spark, self.stopping = None, False
 
     # ---- Spark ----
     def listener(self):
@@ -289,6 +289,9 @@ class Runner:
                 going = self.take(*self.events.get(timeout=0.2))
             except queue.Empty:
                 pass
+            process = getattr(self.spark.sparkContext._gateway, "proc", None)
+            if process is not None and process.poll() is not None:
+                self.gone()
             if not self.supervised and self.done():
                 break
         self.stop()
@@ -297,11 +300,22 @@ class Runner:
     def beat(self):
         """Spark's JVM answers: whoever listens may take silence for a hang."""
         while True:
-            self.spark.sparkContext._jvm.java.lang.System.nanoTime()
+            try:
+                self.spark.sparkContext._jvm.java.lang.System.nanoTime()
+            except Exception:
+                self.gone()
             self.tell("alive")
             time.sleep(ALIVE_S)
 
+    def gone(self):
+        """The JVM is no more: there is nothing to stop, and everything to start again."""
+        if self.stopping:
+            return
+        self.tell("fatal", away=True, what="its JVM ended")
+        os._exit(3)
+
     def stop(self):
+        self.stopping = True
         for q in self.queries.values():
             if q.handle is not None and q.state == "running":
                 try:
