@@ -217,16 +217,16 @@ def count(answers):
 
 
 class Cell:
-    def __init__(self, folder, prefix, pipelines, broker=None, store=None, engine=None, python=None, topics=None):
-        """broker, store: "host:port" of a real one, None = embedded; engine: "local[2]" or spark://…, with the Python that has PySpark."""
+    def __init__(self, folder, prefix, pipelines, broker=None, store=None, engine=None, topics=None):
+        """broker, store: "host:port" of a real one, None = embedded; engine: the line of tidemill.yaml; topics: gives the Topics of an address."""
         self.folder, self.prefix, self.pipelines, self.topics = str(folder), prefix, pipelines, topics
-        self.broker, self.store, self.engine, self.python = broker, store, engine, python
+        self.broker, self.store, self.engine = broker, store, engine
         self.data = os.path.join(self.folder, "data")
         os.makedirs(self.data)
 
     def environment(self):
         env = {"TIDEMILL_BROKER": "kafka://" + self.broker if self.broker else None, "TIDEMILL_STORE": "cassandra://" + self.store if self.store else None,
-               "TIDEMILL_ENGINE": self.engine, "TIDEMILL_PYTHON": self.python}
+               "TIDEMILL_ENGINE": self.engine}
         return {k: v for k, v in env.items() if v}
 
     def all_topics(self):

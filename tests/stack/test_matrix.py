@@ -29,7 +29,7 @@ def run(request, tmp_path_factory, names):
         broker, engine, store = (request.getfixturevalue(n) if n in ("kafka39", "kafka4", "cassandra", "spark35", "spark43") else None for n in names)
         tools = request.getfixturevalue("spark35")  # its Python has a client that makes topics
         cell = Cell(tmp_path_factory.mktemp("-".join(names)), "stack_%s_" % uuid.uuid4().hex[:6], PIPELINES, broker=broker, store=store,
-                    engine="local[2]" if engine else None, python=engine.python if engine else None, topics=lambda b: Topics(tools.python, b))
+                    engine="local[2]?python=%s&jars=%s" % (engine.python, ",".join(engine.jars)) if engine else None, topics=lambda b: Topics(tools.python, b))
         try:
             answers[names] = cell.run()[1]
         except AssertionError as e:
