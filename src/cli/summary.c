@@ -86,7 +86,9 @@ static json_t *tables_json(struct tm_instance *in)
 		int64_t rows = 0;
 		bool ours = tm_str_is(tables[i]->keyspace, "tidemill"); /* the dead letters are told per pipeline */
 		if (!ours) {
-			bool known = tm_tables_count(&in->world, tables[i], 0, &rows, NULL) == TM_OK;
+			bool known = tm_tables_count(&in->world, tables[i], 0, &rows, &err) == TM_OK;
+			if (!known)
+				tm_say_err("tidemill", &err);
 			json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "keyspace", text(tables[i]->keyspace), "name",
 							      text(tables[i]->name), "rows", known ? json_integer(rows) : json_null()));
 		}
@@ -237,7 +239,10 @@ void tm_summary_text(struct tm_str raw, bool color, struct tm_buf *out)
 	{
 		char name[200];
 		snprintf(name, sizeof name, "%s.%s", str(x, "keyspace"), str(x, "name"));
-		tm_buf_printf(out, "  table    %-28s %lld rows\n", name, num(x, "rows"));
+		if (json_is_integer(json_object_get(x, "rows")))
+			tm_buf_printf(out, "  table    %-28s %lld rows\n", name, num(x, "rows"));
+		else
+			tm_buf_printf(out, "  table    %-28s rows could not be counted\n", name);
 	}
 	json_t *findings = json_object_get(all, "findings");
 	if (json_array_size(findings)) {
