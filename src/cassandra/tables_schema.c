@@ -4,7 +4,7 @@
 #include "cassandra/tables_int.h"
 #include "table/type.h"
 
-enum { SCHEMA_TIMEOUT_MS = 20000, TYPE_DEPTH_MAX = 16 };
+enum { SCHEMA_TIMEOUT_MS = 20000, TYPE_DEPTH_MAX = 16, TYPES_MAX = 5000 };
 
 struct tm_str tm_outside_cell(const struct tm_cql_result *r, size_t row, const char *name)
 {
@@ -27,8 +27,7 @@ static int32_t cell_int(const struct tm_cql_result *r, size_t row, const char *n
 struct type_reader {
 	struct tm_str text, keyspace;
 	const struct tm_cql_result *types;
-	int depth;
-	bool bad;
+	int depth, *budget; /* budget: types that may be looked at: one that mentions another twice, and so on, ends here */
 };
 
 static const struct tm_cql_type *read_type(struct type_reader *r);
@@ -88,7 +87,7 @@ static const struct tm_cql_type *user_type(struct type_reader *r, struct tm_str 
 		if (n != m || n > FIELDS_MAX || r->depth > TYPE_DEPTH_MAX)
 			return NULL;
 		for (uint32_t k = 0; k < n; k++) {
-			struct type_reader inner = {.keyspace = r->keyspace, .types = r->types, .depth = r->depth + 1};
+			struct type_reader inner = {.keyspace = r->keyspace, .types = r->types, .depth = r->depth + 1, .budget = r->budget};
 			if (!list_item(&names, &field_names[k]) || !list_item(&texts, &inner.text))
 				return NULL;
 			fields[k] = read_type(&inner);
@@ -134,7 +133,7 @@ static const struct tm_cql_type *read_args(struct type_reader *r, struct tm_str 
 static const struct tm_cql_type *read_type(struct type_reader *r)
 {
 	char quoted;
-	if (++r->depth > 2 * TYPE_DEPTH_MAX)
+	if (++r->depth > 2 * TYPE_DEPTH_MAX || --*r->budget < 0)
 		return NULL;
 	struct tm_str name = take_name(r, &quoted);
 	const struct tm_cql_type *t = NULL;
@@ -152,7 +151,8 @@ static const struct tm_cql_type *read_type(struct type_reader *r)
 
 const struct tm_cql_type *tm_outside_type(struct tm_str text, struct tm_str keyspace, const struct tm_cql_result *types)
 {
-	struct type_reader r = {.text = text, .keyspace = keyspace, .types = types};
+	int budget = TYPES_MAX;
+	struct type_reader r = {.text = text, .keyspace = keyspace, .types = types, .budget = &budget};
 	const struct tm_cql_type *t = read_type(&r);
 	skip_space(&r);
 	return r.text.len ? NULL : t;

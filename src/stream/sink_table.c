@@ -98,11 +98,30 @@ static tm_rc find_table(const struct tm_stream_world *world, const struct tm_que
 	return rc;
 }
 
+/* A batch that runs again would add again, and cells of counters have no time of ours. */
+static tm_rc refuse_counters(const struct tm_query_spec *spec, const struct tm_table_def *def, struct tm_err *err)
+{
+	for (size_t i = 0; i < def->column_count; i++)
+		if (def->columns[i].type->kind == TM_CQL_COUNTER) {
+			tm_rc rc = tm_fail(err, TM_UNSUPPORTED,
+					   "query '%.*s': column %.*s of table %.*s.%.*s is a counter, which cannot be "
+					   "written to a real Cassandra exactly once",
+					   TM_STR_ARG(spec->name), TM_STR_ARG(def->columns[i].name), TM_STR_ARG(def->keyspace),
+					   TM_STR_ARG(def->name));
+			tm_err_hint(err, "Count in the query (count(*) … GROUP BY, outputMode 'update') and write the total to a bigint.");
+			tm_err_at(err, spec->file.at, spec->line, 1);
+			return rc;
+		}
+	return TM_OK;
+}
+
 tm_rc tm_table_sink_check(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
 {
 	const struct tm_table_def *def;
 	TM_TRY(find_table(world, spec, &def, err));
 	tm_rc rc = check_columns(spec, def, err);
+	if (!rc && world->tables)
+		rc = refuse_counters(spec, def, err);
 	tm_tables_unref(world, def);
 	return rc;
 }
