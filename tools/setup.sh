@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/setup.sh WHAT…: installs the Debian (or Ubuntu) packages that WHAT (build, run, test, check, fuzz) needs and that are missing, with a
+# tools/setup.sh WHAT…: installs the Debian (or Ubuntu) packages that WHAT (build, run, test, check, fuzz, stack) needs and that are missing, with a
 # word on what and why. NO_INSTALL=1 only tells. Fast when nothing is missing.
 set -eu
 list=$(dirname "$0")/packages.txt

@@ -11,11 +11,14 @@ installed() { [ -e "$STACK/$1/.done" ] || die "nothing is installed in $STACK/$1
 # When a process started, in clock ticks since boot.
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
+# A process that runs: not one that ended and that nobody has waited for.
+alive() { [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [!Z]* ]]; }
+
 # pid_of PIDFILE: the pid, when that process still is the one that was started. A file without the moment is an older one's: a Java is believed.
 pid_of() {
 	local p t
 	IFS=" " read -r p t 2>/dev/null <"$1" || [ -n "${p:-}" ] || return 1
-	kill -0 "$p" 2>/dev/null || return 1
+	alive "$p" || return 1
 	if [ -n "${t:-}" ]; then [ "$t" = "$(started "$p")" ]; else [[ $(readlink "/proc/$p/exe") == *java* ]]; fi && echo "$p"
 }
 
@@ -37,7 +40,7 @@ wait_ready() {
 	while :; do
 		if "$@" 2>/dev/null; then echo "$ME: ready in $((($(now_ms) - t0) / 1000)).$(((($(now_ms) - t0) % 1000) / 100)) s, pid $p"; return 0; fi
 		t=$(($(now_ms) - t0))
-		kill -0 "$p" 2>/dev/null || { echo "$ME: the process ended. The last lines of $lf:" >&2; tail -n 15 "$lf" >&2; rm -f "$pf"; return 1; }
+		alive "$p" || { echo "$ME: the process ended. The last lines of $lf:" >&2; tail -n 15 "$lf" >&2; rm -f "$pf"; return 1; }
 		[ $t -lt $((limit * 1000)) ] || { echo "$ME: $what did not come in $limit s; its log is $lf" >&2; return 1; }
 		if [ -z "$said" ] && [ $t -ge 300 ]; then echo "$ME: waiting for $what"; said=1; fi
 		if [ $t -ge $next ]; then echo "$ME: still waiting for $what ($((t / 1000)) s)"; next=$((next + 10000)); fi
@@ -51,11 +54,11 @@ stop_pid() {
 	p=$(pid_of "$pf") || { rm -f "$pf"; echo "$ME: not running"; return 0; }
 	kill -TERM "$p"
 	for ((i = 0; i < limit * 20; i++)); do
-		kill -0 "$p" 2>/dev/null || break
+		alive "$p" || break
 		[ $i != 20 ] || echo "$ME: waiting for pid $p to end"
 		sleep 0.05
 	done
-	if kill -0 "$p" 2>/dev/null; then kill -KILL "$p"; how="killed (it did not end in $limit s)"; fi
+	if alive "$p"; then kill -KILL "$p"; how="killed (it did not end in $limit s)"; fi
 	kill -KILL -- "-$p" 2>/dev/null
 	rm -f "$pf"
 	echo "$ME: $how, pid $p"
