@@ -29,6 +29,7 @@
 #define TM_LIMIT_HTTP_BODY_BYTES (8 * TM_MIB)
 #define TM_LIMIT_CONFIG_BYTES (1 * TM_MIB)
 #define TM_LIMIT_JOURNAL_VALUE_BYTES (64 * TM_MIB) /* max.message.bytes of the checkpoint topic: a shard of state is one value */
+#define TM_LIMIT_EXPORT_STATE_BYTES (64 * TM_MIB)
 #define TM_LIMIT_CONNECTIONS (10000)
 #define TM_LIMIT_TASK_MESSAGE_BYTES (48 * TM_MIB) /* one message of a task worker (an XCom value) */
 #define TM_LIMIT_BATCH_ROWS (4096)                /* rows of one column batch in flight */

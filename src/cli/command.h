@@ -13,6 +13,7 @@ int tm_command_sql(const struct tm_command *self, int argc, char **argv);
 int tm_command_cql(const struct tm_command *self, int argc, char **argv);
 int tm_command_topic(const struct tm_command *self, int argc, char **argv);
 int tm_command_dag(const struct tm_command *self, int argc, char **argv);
+int tm_command_export(const struct tm_command *self, int argc, char **argv);
 int tm_command_doctor(const struct tm_command *self, int argc, char **argv);
 int tm_command_describe(const struct tm_command *self, int argc, char **argv);
 int tm_command_health(const struct tm_command *self, int argc, char **argv);

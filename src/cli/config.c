@@ -43,6 +43,7 @@ static void *slot(struct tm_config *c, const char *path)
 	    {"broker", &c->broker},
 	    {"store", &c->store},
 	    {"engine", &c->engine},
+	    {"orchestrator", &c->orchestrator},
 	    {"coordinator", &c->coordinator},
 	};
 	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
@@ -172,6 +173,7 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 	    {"store", c->store, "embedded", {"cassandra://"}},
 	    {"engine", c->engine, "embedded", {"spark://", "local["}},
 	    {"coordinator", c->coordinator, "none", {"zookeeper://"}},
+	    {"orchestrator", c->orchestrator, "embedded", {"airflow"}},
 	};
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
 		const char *v = choices[i].value;
@@ -192,12 +194,14 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 				continue;
 			return err->rc;
 		}
+		if (strcmp(v, "airflow") == 0)
+			continue;
 		if (known)
 			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v,
 				choices[i].embedded);
 		else
-			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s…", choices[i].key, v, choices[i].embedded,
-				choices[i].schemes[0]);
+			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s%s", choices[i].key, v, choices[i].embedded,
+				choices[i].schemes[0], strstr(choices[i].schemes[0], "://") ? "…" : "");
 		return err->rc;
 	}
 	return TM_OK;

@@ -16,7 +16,7 @@ struct tm_config {
 	struct tm_address kafka, cassandra, http;
 	struct tm_address kafka_advertised, kafka_published; /* port 0 = none */
 	const char *network, *names;                         /* listen.network, listen.names */
-	const char *data, *python, *broker, *store, *engine, *coordinator;
+	const char *data, *python, *broker, *store, *engine, *orchestrator, *coordinator;
 	struct tm_pair *hosts, *variables, *connections;
 	size_t host_count, variable_count, connection_count;
 };

@@ -290,6 +290,8 @@ static tm_rc start_dags(struct tm_instance *in, const struct tm_instance_options
 	airflow.no_watch = options->until_idle;
 	if (access(airflow.dags_dir, F_OK) != 0)
 		return TM_OK; /* a project without DAGs needs no Python */
+	if (strcmp(in->config.orchestrator, "airflow") == 0)
+		return TM_OK;
 	struct tm_dag_options dag = {.data_dir = in->config.data, .due_only = options->until_idle};
 	TM_TRY(tm_dag_open(&dag, &in->dag, err));
 	return tm_airflow_start(&airflow, in->dag, &in->airflow, err);

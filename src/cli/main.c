@@ -14,6 +14,7 @@ const struct tm_command tm_commands[] = {
     {"dag", "tidemill dag list | trigger DAG_ID | logs DAG_ID [TASK_ID] | export [DIR]",
      "DAGs: list, run one, read its logs; files for Airflow", tm_command_dag},
     {"describe", "tidemill describe [DIR]", "the pipelines as JSON, for a Spark that is started by hand", tm_command_describe},
+    {"export", "tidemill export topics|tables --to URL [NAME]…", "move what is here to a real Kafka or Cassandra", tm_command_export},
     {"doctor", "tidemill doctor [DIR]", "find out why nothing moves", tm_command_doctor},
     {"health", "tidemill health [DIR]", "exit 0 while the instance answers and all its doors listen", tm_command_health},
     {"version", "tidemill version", "print the version", tm_command_version},

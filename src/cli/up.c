@@ -51,7 +51,10 @@ static tm_rc trigger(struct tm_instance *in, const struct tm_texts *ids, struct 
 	for (size_t i = 0; i < ids->count; i++) {
 		char run_id[256];
 		if (!in->dag)
-			return tm_fail(err, TM_NOT_FOUND, "there is no DAG %s: the project has no dags directory", ids->items[i]);
+			return tm_fail(err, TM_NOT_FOUND, "there is no DAG %s here: %s", ids->items[i],
+				       strcmp(in->config.orchestrator, "airflow") == 0
+					   ? "Airflow runs the project's DAGs (orchestrator: airflow)"
+					   : "the project has no dags directory");
 		const struct tm_dag_trigger how = {.logical_date_us = TM_DAG_NEVER};
 		TM_TRY(tm_dag_trigger(in->dag, ids->items[i], &how, run_id, err));
 	}

@@ -5,7 +5,7 @@ import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from instance import Instance, command  # noqa: E402
+from instance import Instance, command, up_until_idle  # noqa: E402
 
 DAG = """
 import os
@@ -127,3 +127,19 @@ def test_a_broken_file_is_told(tmp_path):
     os.makedirs(str(tmp_path / "empty"))
     run = command("dag", "export", project=str(tmp_path / "empty"))
     assert run.returncode != 0 and "no DAG file" in run.stderr
+
+
+def test_airflow_runs_the_dags_then(tmp_path):
+    """orchestrator: airflow: the files are checked and exported, and not run here."""
+    p = project(str(tmp_path / "p"), **{"dags/setter.py": SETTER, "tidemill.yaml": YAML + "orchestrator: airflow\n"})
+    summary, status = up_until_idle(p, str(tmp_path / "data"))
+    assert status == 0 and not summary.get("dags") and not os.path.exists(str(tmp_path / "data" / "dag.db")), summary
+    run = command("up", p, "--until-idle", "--trigger", "setter", data=str(tmp_path / "data"))
+    assert run.returncode != 0 and "orchestrator: airflow" in run.stderr
+    assert command("dag", "export", project=p).returncode == 0
+    run = command("check", p, data=str(tmp_path / "data"))
+    assert run.returncode == 0, run.stdout
+    with open(os.path.join(p, "tidemill.yaml"), "a") as f:
+        f.write("orchestrator: airlfow\n")
+    run = command("check", p, data=str(tmp_path / "data"))
+    assert run.returncode != 0 and "neither embedded nor airflow" in run.stdout, run.stdout
