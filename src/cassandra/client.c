@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "cassandra/client.h"
 #include "cassandra/protocol.h"
+#include "cassandra/tls.h"
 
 #define PAGE_ROWS 5000
 #define READ_BYTES (64 * TM_KIB)
@@ -21,6 +22,8 @@ struct tm_cassandra_client {
 	struct tm_cass_reader reader;
 	struct tm_cass_writer writer;
 	struct tm_str keyspace; /* malloc'd */
+	struct tm_cass_tls_context *tls_context;
+	struct tm_cass_tls *tls;
 };
 
 static tm_rc lost(struct tm_cassandra_client *c, struct tm_err *err, const char *why)
@@ -59,6 +62,37 @@ static tm_rc send_all(struct tm_cassandra_client *c, struct tm_str data, int64_t
 	return TM_OK;
 }
 
+static tm_rc send_wrapped(struct tm_cassandra_client *c, struct tm_str data, int64_t deadline_ns, struct tm_err *err)
+{
+	struct tm_buf out = {0};
+	if (!c->tls)
+		return send_all(c, data, deadline_ns, err);
+	tm_cass_tls_put(c->tls, data, &out);
+	tm_rc rc = send_all(c, tm_buf_str(&out), deadline_ns, err);
+	tm_buf_done(&out);
+	return rc;
+}
+
+/* Bytes of the socket (none at the start of TLS) to the reader. */
+static tm_rc feed(struct tm_cassandra_client *c, const char *data, size_t n, int64_t deadline_ns, struct tm_err *err)
+{
+	struct tm_buf plain = {0}, out = {0};
+	char why[240] = "";
+	if (!c->tls) {
+		tm_cass_reader_feed(&c->reader, data, n);
+		return TM_OK;
+	}
+	bool good = tm_cass_tls_take(c->tls, data, n, &plain, &out, why, sizeof why);
+	tm_rc rc = send_all(c, tm_buf_str(&out), deadline_ns, err);
+	if (!good)
+		rc = lost(c, err, why);
+	else if (!rc && plain.len)
+		tm_cass_reader_feed(&c->reader, plain.at, plain.len);
+	tm_buf_done(&plain);
+	tm_buf_done(&out);
+	return rc;
+}
+
 /* The next response of our stream; events and late answers of others are passed over. */
 static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct tm_cass_envelope *ret, struct tm_err *err)
 {
@@ -75,7 +109,7 @@ static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct 
 			continue;
 		ssize_t n = recv(c->fd, data, sizeof data, 0);
 		if (n > 0)
-			tm_cass_reader_feed(&c->reader, data, (size_t)n);
+			TM_TRY(feed(c, data, (size_t)n, deadline_ns, err));
 		else if (n == 0)
 			return lost(c, err, "the server closed it");
 		else if (errno == EAGAIN)
@@ -128,7 +162,7 @@ static tm_rc call(struct tm_cassandra_client *c, const struct tm_cass_request *r
 	tm_cass_request_write(&body, c->version, request);
 	tm_cass_writer_put(&c->writer, 0, c->stream, request->opcode, tm_buf_str(&body));
 	tm_cass_writer_flush(&c->writer, &out);
-	tm_rc rc = send_all(c, tm_buf_str(&out), deadline, err);
+	tm_rc rc = send_wrapped(c, tm_buf_str(&out), deadline, err);
 	tm_buf_done(&body);
 	tm_buf_done(&out);
 	TM_TRY(rc);
@@ -180,6 +214,26 @@ static tm_rc connect_to(struct tm_cassandra_client *c, const char *host, int por
 	return TM_OK;
 }
 
+static tm_rc secure(struct tm_cassandra_client *c, const char *host, struct tm_err *err)
+{
+	int64_t deadline = tm_mono_ns(tm_env_real()) + (int64_t)c->timeout_ms * 1000000;
+	char data[READ_BYTES];
+	c->tls = tm_cass_tls_new(c->tls_context, host);
+	TM_TRY(feed(c, NULL, 0, deadline, err));
+	while (!tm_cass_tls_ready(c->tls)) {
+		ssize_t n = recv(c->fd, data, sizeof data, 0);
+		if (n > 0)
+			TM_TRY(feed(c, data, (size_t)n, deadline, err));
+		else if (n == 0)
+			return lost(c, err, "the server closed it during the TLS handshake");
+		else if (errno == EAGAIN)
+			TM_TRY(wait_for(c, POLLIN, deadline, err));
+		else if (errno != EINTR)
+			return lost(c, err, strerror(errno));
+	}
+	return TM_OK;
+}
+
 static tm_rc authenticate(struct tm_cassandra_client *c, const struct tm_cassandra_client_options *o, struct tm_arena *arena,
 			  struct tm_err *err)
 {
@@ -204,6 +258,8 @@ static void hang_up(struct tm_cassandra_client *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	tm_cass_tls_free(c->tls);
+	c->tls = NULL;
 	tm_cass_reader_done(&c->reader);
 	tm_cass_writer_done(&c->writer);
 }
@@ -225,6 +281,8 @@ static tm_rc shake(struct tm_cassandra_client *c, const struct tm_cassandra_clie
 	c->writer = (struct tm_cass_writer){.version = version};
 	tm_cass_reader_init(&c->reader, false);
 	TM_TRY(connect_to(c, o->host ? o->host : "127.0.0.1", o->port ? o->port : 9042, err));
+	if (c->tls_context)
+		TM_TRY(secure(c, o->host ? o->host : "127.0.0.1", err));
 	c->reader.compression = version < 5 ? compression : TM_CASS_PLAIN;
 	tm_arena_init(&arena);
 	tm_rc rc = call(c, &request, NULL, &arena, &response, err);
@@ -250,6 +308,13 @@ tm_rc tm_cassandra_client_open(const struct tm_cassandra_client_options *o, stru
 	c->fd = -1;
 	c->timeout_ms = o->timeout_ms ? o->timeout_ms : 30000;
 	snprintf(c->where, sizeof c->where, "%s:%d", o->host ? o->host : "127.0.0.1", o->port ? o->port : 9042);
+	if (o->tls) {
+		rc = tm_cass_tls_context_new(o->tls_ca, o->tls_any_name, &c->tls_context, err);
+		if (rc) {
+			free(c);
+			return rc;
+		}
+	}
 	for (int version = o->version ? o->version : 5;; version--) {
 		rc = shake(c, o, version, &refused, &own);
 		if (rc == TM_OK) {
@@ -260,6 +325,7 @@ tm_rc tm_cassandra_client_open(const struct tm_cassandra_client_options *o, stru
 		if (!refused || o->version || version == 3)
 			break;
 	}
+	tm_cass_tls_context_free(c->tls_context);
 	free(c);
 	if (err)
 		*err = own;
@@ -271,6 +337,7 @@ void tm_cassandra_client_close(struct tm_cassandra_client *c)
 	if (!c)
 		return;
 	hang_up(c);
+	tm_cass_tls_context_free(c->tls_context);
 	free((void *)c->keyspace.at);
 	free(c);
 }

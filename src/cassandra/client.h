@@ -12,6 +12,8 @@ struct tm_cassandra_client_options {
 	int version;                 /* 3 to 5; 0 = the highest both know */
 	const char *user, *password; /* answered when the server asks; NULL = none */
 	const char *compression;     /* "lz4" or NULL */
+	bool tls, tls_any_name;      /* any_name: the certificate need not name the host */
+	const char *tls_ca;          /* authorities, in PEM; NULL = the system's */
 };
 /* TM_UNAVAILABLE when nobody listens there. */
 tm_rc tm_cassandra_client_open(const struct tm_cassandra_client_options *options, struct tm_cassandra_client **ret,

@@ -15,6 +15,7 @@ static void release(struct tm_cass_link *l)
 	tm_cass_reader_done(&l->reader);
 	tm_cass_writer_done(&l->writer);
 	tm_buf_done(&l->token);
+	tm_cass_tls_free(l->tls);
 	free(l);
 }
 
@@ -101,18 +102,35 @@ static void on_written(uv_write_t *req, int status)
 	release(l);
 }
 
-void tm_cass_link_flush(struct tm_cass_link *l)
+/* Takes what is in data. */
+static void send_raw(struct tm_cass_link *l, struct tm_buf *data)
 {
-	if (l->state == TM_CASS_LINK_CLOSED || !l->writer.envelopes.len)
+	if (!data->len) {
+		tm_buf_done(data);
 		return;
+	}
 	struct write_req *w = tm_zalloc(sizeof *w);
 	w->link = l;
-	tm_cass_writer_flush(&l->writer, &w->data);
+	w->data = *data;
 	uv_buf_t buf = uv_buf_init(w->data.at, (unsigned)w->data.len);
 	l->refs++;
 	int rc = uv_write(&w->req, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
 	if (rc < 0)
 		on_written(&w->req, rc);
+}
+
+void tm_cass_link_flush(struct tm_cass_link *l)
+{
+	struct tm_buf out = {0}, wrapped = {0};
+	if (l->state == TM_CASS_LINK_CLOSED || !l->writer.envelopes.len)
+		return;
+	tm_cass_writer_flush(&l->writer, &out);
+	if (l->tls) {
+		tm_cass_tls_put(l->tls, tm_buf_str(&out), &wrapped);
+		tm_buf_done(&out);
+		out = wrapped;
+	}
+	send_raw(l, &out);
 }
 
 /* ---- the handshake ---- */
@@ -232,6 +250,26 @@ static void answer(struct tm_cass_link *l, const struct tm_cass_envelope *e)
 	tm_cass_call_answered(s, l, slot.call, e);
 }
 
+/* Bytes of the socket: through TLS where there is one. The handshake of TLS comes before ours. */
+static void feed(struct tm_cass_link *l, const char *data, size_t n)
+{
+	struct tm_buf plain = {0}, out = {0};
+	char why[240] = "";
+	if (!l->tls) {
+		tm_cass_reader_feed(&l->reader, data, n);
+		return;
+	}
+	bool before = tm_cass_tls_ready(l->tls), good = tm_cass_tls_take(l->tls, data, n, &plain, &out, why, sizeof why);
+	send_raw(l, &out);
+	if (!good)
+		tm_cass_link_close(l, why);
+	else if (plain.len)
+		tm_cass_reader_feed(&l->reader, plain.at, plain.len);
+	if (good && !before && tm_cass_tls_ready(l->tls))
+		startup(l);
+	tm_buf_done(&plain);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct tm_cass_link *l = stream->data;
@@ -244,7 +282,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		tm_cass_link_close(l, why);
 	} else if (n > 0) {
 		l->heard_ns = tm_cass_now_ns();
-		tm_cass_reader_feed(&l->reader, buf->base, (size_t)n);
+		feed(l, buf->base, (size_t)n);
 		while (l->state != TM_CASS_LINK_CLOSED) {
 			enum tm_cass_read rc = tm_cass_reader_next(&l->reader, &e, &fault);
 			if (rc == TM_CASS_MORE)
@@ -278,7 +316,12 @@ static void on_connected(uv_connect_t *req, int status)
 	if (l->state == TM_CASS_LINK_CONNECTING && status == 0) {
 		uv_tcp_nodelay(&l->tcp, 1);
 		uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
-		startup(l);
+		if (l->session->tls) {
+			l->tls = tm_cass_tls_new(l->session->tls, l->node->host);
+			feed(l, NULL, 0);
+		} else {
+			startup(l);
+		}
 	} else if (l->state == TM_CASS_LINK_CONNECTING) {
 		tm_cass_link_close(l, uv_strerror(status));
 	}

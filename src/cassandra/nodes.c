@@ -298,7 +298,13 @@ static void contact_failed(struct tm_cass_session *s, const struct tm_cass_node 
 		tm_fail(&err, TM_UNAVAILABLE, "no Cassandra answers at %s:%d: %s", n->host, n->port, why);
 		if (s->nodes.count > 1)
 			tm_err_detail(&err, "That is the last of %zu addresses that were tried.", s->nodes.count);
-		tm_err_hint(&err, "Is it running, and is the port its native_transport_port (9042 by default)?");
+		if (strncmp(why, "TLS: ", 5) == 0)
+			tm_err_hint(&err,
+				    "ssl_ca=FILE names authorities to trust, ssl_check_hostname=false takes a certificate of another name; "
+				    "a server without TLS wants neither (docs/store.md).");
+		else
+			tm_err_hint(&err,
+				    "Is it running, is the port its native_transport_port (9042 by default), and does it want ssl=true?");
 		tm_cass_open_end(s, &err);
 	}
 }
@@ -337,9 +343,7 @@ void tm_cass_link_gone(struct tm_cass_link *l, const char *why, bool denied)
 			tm_cass_open_end(s, &err);
 		}
 	}
-	pthread_mutex_lock(&s->lock);
-	snprintf(s->shared.problem, sizeof s->shared.problem, "Cassandra at %.120s:%d: %.100s", n->host, n->port, why);
-	pthread_mutex_unlock(&s->lock);
+	tm_cass_problem(s, n, why);
 	tm_cass_shared_update(s);
 }
 

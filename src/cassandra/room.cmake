@@ -1,5 +1,6 @@
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(SNAPPY REQUIRED IMPORTED_TARGET snappy)
+pkg_check_modules(OPENSSL_TLS REQUIRED IMPORTED_TARGET libssl libcrypto)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
-target_link_libraries(tm_cassandra PUBLIC tm_cql tm_table tm_stream tm_base PkgConfig::LIBUV PkgConfig::LZ4 PkgConfig::SNAPPY PkgConfig::ZLIB)
+target_link_libraries(tm_cassandra PUBLIC tm_cql tm_table tm_stream tm_base PkgConfig::LIBUV PkgConfig::LZ4 PkgConfig::SNAPPY PkgConfig::ZLIB PkgConfig::OPENSSL_TLS)

@@ -5,7 +5,7 @@
 #include <time.h>
 #include "cassandra/session_int.h"
 
-enum { TICK_MS = 50, IDLE_MS = 1000, QUIET_NS = 1000000000, TIMEOUT_MS = 12000, IMPATIENT_MS = 10000, OPEN_S = 30 };
+enum { TICK_MS = 50, IDLE_MS = 1000, QUIET_NS = 1000000000, PROBLEM_S = 20, TIMEOUT_MS = 12000, IMPATIENT_MS = 10000, OPEN_S = 30 };
 
 int64_t tm_cass_now_ns(void) { return tm_mono_ns(tm_env_real()); }
 
@@ -169,10 +169,10 @@ void tm_cass_call_answered(struct tm_cass_session *s, struct tm_cass_link *l, st
 		return;
 	}
 	if (how != TM_CASS_TELL) {
-		pthread_mutex_lock(&s->lock);
-		snprintf(s->shared.problem, sizeof s->shared.problem, "Cassandra at %.120s:%d answers: %.*s", l->node->host, l->node->port,
-			 (int)(error->message.len < 90 ? error->message.len : 90), error->message.at);
-		pthread_mutex_unlock(&s->lock);
+		char what[100];
+		snprintf(what, sizeof what, "it answers: %.*s", (int)(error->message.len < 86 ? error->message.len : 86),
+			 error->message.at);
+		tm_cass_problem(s, l->node, what);
 	}
 	again(s, call, how);
 }
@@ -275,6 +275,17 @@ static void cancel(struct tm_cass_session *s, const struct tm_cass_group *g)
 }
 
 /* ---- the loop ---- */
+
+void tm_cass_problem(struct tm_cass_session *s, const struct tm_cass_node *node, const char *what)
+{
+	int64_t now = tm_cass_now_ns();
+	pthread_mutex_lock(&s->lock);
+	if (!s->shared.problem[0] || now - s->problem_ns > PROBLEM_S * INT64_C(1000000000)) {
+		snprintf(s->shared.problem, sizeof s->shared.problem, "Cassandra at %.120s:%d: %.100s", node->host, node->port, what);
+		s->problem_ns = now;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
 
 void tm_cass_shared_update(struct tm_cass_session *s)
 {
@@ -522,6 +533,7 @@ tm_rc tm_cass_session_open(const struct tm_cass_session_options *o, struct tm_ca
 	s->version = o->version ? o->version : 5;
 	s->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
 	s->lz4 = o->lz4;
+	s->tls = o->tls;
 	s->user = o->user ? tm_arena_cstr(&s->arena, tm_str_of(o->user)) : NULL;
 	s->password = o->password ? tm_arena_cstr(&s->arena, tm_str_of(o->password)) : NULL;
 	s->has_local_dc = o->local_dc && *o->local_dc;

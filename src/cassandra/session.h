@@ -10,14 +10,16 @@
 #include "cassandra/protocol.h"
 
 struct tm_cass_session;
+struct tm_cass_tls_context; /* tls.h */
 struct tm_cass_session_options {
 	const struct tm_url_host *hosts; /* contact points, tried in turn; port 0 = 9042 */
 	size_t host_count;
 	const char *local_dc;        /* NULL = that of the first node that answers */
 	const char *user, *password; /* NULL = none */
 	bool lz4;
-	int version;    /* 3 to 5; 0 = the highest both know */
-	int timeout_ms; /* of one try; 0 = 12,000, a little over Cassandra's own limits */
+	struct tm_cass_tls_context *tls; /* NULL = in the clear; must outlive the session */
+	int version;                     /* 3 to 5; 0 = the highest both know */
+	int timeout_ms;                  /* of one try; 0 = 12,000, a little over Cassandra's own limits */
 };
 /* Returns when the nodes are known and one of the data centre answers; fails when every contact point has failed. */
 tm_rc tm_cass_session_open(const struct tm_cass_session_options *options, struct tm_cass_session **ret, struct tm_err *err) TM_CHECKED;

@@ -7,6 +7,7 @@
 #include "cassandra/retry.h"
 #include "cassandra/ring.h"
 #include "cassandra/session.h"
+#include "cassandra/tls.h"
 
 enum { TM_CASS_STREAMS = 2 * TM_LIMIT_CASSANDRA_IN_FLIGHT };
 
@@ -49,6 +50,7 @@ struct tm_cass_link {
 	uv_getaddrinfo_t resolve;
 	uv_connect_t connect;
 	int version;
+	struct tm_cass_tls *tls;
 	struct tm_cass_reader reader;
 	struct tm_cass_writer writer;
 	struct tm_cass_slot slots[TM_CASS_STREAMS];
@@ -80,6 +82,7 @@ struct tm_cass_session {
 	bool stopping, timer_on, in_pump;
 	char *user, *password;
 	bool lz4, has_local_dc;
+	struct tm_cass_tls_context *tls;
 	int version, timeout_ms;
 	struct tm_arena arena; /* options */
 
@@ -111,6 +114,7 @@ struct tm_cass_session {
 	enum { TM_CASS_OPENING, TM_CASS_OPEN, TM_CASS_REFUSED } opening;
 	struct tm_err open_err;
 	struct tm_cass_session_state shared;
+	int64_t problem_ns; /* when shared.problem was set */
 	uint64_t schema;
 };
 
@@ -125,6 +129,8 @@ void tm_cass_call_answered(struct tm_cass_session *s, struct tm_cass_link *l, st
 			   const struct tm_cass_envelope *envelope);
 void tm_cass_pump(struct tm_cass_session *s);
 void tm_cass_shared_update(struct tm_cass_session *s);
+/* Why something does not go on, for people; the first of several reasons stays for a while, so that they do not flicker. */
+void tm_cass_problem(struct tm_cass_session *s, const struct tm_cass_node *node, const char *what);
 void tm_cass_open_end(struct tm_cass_session *s, const struct tm_err *err); /* NULL = open */
 
 /* link.c */

@@ -272,23 +272,46 @@ static tm_rc number_of(const struct tm_url *url, const char *name, int64_t least
 	return TM_OK;
 }
 
+static tm_rc flag_of(const struct tm_url *url, const char *name, bool fallback, bool *ret, struct tm_err *err)
+{
+	const struct tm_str *text = tm_url_param(url, name);
+	*ret = text ? tm_str_iis(*text, "true") : fallback;
+	if (text && !*ret && !tm_str_iis(*text, "false"))
+		return tm_fail(err, TM_INVALID, "store: %s=%.*s is neither true nor false", name, TM_STR_ARG(*text));
+	return TM_OK;
+}
+
+/* ssl=true, ssl_ca=FILE (which alone means it too), ssl_check_hostname=false. */
+static tm_rc read_tls(struct tm_outside *o, const struct tm_url *url, struct tm_cass_session_options *ret, struct tm_err *err)
+{
+	const struct tm_str *ca = tm_url_param(url, "ssl_ca");
+	bool on, check;
+	TM_TRY(flag_of(url, "ssl", ca, &on, err));
+	TM_TRY(flag_of(url, "ssl_check_hostname", true, &check, err));
+	if (!on)
+		return TM_OK;
+	o->plain.tls = true;
+	o->plain.tls_any_name = !check;
+	o->plain.tls_ca = ca ? tm_arena_cstr(&o->arena, *ca) : NULL;
+	tm_rc rc = tm_cass_tls_context_new(o->plain.tls_ca, !check, &o->tls, err);
+	if (rc)
+		tm_err_prefix(err, "store: ");
+	ret->tls = o->tls;
+	return rc;
+}
+
 static tm_rc read_address(struct tm_outside *o, struct tm_str text, struct tm_cass_session_options *ret, struct tm_err *err)
 {
-	static const char *const known[] = {"local_dc",           "consistency", "read_consistency", "compression", "protocol_version",
-					    "request_timeout_ms", "ssl",         "ssl_ca",           NULL};
+	static const char *const known[] = {
+	    "local_dc",           "consistency", "read_consistency", "compression",        "protocol_version",
+	    "request_timeout_ms", "ssl",         "ssl_ca",           "ssl_check_hostname", NULL};
 	struct tm_url url;
 	TM_TRY(tm_url_parse(text, &o->arena, &url, err));
 	TM_TRY(tm_url_params_known(&url, known, err));
-	const struct tm_str *dc = tm_url_param(&url, "local_dc"), *compression = tm_url_param(&url, "compression"),
-			    *ssl = tm_url_param(&url, "ssl");
+	const struct tm_str *dc = tm_url_param(&url, "local_dc"), *compression = tm_url_param(&url, "compression");
 	if (url.path.len > 1)
 		return tm_fail(err, TM_INVALID, "store: the address has a path (%.*s); the keyspace is named by each table",
 			       TM_STR_ARG(url.path));
-	if ((ssl && !tm_str_iis(*ssl, "false")) || tm_url_param(&url, "ssl_ca")) {
-		tm_rc rc = tm_fail(err, TM_UNSUPPORTED, "store: TLS to Cassandra (ssl=true) is not supported by this version");
-		tm_err_hint(err, "Reach it through a tunnel on this machine (ssh -L, stunnel), or over a network that is trusted.");
-		return rc;
-	}
 	if (compression && !tm_str_is(*compression, "lz4") && !tm_str_is(*compression, "none"))
 		return tm_fail(err, TM_INVALID, "store: compression=%.*s is neither lz4 nor none", TM_STR_ARG(*compression));
 	*ret = (struct tm_cass_session_options){.hosts = url.hosts,
@@ -306,7 +329,7 @@ static tm_rc read_address(struct tm_outside *o, struct tm_str text, struct tm_ca
 							.user = ret->user,
 							.password = ret->password,
 							.version = ret->version};
-	return TM_OK;
+	return read_tls(o, &url, ret, err);
 }
 
 static void outside_free(struct tm_tables *t)
@@ -315,6 +338,7 @@ static void outside_free(struct tm_tables *t)
 	tm_outside_counts_done(o);
 	tm_cass_session_close(o->session);
 	tm_cassandra_client_close(o->client);
+	tm_cass_tls_context_free(o->tls);
 	tm_outside_inserts_done(o);
 	tm_outside_defs_done(o);
 	tm_arena_done(&o->arena);

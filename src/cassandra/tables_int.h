@@ -5,6 +5,7 @@
 #include "cassandra/client.h"
 #include "cassandra/session.h"
 #include "cassandra/tables.h"
+#include "cassandra/tls.h"
 
 struct tm_outside_def { /* def first: a def that was given out is one of these */
 	struct tm_table_def def;
@@ -30,6 +31,7 @@ struct tm_outside_insert {
 struct tm_outside {
 	struct tm_tables t;
 	struct tm_cass_session *session;
+	struct tm_cass_tls_context *tls;
 	int consistency, read_consistency;
 	struct tm_arena arena; /* options */
 	struct tm_cassandra_client_options plain;

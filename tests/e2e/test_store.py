@@ -3,8 +3,12 @@ the same, and more, against the real one): same rows as in the embedded store, n
 when it cannot be reached."""
 import os
 import random
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -146,3 +150,78 @@ def test_what_cannot_be_is_said_before_the_start(tmp_path, data):
         with open(os.path.join(project, "pipelines", "zz.sql"), "w", encoding="utf-8") as f:
             f.write(cases.ONE_QUERY % ("e2e", "counts", "wort"))
         cases.refused(project, data, door.url, "columns not found in table e2e.counts: wort")
+
+
+# ---- TLS ----
+
+
+class TlsFront:
+    """TLS in front of a port, for whoever trusts the certificate."""
+
+    def __init__(self, folder, to, names):
+        self.to, self.certificate, key = to, os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", self.certificate, "-days", "2", "-subj",
+                        "/CN=node", "-addext", "subjectAltName=" + names], check=True, stderr=subprocess.DEVNULL)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.certificate, key)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        try:
+            inside = self.context.wrap_socket(client, server_side=True)
+        except OSError:
+            return
+        behind = socket.create_connection(("127.0.0.1", self.to))
+        back = threading.Thread(target=pump, args=(behind, inside), daemon=True)
+        back.start()
+        pump(inside, behind)
+        back.join()
+
+
+def pump(a, b):
+    try:
+        while True:
+            data = a.recv(65536)
+            if not data:
+                break
+            b.sendall(data)
+    except OSError:
+        pass
+    for s in (a, b):
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="the openssl command makes the certificate")
+def test_tls_with_a_certificate_that_is_trusted_and_names_the_host(tmp_path, data):
+    project, feed = cases.project(tmp_path / "p", "e2e"), cases.Feed(4)
+    with Door(tmp_path / "door") as door:
+        front = TlsFront(str(tmp_path), door.port, "IP:127.0.0.1")
+        url = "cassandra://127.0.0.1:%d" % front.port
+        with instance.Instance(project, data=data, TIDEMILL_STORE=url + "?ssl_ca=" + front.certificate) as up:
+            feed.send(project, data, 2000)
+            up.wait(lambda: cases.all_read(up, 2000))
+            cases.same(cases.tables(up, "e2e"), feed.expected())
+        run = subprocess.run([instance.binary(), "cql", "--json", "SELECT count(*) FROM e2e.events", "--project", project], stdout=subprocess.PIPE,
+                             env=instance.environment(data, TIDEMILL_STORE=url + "?ssl=true&ssl_ca=" + front.certificate))
+        assert b"2000" in run.stdout, run.stdout
+        cases.refused(project, data, url + "?ssl=true", "its certificate is not accepted", "ssl_ca")
+        cases.refused(project, data, url, "ssl=true")
+        cases.refused(project, data, door.url + "&ssl=true", "TLS: ")
+        other = TlsFront(str(tmp_path), door.port, "DNS:elsewhere")
+        url = "cassandra://127.0.0.1:%d?ssl_ca=%s" % (other.port, other.certificate)
+        cases.refused(project, data, url, "IP address mismatch", "ssl_check_hostname")
+        with instance.Instance(project, data=data, TIDEMILL_STORE=url + "&ssl_check_hostname=false") as up:
+            assert cases.query(up, "SELECT count(*) FROM e2e.events") == [[2000]]

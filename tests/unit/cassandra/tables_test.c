@@ -387,7 +387,8 @@ TEST(addresses_that_cannot_be)
 	refused_url("cassandra://127.0.0.1:1,127.0.0.1:2", TM_UNAVAILABLE, "2 addresses");
 	refused_url("cassandra://me:s3cret@no.such.host.invalid:9042", TM_UNAVAILABLE, "the host is not known");
 	refused_url("cassandra://me:s3cret@127.0.0.1:1?local_cd=a", TM_INVALID, "local_dc");
-	refused_url("cassandra://127.0.0.1:1?ssl=true", TM_UNSUPPORTED, "TLS");
+	refused_url("cassandra://127.0.0.1:1?ssl=yes", TM_INVALID, "neither true nor false");
+	refused_url("cassandra://127.0.0.1:1?ssl_ca=/no/such/file", TM_INVALID, "/no/such/file");
 	refused_url("cassandra://127.0.0.1:1?consistency=LOCAL_QUORM", TM_INVALID, "LOCAL_QUORUM");
 	refused_url("cassandra://127.0.0.1:1/keyspace", TM_INVALID, "keyspace");
 	struct house h;
