@@ -8,7 +8,7 @@ CMD=${1:-}; shift || true
 V= PORT= DATA= DAGS= ARGS=("$@") EXTRA=()
 while getopts v:p:d:f:e: o; do case $o in v) V=$OPTARG ;; p) PORT=$OPTARG ;; d) DATA=$OPTARG ;; f) DAGS=$OPTARG ;; e) EXTRA+=("$OPTARG") ;; *) usage ;; esac; done
 shift $((OPTIND - 1))
-case $V in 33) PORT=${PORT:-18080} ;; 211) PORT=${PORT:-28080} ;; *) usage ;; esac
+case $V in 33) PORT=${PORT:-$((18080 + OFFSET))} ;; 211) PORT=${PORT:-$((28080 + OFFSET))} ;; *) usage ;; esac
 ME=airflow$V DATA=${DATA:-$STACK/data/airflow$V} VENV=$STACK/venv/airflow$V
 DAGS=${DAGS:-$DATA/dags}
 installed "venv/airflow$V"

@@ -26,7 +26,7 @@ if [ "$CMD" = nodetool ]; then
 	exec "$JAVA" -Xmx128m "${JPMS[@]}" -Dlogback.configurationFile="$STACK/log/tools-logback.xml" -Dcassandra.logdir="$STACK/log" \
 		-cp "$LIB/*" org.apache.cassandra.tools.NodeTool -h 127.0.0.1 -p "${JMXPORT:-17199}" "$@"
 fi
-PORT=19042 SPORT=17000 JMX=17199 DATA=$STACK/data/cassandra HEAP=1024m PRETOUCH=-XX:+AlwaysPreTouch YAML=() FLAGS=() ARGS=("$@")
+PORT=$((19042 + OFFSET)) SPORT=$((17000 + OFFSET)) JMX=$((17199 + OFFSET)) DATA=$STACK/data/cassandra HEAP=1024m PRETOUCH=-XX:+AlwaysPreTouch YAML=() FLAGS=() ARGS=("$@")
 while getopts p:s:j:d:m:ny:J: o; do
 	case $o in p) PORT=$OPTARG ;; s) SPORT=$OPTARG ;; j) JMX=$OPTARG ;; d) DATA=$OPTARG ;; m) HEAP=$OPTARG ;; n) PRETOUCH= ;; y) YAML+=("$OPTARG") ;; J) FLAGS+=("$OPTARG") ;; *) usage ;; esac
 done

@@ -2,6 +2,7 @@
 # data directory: pid and the moment it started, so that a number used again is never stopped.
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 STACK=${STACK_HOME:-/var/tmp/tidemill-stack} # jars, environments, data and logs live here, outside every checkout
+OFFSET=${STACK_OFFSET:-0} # added to every usual port: a second stack beside the first
 JAVA=${JAVA_HOME:+$JAVA_HOME/bin/}java
 ME=$(basename "$0" .sh)
 die() { echo "$ME: $*" >&2; exit 1; }

@@ -47,6 +47,8 @@ def answers(port):
 
 
 def server(name, port):
+    port += int(os.environ.get("STACK_OFFSET", "0"))
+
     def fixture():
         script = os.path.join(HERE, name + ".sh")
         ours = not answers(port)

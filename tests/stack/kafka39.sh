@@ -12,7 +12,7 @@ if [ "$CMD" = tool ]; then
 	log4j "$STACK/log/tools-log4j.properties" WARN System.err
 	exec "$JAVA" ${TOOL_OPTS:--Xmx512m} -Dlog4j.configuration="file:$STACK/log/tools-log4j.properties" -cp "$LIB/*" "$@"
 fi
-PORT=19092 DATA=$STACK/data/kafka39 HEAP=1g ZK= ZKPORT=12181 EXTRA=() ARGS=("$@")
+PORT=$((19092 + OFFSET)) DATA=$STACK/data/kafka39 HEAP=1g ZK= ZKPORT=$((12181 + OFFSET)) EXTRA=() ARGS=("$@")
 while getopts p:d:m:z:q:o: o; do
 	case $o in p) PORT=$OPTARG ;; d) DATA=$OPTARG ;; m) HEAP=$OPTARG ;; z) ZK=$OPTARG ;; q) ZKPORT=$OPTARG ;; o) EXTRA+=("$OPTARG") ;; *) usage ;; esac
 done

@@ -12,7 +12,7 @@ if [ "$CMD" = tool ]; then
 	log4j2 "$STACK/log/tools-log4j2.properties" WARN SYSTEM_ERR
 	exec "$JAVA" ${TOOL_OPTS:--Xmx512m} -Dlog4j2.configurationFile="$STACK/log/tools-log4j2.properties" -cp "$LIB/*" "$@"
 fi
-PORT=29092 CPORT=29093 DATA=$STACK/data/kafka4 HEAP=1g EXTRA=() ARGS=("$@")
+PORT=$((29092 + OFFSET)) CPORT=$((29093 + OFFSET)) DATA=$STACK/data/kafka4 HEAP=1g EXTRA=() ARGS=("$@")
 while getopts p:c:d:m:o: o; do case $o in p) PORT=$OPTARG ;; c) CPORT=$OPTARG ;; d) DATA=$OPTARG ;; m) HEAP=$OPTARG ;; o) EXTRA+=("$OPTARG") ;; *) usage ;; esac; done
 
 start() {

@@ -7,7 +7,7 @@
 CMD=${1:-}; shift || true
 V= PORT= DATA= CORES=2 MEM=2g ARGS=("$@")
 while getopts v:p:d:c:m: o; do case $o in v) V=$OPTARG ;; p) PORT=$OPTARG ;; d) DATA=$OPTARG ;; c) CORES=$OPTARG ;; m) MEM=$OPTARG ;; *) usage ;; esac; done
-case $V in 35) PORT=${PORT:-17077} ;; 43) PORT=${PORT:-27077} ;; *) usage ;; esac
+case $V in 35) PORT=${PORT:-$((17077 + OFFSET))} ;; 43) PORT=${PORT:-$((27077 + OFFSET))} ;; *) usage ;; esac
 ME=spark$V DATA=${DATA:-$STACK/data/spark$V} VENV=$STACK/venv/spark$V
 installed "venv/spark$V"
 installed "lib/spark$V"

@@ -4,7 +4,7 @@
 # The directory is the one beside the data of the Kafka that registers here; -d names another.
 . "$(dirname "$0")/common.sh"
 CMD=${1:-}; shift || true
-PORT=12181 DATA=$STACK/data/kafka39-zk HEAP=128m ARGS=("$@")
+PORT=$((12181 + OFFSET)) DATA=$STACK/data/kafka39-zk HEAP=128m ARGS=("$@")
 while getopts p:d:m: o; do case $o in p) PORT=$OPTARG ;; d) DATA=$OPTARG ;; m) HEAP=$OPTARG ;; *) usage ;; esac; done
 LIB=$STACK/lib/zookeeper
 
