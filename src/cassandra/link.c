@@ -67,6 +67,8 @@ bool tm_cass_link_send(struct tm_cass_link *l, struct tm_cass_call *call)
 			if (call->request.items[i].prepared)
 				call->request.items[i].text_or_id = call->statement->id;
 	}
+	if (call->steps && call->attempts && call->attempts <= TM_CASS_STEPS)
+		call->request.options.timestamp_us++;
 	tm_cass_request_write(&body, l->version, &call->request);
 	call->bytes = body.len;
 	int16_t stream = l->free_streams[--l->free_count];

@@ -41,6 +41,7 @@ struct tm_cass_replication {
 };
 
 struct tm_cass_group;
+enum { TM_CASS_STEPS = 9 };
 struct tm_cass_call { /* the caller's, and all it points to, until tm_cass_run returns */
 	struct tm_cass_request request;
 	struct tm_cass_statement *statement; /* EXECUTE, and BATCH's prepared items: ids come from here */
@@ -48,6 +49,7 @@ struct tm_cass_call { /* the caller's, and all it points to, until tm_cass_run r
 	int64_t token; /* of the partition */
 	struct tm_cass_replication replication;
 	bool idempotent, patient;
+	bool steps;             /* each time it is sent again its timestamp is a microsecond later, up to TM_CASS_STEPS in all */
 	int timeout_ms;         /* of one try; 0 = the session's */
 	struct tm_arena *arena; /* for the response, which is not read without */
 	/* The outcome. An error of the server has its code in `code`. */

@@ -149,7 +149,8 @@ static void fill_call(struct writing *wr, struct tm_cass_call *call, size_t firs
 				      .token = wr->w->rows[first].token,
 				      .replication = wr->replication,
 				      .idempotent = true,
-				      .patient = true};
+				      .patient = true,
+				      .steps = true};
 	struct tm_cass_request *r = &call->request;
 	tm_cass_options_init(&r->options);
 	r->options.consistency = wr->o->consistency;
@@ -181,6 +182,7 @@ static tm_rc one_by_one(struct writing *wr, size_t first, size_t n, struct tm_er
 		struct tm_cass_call call;
 		struct tm_err why = {0};
 		fill_call(wr, &call, i, 1);
+		call.request.options.timestamp_us += TM_CASS_STEPS + 1; /* the refused batch may have written some */
 		call.err = &why;
 		tm_cass_run(wr->o->session, &call, 1, &wr->waiter);
 		if (!call.rc)

@@ -72,6 +72,7 @@ struct tm_sink_class {
 	void (*save)(struct tm_sink *s, struct tm_buf *out);
 	tm_rc (*load)(struct tm_sink *s, struct tm_str saved, struct tm_err *err);
 };
+enum { TM_BATCH_AGAIN_US = 20, TM_BATCH_AGAIN_MAX = 49 };
 struct tm_sink {
 	const struct tm_sink_class *klass;
 	const struct tm_stream_world *world;
@@ -79,7 +80,11 @@ struct tm_sink {
 	struct tm_run *run;
 	struct tm_table_batch *commit; /* of the batch at work; NULL without a store */
 	int64_t batch_id;
-	bool replay;  /* the batch was announced before a crash: some of it may be there already */
+	bool replay; /* the batch was announced before a crash: some of it may be there already */
+	/* Timestamp of what the batch writes into tables outside: its time, and TM_BATCH_AGAIN_US more each time that it is run again.
+	 * Cells would be the same at the same timestamp, but a list would have its elements twice: Cassandra makes a new place for each
+	 * that is written, and removes what was there before only where that is older. Batches are a millisecond apart at least. */
+	int64_t write_us;
 	bool ordered; /* rows come in the same order when the batch is run again */
 };
 extern const struct tm_sink_class tm_sink_memory, tm_sink_noop, tm_sink_console, tm_sink_kafka, tm_sink_table, tm_sink_outside,

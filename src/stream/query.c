@@ -287,6 +287,7 @@ static tm_rc restore(struct tm_query *q, struct tm_err *err)
 	TM_TRY(read_record(q, 'c', &q->restore_arena, &done, &has_done, err));
 	TM_TRY(read_record(q, 'w', &q->restore_arena, &ahead, &has_ahead, err));
 	q->replay = false;
+	q->again = 0;
 	if (has_done) {
 		TM_TRY(check_fits(q, &done, err));
 		TM_TRY(check_state(q, err));
@@ -308,7 +309,10 @@ static tm_rc restore(struct tm_query *q, struct tm_err *err)
 		TM_TRY(check_fits(q, &ahead, err));
 		q->replay = true;
 		q->batch_id = ahead.batch_id;
-		q->replay_now_us = ahead.now_us;
+		q->replay_now_us = ahead.now_us / 1000 * 1000;
+		q->again = ahead.now_us % 1000 / TM_BATCH_AGAIN_US + 1;
+		if (q->again > TM_BATCH_AGAIN_MAX)
+			q->again = TM_BATCH_AGAIN_MAX;
 		for (size_t i = 0; i < q->sources.count; i++) {
 			q->sources.items[i].to.len = 0;
 			tm_buf_str_put(&q->sources.items[i].to, ahead.offsets[i]);
@@ -426,10 +430,11 @@ static void put_description(struct tm_query *q)
 /* Says what the coming batch will be, before it runs. */
 static tm_rc announce(struct tm_query *q, struct tm_err *err)
 {
-	if (!q->world->store || q->sink->klass->transactional || q->replay)
+	if (!q->world->store || q->sink->klass->transactional || (q->replay && q->sink->klass != &tm_sink_outside))
 		return TM_OK;
 	struct tm_checkpoint c;
 	fill_record(q, &q->stream.arena, true, &c);
+	c.now_us += q->again * TM_BATCH_AGAIN_US;
 	put_record(q, q->commit, 'w', &c);
 	return tm_query_commit(q, err);
 }
@@ -478,6 +483,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	q->sink->commit = q->commit;
 	q->sink->batch_id = q->batch_id;
 	q->sink->replay = q->replay;
+	q->sink->write_us = q->run.session.now_us + q->again * TM_BATCH_AGAIN_US;
 	if (q->sink->klass->begin)
 		TM_TRY(q->sink->klass->begin(q->sink, err));
 	int64_t read_before = tm_query_rows_read(q);
@@ -510,6 +516,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	if (q->sink->klass->committed)
 		q->sink->klass->committed(q->sink);
 	q->replay = q->in_batch = false;
+	q->again = 0;
 	q->started = true;
 	tm_query_note_batch(q, data, tm_query_rows_read(q) - read_before, written, tm_mono_ns(q->env) - started_ns);
 	q->batch_id++;

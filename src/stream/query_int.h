@@ -71,6 +71,7 @@ struct tm_query {
 	bool torn;                          /* going back to the last commit failed, as another system is away: first do that */
 	bool replay;                        /* the next batch was announced before a crash; its ends are in sources */
 	int64_t replay_now_us, last_now_us; /* current_timestamp() of the announced batch; of the last one */
+	int64_t again; /* how often the batch was begun before; in record w it is the part of now_us below a millisecond */
 	struct tm_buf record;
 	struct tm_arena restore_arena;
 	struct tm_err failed;

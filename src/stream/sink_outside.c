@@ -107,7 +107,7 @@ static tm_rc outside_finish(struct tm_sink *s, struct tm_err *err)
 					      .column_count = me->count,
 					      .rows = rows,
 					      .row_count = me->rows.count,
-					      .timestamp_us = s->run->session.now_us,
+					      .timestamp_us = s->write_us,
 					      .ttl_s = (int32_t)me->ttl_s,
 					      .refused = refused,
 					      .ctx = me,

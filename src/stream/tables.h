@@ -23,7 +23,7 @@ struct tm_tables_write {
 	size_t column_count;
 	const struct tm_tables_row *rows; /* no two with one primary key */
 	size_t row_count;
-	int64_t timestamp_us; /* of every cell: the same when the batch is run again, so that running it again changes nothing */
+	int64_t timestamp_us; /* of every cell; up to TM_BATCH_AGAIN_US - 1 more for what is sent again (provider.h says why) */
 	int32_t ttl_s;        /* 0 = the table's default */
 	/* A row that the server refuses for what is in it; the others are written. May be called from another thread, one call at a time.
 	 */

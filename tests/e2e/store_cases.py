@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS counts (word text PRIMARY KEY, n bigint, last bigint)
 CREATE TABLE IF NOT EXISTS events (word text, id bigint, language text, PRIMARY KEY (word, id)) WITH CLUSTERING ORDER BY (id DESC);
 CREATE TABLE IF NOT EXISTS latest (slot int PRIMARY KEY, id bigint, word text);
 CREATE TABLE IF NOT EXISTS notes (word text, id bigint, newest text STATIC, PRIMARY KEY (word, id));
+CREATE TABLE IF NOT EXISTS tagged (id bigint PRIMARY KEY, tags list<text>);
 CREATE TABLE IF NOT EXISTS languages (word text PRIMARY KEY, language text);
 INSERT INTO languages (word, language) VALUES ('hello', 'en');
 INSERT INTO languages (word, language) VALUES ('salut', 'fr');
@@ -33,6 +34,8 @@ CREATE STREAMING TABLE latest USING cassandra OPTIONS (keyspace '{ks}', table 'l
   SELECT CAST(id % 7 AS INT) AS slot, id, word FROM STREAM events;
 CREATE STREAMING TABLE notes USING cassandra OPTIONS (keyspace '{ks}', table 'notes') AS
   SELECT word, id % 50 AS id, concat('seen ', CAST(id AS STRING)) AS newest FROM STREAM events;
+CREATE STREAMING TABLE tagged USING cassandra OPTIONS (keyspace '{ks}', table 'tagged') AS
+  SELECT id, array(word, 'x', word) AS tags FROM STREAM events;
 """
 WORDS = ["hello", "salut", "ahoj", "xyz"]
 
@@ -77,11 +80,12 @@ class Feed:
             "counts": sorted([w, n, last] for w, (n, last) in counts.items()),
             "events": sorted([w, i, language.get(w)] for i, w in enumerate(self.words)),
             "latest": sorted([s, i, w] for s, (i, w) in latest.items()),
+            "tagged": sorted([i, [w, "x", w]] for i, w in enumerate(self.words)),
             "notes": sorted({(w, i % 50, "seen %d" % counts[w][1]) for i, w in enumerate(self.words)}),
         }
 
 
-COLUMNS = {"counts": "word, n, last", "events": "word, id, language", "latest": "slot, id, word", "notes": "word, id, newest"}
+COLUMNS = {"counts": "word, n, last", "events": "word, id, language", "latest": "slot, id, word", "notes": "word, id, newest", "tagged": "id, tags"}
 
 
 def query(up, text):
