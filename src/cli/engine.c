@@ -108,6 +108,7 @@ tm_rc tm_instance_engine_start(struct tm_instance *in, bool until_idle, struct t
 		TM_TRY(tm_spark_check(in->pipelines[p].pipeline, tm_spark_version_of(version), err));
 	tm_engine_place(in, place);
 	place->until_idle = until_idle;
+	place->scratch_dir = tm_arena_printf(&in->arena, "%s/spark/tmp", in->config.data).at;
 	if (address->checkpoint)
 		place->checkpoint_dir = address->checkpoint;
 	TM_TRY(tm_spark_start(&options, &in->spark, err));

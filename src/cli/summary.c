@@ -53,8 +53,9 @@ static json_t *query_json(const struct tm_query_progress *p, struct tm_str file)
 	json_object_set_new(q, "waiting", p->waiting.len ? text(p->waiting) : json_null());
 	if (p->state == TM_QUERY_FAILED)
 		json_object_set_new(q, "error",
-				    json_pack("{s:s, s:s, s:s, s:s}", "class", p->error.klass, "message", p->error.what, "detail",
-					      p->error.detail, "hint", p->error.hint));
+				    json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i}", "class", p->error.klass, "message", p->error.what,
+					      "detail", p->error.detail, "hint", p->error.hint, "file", p->error.file, "line",
+					      p->error.line, "column", p->error.column));
 	return q;
 }
 
@@ -230,8 +231,10 @@ void tm_summary_text(struct tm_str raw, bool color, struct tm_buf *out)
 		if (strcmp(str(x, "state"), "failed") == 0) {
 			tm_buf_char(out, ' ');
 			paint(out, color, "31", "failed");
-			tm_buf_printf(out, "\n           [%s] %s", str(json_object_get(x, "error"), "class"),
-				      str(json_object_get(x, "error"), "message"));
+			const json_t *e = json_object_get(x, "error");
+			tm_buf_printf(out, "\n           [%s] %s", str(e, "class"), str(e, "message"));
+			if (num(e, "line"))
+				tm_buf_printf(out, "\n           %s:%lld:%lld", str(e, "file"), num(e, "line"), num(e, "column"));
 		}
 		tm_buf_char(out, '\n');
 	}

@@ -138,8 +138,9 @@ static json_t *query_json(const struct tm_pipeline *pipeline, const struct tm_qu
 	json_object_set_new(q, "lag", p.lag < 0 ? json_null() : json_integer(p.lag));
 	if (p.state == TM_QUERY_FAILED)
 		json_object_set_new(q, "error",
-				    json_pack("{s:s, s:s, s:s, s:s}", "class", p.error.klass, "what", p.error.what, "detail",
-					      p.error.detail, "hint", p.error.hint));
+				    json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i}", "class", p.error.klass, "what", p.error.what, "detail",
+					      p.error.detail, "hint", p.error.hint, "file", p.error.file, "line", p.error.line, "column",
+					      p.error.column));
 	return q;
 }
 

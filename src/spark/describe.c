@@ -173,6 +173,7 @@ json_t *tm_spark_describe(const struct tm_pipeline *const *pipelines, size_t cou
 	set_some(all, "project", place->project_dir);
 	set_some(all, "name", place->project_name);
 	set_some(all, "checkpoint", place->checkpoint_dir);
+	set_some(all, "scratch", place->scratch_dir);
 	if (address) {
 		json_t *conf = json_object();
 		for (size_t i = 0; i < address->conf_count; i++) {

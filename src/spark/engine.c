@@ -135,6 +135,10 @@ static tm_rc spawn(struct tm_spark *s, struct tm_arena *arena, int in, int log, 
 
 static tm_rc start_process(struct tm_spark *s, struct tm_err *err)
 {
+	if (s->options.place->scratch_dir) { /* a Spark that was killed leaves its own there */
+		(void)!tm_dir_remove(s->options.place->scratch_dir, NULL);
+		TM_TRY(tm_dir_make(s->options.place->scratch_dir, err));
+	}
 	int in[2], out[2], log = log_open(s);
 	if (log < 0)
 		return tm_fail_errno(err, errno, "opening %s", s->log_path);

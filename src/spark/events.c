@@ -148,7 +148,7 @@ static void take_failure(struct tm_spark *s, struct watched *w, const json_t *e)
 	fill_error(e, w, &err);
 	if (!err.line)
 		err.line = w->spec->line;
-	tm_err_detail(&err, "%s:%d: what Spark itself wrote is in %s", err.file, err.line, s->log_path);
+	tm_err_detail(&err, "what Spark itself wrote is in %s", s->log_path);
 	pthread_mutex_lock(&s->lock);
 	w->now.state = TM_QUERY_FAILED;
 	w->now.error = err;

@@ -39,6 +39,7 @@ struct tm_spark_place { /* where the queries run, and what they reach from there
 	const char *cassandra_hosts;                                    /* comma list of host:port */
 	const char *cassandra_user, *cassandra_password, *cassandra_dc; /* NULL = none */
 	const char *checkpoint_dir;
+	const char *scratch_dir; /* for Spark's and Java's temporary files, emptied at each start; NULL: theirs */
 	bool until_idle;
 	struct tm_spark_tables tables;
 };

@@ -182,7 +182,8 @@ void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_que
 	for (size_t i = 0; i < s->dead.count; i++)
 		ret->dead[i] = (struct tm_dead_reason){s->dead.items[i].reason, s->dead.items[i].rows};
 	ret->ops = TM_NEW_N(arena, struct tm_op_progress, s->ops.count + 1);
-	memcpy(ret->ops, s->ops.items, s->ops.count * sizeof *ret->ops);
+	if (s->ops.count)
+		memcpy(ret->ops, s->ops.items, s->ops.count * sizeof *ret->ops);
 	pthread_mutex_unlock(&q->lock);
 }
 

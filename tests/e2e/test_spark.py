@@ -180,9 +180,30 @@ def test_errors_are_told_where_they_stand():
     assert (told["line"], told["column"]) == (4, 10)  # the line that we put before the text is not counted
     failed = [("org.apache.spark.sql.streaming.StreamingQueryException", "[STREAM_FAILED] Query [id = 1] terminated with exception: x"),
               ("org.apache.spark.SparkException", "Job aborted"),
-              ("org.apache.spark.SparkArithmeticException", "[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012\n== SQL of VIEW v (line 2, position 9) ==\na / b")]
+              ("org.apache.spark.SparkArithmeticException", "[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012\n== SQL of VIEW v(line 2, position 9) ==\na / b")]
     told = errors.place(errors.explain(failed, step), step, {"v": view})
     assert (told["class"], told["what"], told["line"], told["column"]) == ("DIVIDE_BY_ZERO", "Division by zero.", 5, 9)
+
+
+class Java:
+    """As py4j shows an object of Java: it has every attribute, called or not."""
+
+    def __init__(self, name, message, cause=None):
+        self.parts = {"getClass": lambda: Java(name, name), "getName": lambda: name, "getMessage": lambda: message, "getCause": lambda: cause}
+
+    def __getattr__(self, name):
+        return self.parts.get(name, lambda *a: False)
+
+
+def test_causes_of_java_and_of_python():
+    java = Java("x.StreamingQueryException", "outer", Java("java.io.IOException", None))
+    assert errors.chain(java) == [("x.StreamingQueryException", "outer"), ("java.io.IOException", "")]
+    raised = ValueError("a")
+    raised.java_exception = java
+    assert errors.chain(raised) == errors.chain(java)
+    raised = ValueError("a")
+    raised.__cause__ = OSError("b")
+    assert errors.chain(raised) == [("builtins.ValueError", "a"), ("builtins.OSError", "b")]
 
 
 @pytest.mark.parametrize("causes, stays", [

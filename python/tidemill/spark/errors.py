@@ -9,8 +9,8 @@ AWAY = re.compile(
     r"Failed to open native connection|Connection refused|Connection reset|java\.net\.\w+Exception|SocketTimeout|HeartbeatException)")
 PLACES = [
     # (what it looks like, what to add to the position)
-    (re.compile(r"== SQL of VIEW (?:`?[\w.]+`?\.)?`?(?P<view>\w+)`? \(line (?P<line>\d+), position (?P<pos>\d+)\)"), 0),
-    (re.compile(r"== SQL \(line (?P<line>\d+), position (?P<pos>\d+)\)"), 0),
+    (re.compile(r"== SQL of VIEW (?:`?[\w.]+`?\.)?`?(?P<view>\w+)`?\s*\(line (?P<line>\d+), position (?P<pos>\d+)\)"), 0),
+    (re.compile(r"== SQL\s*\(line (?P<line>\d+), position (?P<pos>\d+)\)"), 0),
     (re.compile(r"\(line (?P<line>\d+), pos (?P<pos>\d+)\)"), 1),
     (re.compile(r"; line (?P<line>\d+),? pos (?P<pos>\d+)"), 1),
 ]
@@ -20,9 +20,9 @@ STATE = re.compile(r"SQLSTATE: (\w{5})")
 
 def chain(error):
     """(class, message) of a Java or Python exception and of its causes, the outermost first."""
-    out, java = [], getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    if java is None and not isinstance(error, BaseException):
-        java = error
+    out, java = [], error  # every name is an attribute of an object in Java
+    if isinstance(error, BaseException):
+        java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     if java is None:
         while error is not None and len(out) < 20:
             out.append((type(error).__module__ + "." + type(error).__name__, str(error)))

@@ -26,6 +26,10 @@ def configuration(description, version):
     }
     if (description.get("master") or "").startswith("local"):
         conf["spark.driver.bindAddress"] = conf["spark.driver.host"] = "127.0.0.1"
+    if description.get("scratch"):
+        conf["spark.local.dir"] = description["scratch"]
+        if " " not in description["scratch"]:
+            conf["spark.driver.extraJavaOptions"] = "-Djava.io.tmpdir=" + description["scratch"]
     if cores:
         conf["spark.sql.shuffle.partitions"] = str(cores)  # 200 stores of state on two cores would only cost
     if description.get("jars"):

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 
 RETRY_FIRST_S, RETRY_MOST_S = 1, 30
 ALIVE_S = 1.0
@@ -352,6 +353,10 @@ def main(argv):
     except KeyboardInterrupt:
         runner.stop()
         status = 0
+    except Exception as e:
+        traceback.print_exc()
+        runner.tell("fatal", away=True, what="the runner stopped at %s: %s" % (type(e).__name__, str(e).split("\n")[0][:200]))
+        status = 1
     sys.stdout.flush()
     sys.stderr.flush()
     if runner.supervised:
