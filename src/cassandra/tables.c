@@ -414,3 +414,10 @@ tm_rc tm_tables_cassandra_open(struct tm_str url, struct tm_tables **ret, struct
 	*ret = &o->t;
 	return TM_OK;
 }
+
+struct tm_cass_session *tm_tables_cassandra_session(struct tm_tables *tables, int *ret_consistency)
+{
+	struct tm_outside *o = (struct tm_outside *)tables;
+	*ret_consistency = o->consistency;
+	return o->session;
+}

@@ -103,6 +103,7 @@ static void put_where(const struct tm_moved_table *t, size_t keys, struct tm_buf
 /* Key and columns in one INSERT; keys: how many of the key's columns (a static cell has no clustering). */
 static tm_rc insert(struct writing *wr, size_t keys, const size_t *columns, size_t count, struct pair p, bool timed, struct tm_err *err)
 {
+	bool list = false;
 	const struct tm_moved_table *t = wr->t;
 	struct tm_cql_value *values = TM_NEW_N(&wr->arena, struct tm_cql_value, keys + count + 2);
 	struct tm_buf b = {0};
@@ -115,6 +116,7 @@ static tm_rc insert(struct writing *wr, size_t keys, const size_t *columns, size
 		tm_buf_cstr_put(&b, i ? ", " : "");
 		tm_cql_name(t->columns[c].name, &b);
 		values[n++] = wr->row->values[c];
+		list = list || t->columns[c].list;
 	}
 	tm_buf_cstr_put(&b, ") VALUES (");
 	for (size_t i = 0; i < keys + count; i++)
@@ -123,7 +125,8 @@ static tm_rc insert(struct writing *wr, size_t keys, const size_t *columns, size
 	values[n++] = number(&wr->arena, p.time_us, 8);
 	if (timed)
 		values[n++] = number(&wr->arena, p.life_s, 4);
-	tm_rc rc = tm_moved_write(wr->w, tm_buf_str(&b), values, n, err);
+	const struct tm_moved_write write = {.text = tm_buf_str(&b), .values = values, .count = n, .again = !list};
+	tm_rc rc = tm_moved_writer_add(wr->w, &write, err);
 	tm_buf_done(&b);
 	return rc;
 }
@@ -147,7 +150,8 @@ static tm_rc add_elements(struct writing *wr, size_t keys, size_t column, struct
 	values[n++] = (struct tm_cql_value){.bytes = elements};
 	for (size_t i = 0; i < keys; i++)
 		values[n++] = wr->row->values[i];
-	tm_rc rc = tm_moved_write(wr->w, tm_buf_str(&b), values, n, err);
+	const struct tm_moved_write write = {.text = tm_buf_str(&b), .values = values, .count = n, .again = true};
+	tm_rc rc = tm_moved_writer_add(wr->w, &write, err);
 	tm_buf_done(&b);
 	return rc;
 }

@@ -302,7 +302,7 @@ static tm_rc run(struct moving *m, struct tm_err *err)
 	size_t wanted = 0;
 	TM_TRY(open_source(m, err));
 	TM_TRY(tm_tables_cassandra_client(tm_str_of(x->to), &m->to, err));
-	m->writer = tm_moved_writer_new(m->to);
+	TM_TRY(tm_moved_writer_new(tm_str_of(x->to), m->to, &m->writer, err));
 	TM_TRY(tm_moved_query(m->from, TM_STR("SELECT keyspace_name, table_name FROM system_schema.tables"), 0, (struct tm_str){0},
 			      &x->arena, &tables, err));
 	for (size_t i = 0; i < tables.row_count; i++) {
