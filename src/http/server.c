@@ -74,11 +74,6 @@ json_t *tm_http_text(struct tm_str s)
 
 /* ---- protection ---- */
 
-static bool loopback_name(struct tm_str host)
-{
-	return tm_str_iis(host, "localhost") || tm_str_is(host, "[::1]") || tm_str_starts(host, TM_STR("127."));
-}
-
 static bool ip_address(struct tm_str host)
 {
 	char text[64];
@@ -90,6 +85,12 @@ static bool ip_address(struct tm_str host)
 	memcpy(text, host.at, host.len);
 	text[host.len] = 0;
 	return inet_pton(AF_INET, text, at) == 1 || inet_pton(AF_INET6, text, at) == 1;
+}
+
+/* An address, not what begins like one: anybody may own 127.example.org and let it lead here. */
+static bool loopback_name(struct tm_str host)
+{
+	return tm_str_iis(host, "localhost") || tm_str_is(host, "[::1]") || (tm_str_starts(host, TM_STR("127.")) && ip_address(host));
 }
 
 static bool own_name(const struct tm_http_server *s, struct tm_str host)
