@@ -391,32 +391,31 @@ void tm_cass_nodes_done(struct tm_cass_session *s)
 
 /* ---- whom a call goes to ---- */
 
-struct tm_cass_link *tm_cass_nodes_choose(struct tm_cass_session *s, const struct tm_cass_call *call, size_t bytes, bool *ret_any_up)
+struct tm_cass_link *tm_cass_nodes_choose(struct tm_cass_session *s, const struct tm_cass_call *call, size_t bytes, bool *ret_later)
 {
 	uint32_t replicas[REPLICAS_MAX];
-	struct tm_cass_link *best = NULL;
-	*ret_any_up = false;
+	struct tm_cass_link *best = NULL, *any = NULL;
 	size_t n = 0;
-	if (call->routed && s->nodes.count > 1 && call->attempts == 0)
+	bool alive_replica = false;
+	*ret_later = false;
+	for (size_t k = 0; k < s->nodes.count; k++) { /* by turns among those with the fewest in flight */
+		const struct tm_cass_node *node = s->nodes.items[(k + s->turn) % s->nodes.count];
+		struct tm_cass_link *l = node->local ? node->link : NULL;
+		if (l && tm_cass_link_room(l, bytes) && (!any || l->in_flight < any->in_flight))
+			any = l;
+	}
+	s->turn++;
+	if (!any)
+		return NULL;
+	if (call->routed && s->nodes.count > 1 && call->attempts == 0) /* what failed once may go anywhere */
 		n = tm_cass_ring_replicas(&s->ring, s->places, s->nodes.count, call->token, &call->replication, s->shared.data_center,
 					  replicas, REPLICAS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct tm_cass_link *l = s->nodes.items[replicas[i]]->local ? s->nodes.items[replicas[i]]->link : NULL;
+		alive_replica |= l && l->state == TM_CASS_LINK_READY;
 		if (l && tm_cass_link_room(l, bytes) && (!best || l->in_flight < best->in_flight))
 			best = l;
 	}
-	if (best) {
-		*ret_any_up = true;
-		return best;
-	}
-	for (size_t k = 0; k < s->nodes.count; k++) { /* by turns among those with the fewest in flight */
-		const struct tm_cass_node *node = s->nodes.items[(k + s->turn) % s->nodes.count];
-		struct tm_cass_link *l = node->local ? node->link : NULL;
-		if (l && l->state == TM_CASS_LINK_READY)
-			*ret_any_up = true;
-		if (l && tm_cass_link_room(l, bytes) && (!best || l->in_flight < best->in_flight))
-			best = l;
-	}
-	s->turn++;
-	return best;
+	*ret_later = alive_replica && !best;
+	return best || alive_replica ? best : any;
 }

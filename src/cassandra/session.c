@@ -5,7 +5,16 @@
 #include <time.h>
 #include "cassandra/session_int.h"
 
-enum { TICK_MS = 50, IDLE_MS = 1000, QUIET_NS = 1000000000, PROBLEM_S = 20, TIMEOUT_MS = 12000, IMPATIENT_MS = 10000, OPEN_S = 30 };
+enum {
+	TICK_MS = 50,
+	IDLE_MS = 1000,
+	QUIET_NS = 1000000000,
+	PROBLEM_S = 20,
+	LOOK_AHEAD = 512,
+	TIMEOUT_MS = 12000,
+	IMPATIENT_MS = 10000,
+	OPEN_S = 30
+};
 
 int64_t tm_cass_now_ns(void) { return tm_mono_ns(tm_env_real()); }
 
@@ -202,19 +211,29 @@ void tm_cass_pump(struct tm_cass_session *s)
 	if (s->in_pump)
 		return; /* what a call's end put there is taken by the pump that runs */
 	s->in_pump = true;
-	bool up = true;
-	while (s->pending.head && up) {
+	struct tm_cass_calls kept = {0}; /* they wait for their replicas; those behind them may go to others */
+	while (s->pending.head && kept.count < LOOK_AHEAD) {
 		struct tm_cass_call *call = s->pending.head;
 		if (call->statement && __atomic_load_n(&call->statement->broken, __ATOMIC_ACQUIRE)) {
 			take(&s->pending);
 			tm_cass_call_end(s, call, call->statement->err.rc, call->statement->err.code, call->statement->err.what);
 			continue;
 		}
-		struct tm_cass_link *l = tm_cass_nodes_choose(s, call, guess_bytes(call), &up);
-		if (!l)
+		bool later;
+		struct tm_cass_link *l = tm_cass_nodes_choose(s, call, guess_bytes(call), &later);
+		if (!l && !later)
 			break;
 		take(&s->pending);
-		tm_cass_link_send(l, call);
+		if (l)
+			tm_cass_link_send(l, call);
+		else
+			tm_cass_calls_put(&kept, call);
+	}
+	if (kept.head) {
+		kept.tail->next = s->pending.head;
+		s->pending.tail = s->pending.tail ? s->pending.tail : kept.tail;
+		s->pending.head = kept.head;
+		s->pending.count += kept.count;
 	}
 	s->in_pump = false;
 	flush_all(s);

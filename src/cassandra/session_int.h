@@ -149,5 +149,6 @@ void tm_cass_link_ready(struct tm_cass_link *l);
 void tm_cass_link_gone(struct tm_cass_link *l, const char *why, bool denied);
 void tm_cass_control_look(struct tm_cass_session *s);
 void tm_cass_control_event(struct tm_cass_session *s, const struct tm_cass_response *event);
-struct tm_cass_link *tm_cass_nodes_choose(struct tm_cass_session *s, const struct tm_cass_call *call, size_t bytes, bool *ret_any_up);
+/* NULL: nobody takes anything now; or *ret_later: others have room, but this call waits for one of its replicas. */
+struct tm_cass_link *tm_cass_nodes_choose(struct tm_cass_session *s, const struct tm_cass_call *call, size_t bytes, bool *ret_later);
 #endif
