@@ -1,9 +1,11 @@
 """The matrix: the three pipelines over {Tidemill's log, Kafka 3.9, Kafka 4.3} × {Tidemill's engine, Spark 3.5, Spark 4.3} × {Tidemill's tables, Cassandra 5.0}.
 
 Every cell gets the same records; its tables and topics are compared row for row and type for type with those of the cell in which nothing is ours (Kafka 4.3,
-Spark 4.3, Cassandra 5.0). Doubles may be 8 units in the last place apart, where the order of additions is free; all else is equal or the cell is wrong.
+Spark 4.3, Cassandra 5.0). TM_MATRIX_KEEP=DIR keeps the answers of cells there and takes
+those that it finds, for a run that goes on where another was stopped. Doubles may be 8 units in the last place apart, where the order of additions is free; all else is equal or the cell is wrong.
 """
 import os
+import pickle
 import sys
 import uuid
 
@@ -25,6 +27,10 @@ answers = {}  # (broker, engine, store): {pipeline: {table: Answer}}, or why the
 
 def run(request, tmp_path_factory, names):
     """The answers of a cell, run once."""
+    kept = os.path.join(os.environ["TM_MATRIX_KEEP"], "-".join(names)) if "TM_MATRIX_KEEP" in os.environ else None
+    if kept and os.path.exists(kept):
+        with open(kept, "rb") as f:
+            answers[names] = pickle.load(f)
     if names not in answers:
         broker, engine, store = (request.getfixturevalue(n) if n in ("kafka39", "kafka4", "cassandra", "spark35", "spark43") else None for n in names)
         tools = request.getfixturevalue("spark35")  # its Python has a client that makes topics
@@ -38,6 +44,9 @@ def run(request, tmp_path_factory, names):
             answers[names] = "not yet"
         finally:
             cell.clean()
+        if kept and answers[names] != "not yet":
+            with open(kept, "wb") as f:
+                pickle.dump(answers[names], f)
     return answers[names]
 
 
