@@ -33,7 +33,8 @@ struct tm_zookeeper {
 
 	pthread_mutex_t lock; /* rank: leaf; guards what follows */
 	pthread_cond_t wake;
-	bool stop, connected, expired, refused, happened, config_due, resign;
+	bool stop, connected, expired, refused, happened, config_due, resign, standing;
+	char self[TM_ZOOKEEPER_SELF_MAX];
 	uint64_t terms;
 	struct tm_zookeeper_status status;
 	struct tm_buf config;
@@ -200,8 +201,11 @@ static int enlist(struct tm_zookeeper *z)
 		return ZOK;
 	char path[400], made[400];
 	snprintf(path, sizeof path, "%s/%s", z->election, prefix);
-	rc = zoo_create(z->handle, path, z->options.self, (int)strlen(z->options.self), acl(z), ZOO_EPHEMERAL | ZOO_SEQUENCE, made,
-			sizeof made);
+	char self[TM_ZOOKEEPER_SELF_MAX];
+	pthread_mutex_lock(&z->lock);
+	memcpy(self, z->self, sizeof self);
+	pthread_mutex_unlock(&z->lock);
+	rc = zoo_create(z->handle, path, self, (int)strlen(self), acl(z), ZOO_EPHEMERAL | ZOO_SEQUENCE, made, sizeof made);
 	if (rc == ZOK)
 		snprintf(z->node, sizeof z->node, "%.*s", NAME_MAX_BYTES - 1, strrchr(made, '/') + 1);
 	return rc;
@@ -305,10 +309,12 @@ static int look(struct tm_zookeeper *z)
 		z->status.instances = instances;
 		z->status.session_timeout_ms = timeout_ms(z);
 		z->status.session_id = zoo_client_id(z->handle)->client_id;
+		char self[TM_ZOOKEEPER_SELF_MAX];
+		memcpy(self, z->self, sizeof self);
 		pthread_mutex_unlock(&z->lock);
 		if (first == mine) {
 			z->before[0] = 0;
-			set_role(z, TM_ZOOKEEPER_LEADER, z->options.self, "");
+			set_role(z, TM_ZOOKEEPER_LEADER, self, "");
 			return ZOK;
 		}
 		if (strcmp(z->before, before_name) != 0) {
@@ -335,7 +341,8 @@ static int look(struct tm_zookeeper *z)
 static void turn(struct tm_zookeeper *z)
 {
 	pthread_mutex_lock(&z->lock);
-	bool expired = z->expired, connected = z->connected, refused = z->refused, config_due = z->config_due, resign = z->resign;
+	bool expired = z->expired, connected = z->connected, refused = z->refused, config_due = z->config_due, standing = z->standing,
+	     resign = z->resign || !standing;
 	z->happened = z->resign = false;
 	pthread_mutex_unlock(&z->lock);
 	if (refused)
@@ -379,6 +386,10 @@ static void turn(struct tm_zookeeper *z)
 			z->config_due = z->config_due && z->happened;
 			pthread_mutex_unlock(&z->lock);
 		}
+	}
+	if (rc == ZOK && !standing) {
+		set_role(z, TM_ZOOKEEPER_WAITING, "", "this instance does not take part in the election yet");
+		return;
 	}
 	if (rc == ZOK && !z->node[0])
 		rc = enlist(z);
@@ -439,7 +450,6 @@ tm_rc tm_zookeeper_start(const struct tm_zookeeper_options *options, struct tm_z
 	pthread_cond_init(&z->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	z->options = *options;
-	z->options.self = tm_arena_printf(&z->arena, "%.*s", TM_ZOOKEEPER_SELF_MAX - 1, options->self).at;
 	tm_rc rc = tm_zookeeper_address_parse(options->address, &z->arena, &z->address, err);
 	if (rc == TM_OK) {
 		snprintf(z->election, sizeof z->election, "%s/election", z->address.path);
@@ -501,6 +511,21 @@ void tm_zookeeper_status(struct tm_zookeeper *z, struct tm_zookeeper_status *ret
 	}
 }
 
+void tm_zookeeper_stand(struct tm_zookeeper *z, const char *self)
+{
+	pthread_mutex_lock(&z->lock);
+	z->standing = self != NULL;
+	z->resign = true; /* a znode of before says who we were */
+	snprintf(z->self, sizeof z->self, "%s", self ? self : "");
+	z->happened = true;
+	if (!self) {
+		__atomic_store_n(&z->term, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&z->certain_until_ns, 0, __ATOMIC_RELEASE);
+	}
+	pthread_cond_broadcast(&z->wake);
+	pthread_mutex_unlock(&z->lock);
+}
+
 void tm_zookeeper_resign(struct tm_zookeeper *z)
 {
 	pthread_mutex_lock(&z->lock);
@@ -514,7 +539,7 @@ bool tm_zookeeper_config(struct tm_zookeeper *z, struct tm_buf *ret, uint64_t *r
 	pthread_mutex_lock(&z->lock);
 	bool has = z->has_config;
 	*ret_version = z->config_version;
-	if (has)
+	if (has && ret)
 		tm_buf_str_put(ret, tm_buf_str(&z->config));
 	pthread_mutex_unlock(&z->lock);
 	return has;

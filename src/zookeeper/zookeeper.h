@@ -16,14 +16,16 @@ struct tm_zookeeper;
 enum tm_zookeeper_role { TM_ZOOKEEPER_WAITING, TM_ZOOKEEPER_FOLLOWER, TM_ZOOKEEPER_LEADER };
 struct tm_zookeeper_options {
 	const char *address;        /* zookeeper://[user:password@]host:port,host:port/path[?session_timeout_ms=6000] */
-	const char *self;           /* who we are, for the others' pages: one line, at most TM_ZOOKEEPER_SELF_MAX - 1 bytes */
 	void (*changed)(void *ctx); /* role, leader, configuration or what is waited for changed; from a thread of ours, must not block */
 	void *ctx;
 };
 /* Checks the address without connecting: unknown options, a missing path, a time-out that no server grants. */
 tm_rc tm_zookeeper_check(const char *address, struct tm_err *err) TM_CHECKED;
-/* Starts to connect; returns at once. The status says what is waited for. */
+/* Starts to connect and to watch the configuration; returns at once. The status says what is waited for. */
 tm_rc tm_zookeeper_start(const struct tm_zookeeper_options *options, struct tm_zookeeper **ret, struct tm_err *err) TM_CHECKED;
+/* Takes part in the election from now on. self: who we are, for the others' pages: one line, at most TM_ZOOKEEPER_SELF_MAX - 1 bytes. NULL:
+ * takes part no more, and is a leader no more; the next one leads. Returns at once. */
+void tm_zookeeper_stand(struct tm_zookeeper *z, const char *self);
 /* Ends the session: where ZooKeeper can be reached the next instance takes over at once. NULL is fine. */
 void tm_zookeeper_stop(struct tm_zookeeper *z);
 
@@ -43,7 +45,8 @@ int64_t tm_zookeeper_certain_ms(struct tm_zookeeper *z);
 /* Gives the leadership up and goes to the end of the line (what a leader does that cannot act). Returns at once. */
 void tm_zookeeper_resign(struct tm_zookeeper *z);
 
-/* The text of <path>/config as last seen; false = there is none or none was seen yet. ret_version: counts the changes that were seen. */
+/* The text of <path>/config as last seen; false = there is none or none was seen yet. ret_version: counts the changes that were seen.
+ * ret may be NULL. */
 bool tm_zookeeper_config(struct tm_zookeeper *z, struct tm_buf *ret, uint64_t *ret_version);
 /* Waits until the first session has told whether there is a configuration, at most wait_ms; false = it has not. */
 bool tm_zookeeper_config_wait(struct tm_zookeeper *z, int64_t wait_ms);

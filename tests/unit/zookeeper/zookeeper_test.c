@@ -77,9 +77,10 @@ static struct tm_zookeeper *member(const char *path, const char *self)
 	char address[200];
 	struct tm_err err;
 	snprintf(address, sizeof address, "zookeeper://127.0.0.1:%d%s?session_timeout_ms=1000", port, path);
-	struct tm_zookeeper_options o = {.address = address, .self = self};
+	struct tm_zookeeper_options o = {.address = address};
 	struct tm_zookeeper *z;
 	CHECK_OK(tm_zookeeper_start(&o, &z, &err), err);
+	tm_zookeeper_stand(z, self);
 	return z;
 }
 
@@ -253,14 +254,24 @@ TEST(the_configuration_is_watched)
 	struct tm_err err;
 	struct tm_zookeeper_status s;
 	snprintf(address, sizeof address, "zookeeper://127.0.0.1:%d/t/config?session_timeout_ms=1000", port);
-	struct tm_zookeeper_options o = {.address = address, .self = "a", .changed = news, .ctx = &told};
+	struct tm_zookeeper_options o = {.address = address, .changed = news, .ctx = &told};
 	struct tm_zookeeper *a;
 	CHECK_OK(tm_zookeeper_start(&o, &a, &err), err);
 	struct tm_buf text = {0};
 	uint64_t version, before;
 	CHECK(tm_zookeeper_config_wait(a, 20000));
 	CHECK(!tm_zookeeper_config(a, &text, &before) && text.len == 0);
+	CHECK(!role_within(a, TM_ZOOKEEPER_LEADER, 300, &s)); /* it does not take part yet */
+	tm_zookeeper_stand(a, "a");
 	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 5000, &s));
+	uint64_t term = s.term;
+	CHECK(tm_zookeeper_certain(a, term));
+	tm_zookeeper_stand(a, NULL);
+	CHECK(!tm_zookeeper_certain(a, term));
+	CHECK(role_within(a, TM_ZOOKEEPER_WAITING, 5000, &s));
+	tm_zookeeper_stand(a, "again");
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 5000, &s));
+	CHECK_STR(tm_str_of(s.leader), "again");
 	static const char *const texts[] = {"variables: {a: 1}\n", "variables: {a: 2}\n", ""};
 	for (size_t i = 0; i < 3; i++) {
 		int rc = i ? zoo_set(z, "/t/config/config", texts[i], (int)strlen(texts[i]), -1)
