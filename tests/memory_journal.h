@@ -44,11 +44,12 @@ static tm_rc memory_commit(struct tm_journal *j, const struct tm_journal_entry *
 	pthread_mutex_unlock(&m->lock);
 	return TM_OK;
 }
-static const struct tm_journal_class memory_class = {.commit = memory_commit};
+static bool memory_leads(struct tm_journal *j) { return !((struct memory *)j)->refuses; }
+static const struct tm_journal_class memory_class = {.commit = memory_commit, .leads = memory_leads};
 
 #define MEMORY_JOURNAL                                                                                                                     \
 	{                                                                                                                                  \
-		.journal.klass = &memory_class, .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
+		.journal = {&memory_class, "test"}, .lock = PTHREAD_MUTEX_INITIALIZER                                                      \
 	}
 
 static void memory_done(struct memory *m)

@@ -20,10 +20,14 @@ struct tm_journal_class {
 	 * not certainly: whether the entries are in the journal is not known, and the caller does nothing more. TM_LIMIT: a value is too
 	 * large. */
 	tm_rc (*commit)(struct tm_journal *j, const struct tm_journal_entry *entries, size_t count, struct tm_err *err);
+	/* Would a commit be taken now? Quick; for what is done outside between two commits, right before it is done. */
+	bool (*leads)(struct tm_journal *j);
 };
 struct tm_journal {
 	const struct tm_journal_class *klass;
+	const char *project; /* the same in all instances: what fences by name (a producer's transactional.id) is named after it */
 };
+static inline bool tm_journal_leads(struct tm_journal *j) { return j->klass->leads(j); }
 static inline tm_rc tm_journal_commit(struct tm_journal *j, const struct tm_journal_entry *entries, size_t count, struct tm_err *err)
 {
 	return j->klass->commit(j, entries, count, err);

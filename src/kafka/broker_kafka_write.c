@@ -4,7 +4,9 @@
  * exactly_once_v2: a transaction per batch. With the records, one offset is committed within the transaction: of the group
  * <transactional.id>-batches, with the batch's number and time as its metadata. After a crash, starting the producer ends whatever
  * transaction was open (and locks out any older producer of that id), and then that offset says whether the batch is in.
- * States of the producer: none -> ready -> (fatal or aborted) none. */
+ * Several instances of a project (options.project): always a transaction per batch. The producer is begun, which locks out an older one,
+ * only by who leads; and who does not certainly lead any more commits nothing. States of the producer: none -> ready -> (fatal or aborted)
+ * none. */
 #include "kafka/broker_kafka_int.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +28,8 @@ struct kafka_writer {
 	size_t option_count;
 	struct tm_arena arena; /* of ids */
 	const char *transactional_id, *marker_group;
-	bool exactly_once;
-	rd_kafka_t *rk; /* NULL = none */
+	bool exactly_once, turns; /* turns: other instances write under this id when they lead */
+	rd_kafka_t *rk;           /* NULL = none */
 	struct {
 		struct known_topic *items;
 		size_t count, cap;
@@ -97,6 +99,8 @@ static tm_rc error_of(struct kafka_writer *me, rd_kafka_error_t *error, const ch
 static tm_rc init_transactions(struct kafka_writer *me, struct tm_err *err)
 {
 	int64_t since_ns = now_ns();
+	if (kb_stopping(&me->caller))
+		return tm_fail(err, TM_CANCELLED, "stopped before the sink's transactions began");
 	for (bool told = false;;) {
 		rd_kafka_error_t *error = rd_kafka_init_transactions(me->rk, KB_SLICE_MS * 5);
 		if (!error)
@@ -449,6 +453,8 @@ static rd_kafka_error_t *commit(struct kafka_writer *me)
 	rd_kafka_error_t *error;
 	int64_t since_ns = now_ns();
 	bool told = false;
+	if (kb_stopping(&me->caller)) /* the next leader may have begun meanwhile: what is not committed yet is its to write */
+		return rd_kafka_error_new(RD_KAFKA_RESP_ERR__FENCED, "stopped before the batch was committed");
 	while ((error = rd_kafka_commit_transaction(me->rk, KB_SLICE_MS * 5)) && rd_kafka_error_is_retriable(error) &&
 	       !kb_stopping(&me->caller)) {
 		rd_kafka_error_destroy(error);
@@ -488,6 +494,11 @@ static tm_rc write_exactly_once(struct kafka_writer *me, const struct tm_broker_
 	tm_rc rc = in_transaction(me, batch, arena, err);
 	if (rc == TM_CANCELLED && !kb_stopping(&me->caller))
 		rc = TM_UNAVAILABLE;
+	if (kb_stopping(&me->caller) && rc)
+		rc = tm_fail(err, TM_CANCELLED, "stopped while writing to the broker");
+	else if (rc == TM_DENIED && me->turns && err->code != RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED &&
+		 err->code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) /* a leader of before has woken up late: we begin anew */
+		rc = err->rc = TM_UNAVAILABLE;
 	if (rc == TM_IO) /* the transaction is lost in whatever way: a new producer ends it, and the batch runs again */
 		rc = err->rc = TM_UNAVAILABLE;
 	if (rc)
@@ -546,10 +557,13 @@ tm_rc kb_writer(struct tm_broker *broker, const struct tm_broker_writer_options 
 	me->caller = options->caller;
 	me->options = options->options;
 	me->option_count = options->option_count;
-	me->exactly_once = wishes.exactly_once;
+	me->turns = options->project.len > 0;
+	me->exactly_once = wishes.exactly_once || me->turns;
 	tm_arena_init(&me->arena);
 	struct tm_str id = wishes.transactional_id.len ? tm_arena_str(&me->arena, wishes.transactional_id)
-						       : tm_arena_printf(&me->arena, "tidemill-%.*s", TM_STR_ARG(options->query));
+			   : me->turns
+			       ? tm_arena_printf(&me->arena, "tidemill-%.*s-%.*s", TM_STR_ARG(options->project), TM_STR_ARG(options->query))
+			       : tm_arena_printf(&me->arena, "tidemill-%.*s", TM_STR_ARG(options->query));
 	me->transactional_id = id.at;
 	me->marker_group = tm_arena_printf(&me->arena, "%s-batches", id.at).at;
 	*ret = &me->w;

@@ -84,6 +84,8 @@ struct tm_broker_writer_options {
 	const struct tm_option *options; /* of the sink: kafka.*, processing.guarantee */
 	size_t option_count;
 	struct tm_str query;
+	struct tm_str project; /* several instances take turns: the sink writes exactly once, under a name of project and query that fences;
+				* empty = one instance */
 	struct tm_broker_caller caller;
 };
 struct tm_broker_writer_class {

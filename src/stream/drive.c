@@ -56,7 +56,7 @@ static bool stopping(struct tm_query *q)
 	pthread_mutex_lock(&q->lock);
 	bool stop = q->shared.stop;
 	pthread_mutex_unlock(&q->lock);
-	return stop;
+	return stop || (q->world->journal && !tm_journal_leads(q->world->journal)); /* another instance leads: nothing more is begun */
 }
 
 bool tm_query_stopping(struct tm_query *q) { return stopping(q); }

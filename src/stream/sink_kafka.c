@@ -113,6 +113,7 @@ static tm_rc kafka_open(struct tm_sink *s, struct tm_err *err)
 	const struct tm_broker_writer_options options = {.options = s->spec->sink_options,
 							 .option_count = s->spec->sink_option_count,
 							 .query = s->spec->name,
+							 .project = tm_str_of(s->world->journal ? s->world->journal->project : NULL),
 							 .caller = tm_stream_caller(s->run)};
 	return me->broker->klass->writer(me->broker, &options, &me->writer, err);
 }
