@@ -365,8 +365,19 @@ def read_config():
     return config
 
 
+def change_config(config, message):
+    """Variables and connections changed while we run: for processes forked or executed from now on."""
+    config["variables"], config["connections"] = message["variables"], message["connections"]
+    settings.variables, settings.connections = dict(config["variables"]), dict(config["connections"])
+    fd = os.memfd_create("tidemill-config")
+    with os.fdopen(os.dup(fd), "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    os.dup2(fd, 4, inheritable=True)
+    os.close(fd)
+
+
 def root_main():
-    read_config()
+    config = read_config()
     import airflow  # noqa: F401 - the tables are made once, here
     for name in ("airflow.operators.python", "airflow.operators.bash"):
         __import__(name)
@@ -390,6 +401,8 @@ def root_main():
                 parent_main(file_sock, path)
             children.fork(run)
             file_sock.close()
+        elif message["op"] == "settings":
+            change_config(config, message)
 
 
 if __name__ == "__main__":

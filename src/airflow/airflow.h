@@ -39,6 +39,10 @@ tm_rc tm_airflow_start(const struct tm_airflow_options *options, struct tm_dag *
 		       struct tm_err *err) TM_CHECKED;
 void tm_airflow_stop(struct tm_airflow *airflow); /* before tm_dag_close; NULL is fine */
 
+/* Variables and connections changed: tasks that start from now on see these; the files are loaded anew. Copies the pairs. */
+void tm_airflow_settings(struct tm_airflow *airflow, const struct tm_airflow_pair *variables, size_t variable_count,
+			 const struct tm_airflow_pair *connections, size_t connection_count);
+
 /* What is wrong with the DAG files, without running anything. */
 struct tm_airflow_problem {
 	char *file, *what, *detail, *hint; /* detail, hint may be "" */

@@ -645,3 +645,41 @@ void tm_airflow_stop(struct tm_airflow *a)
 	tm_dag_call(a->dag, stop_on_loop, a);
 	airflow_free(a);
 }
+
+/* ---- settings that change while we run ---- */
+struct settings_call {
+	struct tm_airflow *airflow;
+	json_t *variables, *connections;
+};
+
+static json_t *pairs_json(const struct tm_airflow_pair *pairs, size_t n)
+{
+	json_t *o = json_object();
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(o, pairs[i].name, json_string(pairs[i].value));
+	return o;
+}
+
+static void settings(void *ctx)
+{
+	struct settings_call *c = ctx;
+	struct tm_airflow *a = c->airflow;
+	json_object_set(a->config, "variables", c->variables);
+	json_object_set(a->config, "connections", c->connections);
+	if (!a->root)
+		return; /* the next one is told all */
+	json_t *m = json_pack("{s:s,s:O,s:O}", "op", "settings", "variables", c->variables, "connections", c->connections);
+	tm_channel_send(a->root, m, -1);
+	json_decref(m);
+	for (size_t i = 0; i < a->files.count; i++)
+		tm_airflow_load(a, a->files.items[i]);
+}
+
+void tm_airflow_settings(struct tm_airflow *a, const struct tm_airflow_pair *variables, size_t variable_count,
+			 const struct tm_airflow_pair *connections, size_t connection_count)
+{
+	struct settings_call c = {a, pairs_json(variables, variable_count), pairs_json(connections, connection_count)};
+	tm_dag_call(a->dag, settings, &c);
+	json_decref(c.variables);
+	json_decref(c.connections);
+}

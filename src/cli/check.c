@@ -1,6 +1,7 @@
 /* `tidemill check`: everything that is wrong with a project, without running it. The tables are made in a store of its own that
  * is thrown away, so that pipelines are checked against the tables they will write to. */
 #include "cli/command.h"
+#include "cli/coordinator.h"
 #include "cli/engine.h"
 #include "cli/instance.h"
 #include "spark/spark.h"
@@ -151,6 +152,9 @@ static tm_rc check_all(struct check *c, const char *dir, const char *scratch, st
 	tm_rc rc = tm_config_load(&c->in.config, dir, err);
 	if (rc != TM_OK)
 		return rc;
+	struct tm_err coordinator;
+	if (tm_coordinator_check(&c->in.config, &coordinator) != TM_OK)
+		problem(c, &coordinator, false);
 	const struct tm_store_options store = {0};
 	TM_TRY(tm_store_open(scratch, &store, &c->in.store, err));
 	c->in.world = (struct tm_stream_world){.env = tm_env_real(), .store = c->in.store, .project_dir = c->in.config.dir};

@@ -194,14 +194,12 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 				continue;
 			return err->rc;
 		}
-		if (strcmp(v, "airflow") == 0)
+		if (known && i == 3) /* coordinator.c checks the address, and what goes together with it */
 			continue;
-		if (known)
-			tm_fail(err, TM_UNSUPPORTED, "%s: %s is not supported by this version, only %s is", choices[i].key, v,
-				choices[i].embedded);
-		else
-			tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s%s", choices[i].key, v, choices[i].embedded,
-				choices[i].schemes[0], strstr(choices[i].schemes[0], "://") ? "…" : "");
+		if (i == 4 && strcmp(v, "airflow") == 0)
+			continue;
+		tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s%s", choices[i].key, v, choices[i].embedded, choices[i].schemes[0],
+			strstr(choices[i].schemes[0], "://") ? "…" : "");
 		return err->rc;
 	}
 	return TM_OK;
@@ -213,6 +211,7 @@ struct reader {
 	struct tm_config *config;
 	yaml_document_t doc;
 	const char *file;
+	bool shared;  /* the file is the instances' common configuration */
 	bool too_big; /* aliases within aliases: a few lines can stand for gigabytes */
 };
 
@@ -329,6 +328,15 @@ static tm_rc unknown_key(struct reader *r, const yaml_node_t *node, struct tm_st
 	return at_node(r, node, err);
 }
 
+static bool own_key(const char *path)
+{
+	static const char *const own[] = {"data", "python", "coordinator"};
+	bool is = strncmp(path, "listen.", 7) == 0;
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		is |= strcmp(path, own[i]) == 0;
+	return is;
+}
+
 static tm_rc read_mapping(struct reader *r, const yaml_node_t *map, const char *prefix, struct tm_err *err)
 {
 	for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
@@ -345,6 +353,11 @@ static tm_rc read_mapping(struct reader *r, const yaml_node_t *map, const char *
 				found = &keys[i];
 		if (!found)
 			return unknown_key(r, key, name, prefix, err);
+		if (r->shared && own_key(found->path)) {
+			tm_fail(err, TM_INVALID, "%s belongs to each instance: it has no place in the shared configuration", found->path);
+			tm_err_hint(err, "Set it in tidemill.yaml or as TIDEMILL_… in the environment of each instance.");
+			return at_node(r, key, err);
+		}
 		if (found->kind == PAIRS) {
 			TM_TRY(set_pairs(r, found, value, err));
 		} else if (value->type != YAML_SCALAR_NODE) {
@@ -379,9 +392,9 @@ static tm_rc read_network(struct reader *r, const yaml_node_t *root, struct tm_e
 	return at_node(r, n, err);
 }
 
-static tm_rc read_yaml(struct tm_config *c, const char *file, struct tm_str text, struct tm_err *err)
+static tm_rc read_yaml(struct tm_config *c, const char *file, bool shared, struct tm_str text, struct tm_err *err)
 {
-	struct reader r = {.config = c, .file = file};
+	struct reader r = {.config = c, .file = file, .shared = shared};
 	yaml_parser_t parser;
 	if (!yaml_parser_initialize(&parser))
 		return tm_fail(err, TM_NOMEM, "out of memory");
@@ -426,7 +439,7 @@ static tm_rc read_environment(struct tm_config *c, struct tm_err *err)
 		tm_rc rc;
 		if (keys[i].kind == PAIRS) {
 			struct tm_str text = tm_arena_printf(&c->arena, "%s: %s", keys[i].path, value);
-			rc = read_yaml(c, name, text, err);
+			rc = read_yaml(c, name, false, text, err);
 		} else {
 			rc = set_scalar(c, &keys[i], tm_str_of(value), err);
 			if (rc != TM_OK)
@@ -439,6 +452,11 @@ static tm_rc read_environment(struct tm_config *c, struct tm_err *err)
 }
 
 tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *err)
+{
+	return tm_config_load_shared(config, dir, "", (struct tm_str){0}, err);
+}
+
+tm_rc tm_config_load_shared(struct tm_config *config, const char *dir, const char *shared_name, struct tm_str shared, struct tm_err *err)
 {
 	memset(config, 0, sizeof *config);
 	tm_arena_init(&config->arena);
@@ -464,11 +482,13 @@ tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *e
 	struct tm_buf text = {0};
 	tm_rc rc = tm_file_read(tm_env_real(), path, TM_LIMIT_CONFIG_BYTES, &text, err);
 	if (rc == TM_OK) {
-		rc = read_yaml(config, path, tm_buf_str(&text), err);
+		rc = read_yaml(config, path, false, tm_buf_str(&text), err);
 		tm_buf_done(&text);
 	} else if (rc == TM_NOT_FOUND) {
 		rc = TM_OK;
 	}
+	if (rc == TM_OK && shared.at)
+		rc = read_yaml(config, tm_arena_cstr(&config->arena, tm_str_of(shared_name)), true, shared, err);
 	if (rc == TM_OK)
 		rc = read_environment(config, err);
 	if (rc == TM_OK)

@@ -22,6 +22,10 @@ struct tm_config {
 };
 /* Reads dir/tidemill.yaml where it is there. Errors carry file:line:column and, for an unknown key, the closest one. */
 tm_rc tm_config_load(struct tm_config *config, const char *dir, struct tm_err *err) TM_CHECKED;
+/* The same with the text of a configuration that several instances share (at NULL = none) between the file and the environment; its errors
+ * name shared_name as their file. What belongs to each instance (listen, data, python, coordinator) is refused there. */
+tm_rc tm_config_load_shared(struct tm_config *config, const char *dir, const char *shared_name, struct tm_str shared,
+			    struct tm_err *err) TM_CHECKED;
 void tm_config_done(struct tm_config *config);
 /* "host:port", "[::1]:9092", ":9092". */
 tm_rc tm_address_parse(struct tm_str text, struct tm_address *ret, struct tm_err *err) TM_CHECKED;

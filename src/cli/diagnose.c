@@ -1,6 +1,7 @@
 /* Looks at all parts at once and says why nothing moves. Each rule below is one way in which public projects of this kind fail
  * to deliver a row; each names what it saw, why that stops the rows, and what to type next. */
 #include "cli/diagnose.h"
+#include "cli/coordinator.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,13 +253,16 @@ void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 	if (!there)
 		broker_away(&f, &away);
 	store_away(&f, &arena);
+	if (in->coordinator)
+		tm_coordinator_findings(in->coordinator, f.list);
 	if (in->dag)
 		dag_findings(&f);
 	for (size_t p = 0; p < in->pipeline_count; p++) {
 		if (there)
 			empty_topics(&f, in->pipelines[p].pipeline);
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
-			query_findings(&f, in->pipelines[p].queries[q], &arena);
+			if (in->pipelines[p].queries[q]) /* NULL: another instance runs them */
+				query_findings(&f, in->pipelines[p].queries[q], &arena);
 	}
 	tm_arena_done(&arena);
 	char *s = json_dumps(f.list, JSON_COMPACT);

@@ -1,6 +1,7 @@
 /* Starting and stopping the parts of a project. The order is: data, tables, doors, pipelines, DAGs, so that whatever a DAG does
  * first finds a broker that answers and a pipeline that waits. */
 #include "cli/instance.h"
+#include "cli/coordinator.h"
 #include "cli/diagnose.h"
 #include "cli/engine.h"
 #include <stdio.h>
@@ -62,10 +63,10 @@ static tm_rc load_pipeline(struct tm_instance *in, const char *path, struct tm_e
 	return TM_OK;
 }
 
-static tm_rc start_queries(struct tm_instance *in, bool until_idle, struct tm_err *err)
+tm_rc tm_instance_queries_start(struct tm_instance *in, struct tm_err *err)
 {
 	if (tm_engine_is_spark(&in->config)) {
-		TM_TRY(tm_instance_engine_start(in, until_idle, err));
+		TM_TRY(tm_instance_engine_start(in, in->until_idle, err));
 		for (size_t p = 0; p < in->pipeline_count; p++)
 			for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 				tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);
@@ -76,15 +77,17 @@ static tm_rc start_queries(struct tm_instance *in, bool until_idle, struct tm_er
 		for (size_t q = 0; q < pipeline->query_count; q++) {
 			const struct tm_query_spec *spec = &pipeline->queries[q];
 			tm_rc rc = tm_query_check(spec, err);
+			struct tm_query *query = NULL;
 			if (rc == TM_OK)
-				rc = tm_query_start(&in->world, spec, &in->pipelines[p].queries[q], err);
+				rc = tm_query_start(&in->world, spec, &query, err);
 			if (rc != TM_OK) {
 				if (!err->file[0])
 					tm_err_at(err, spec->file.at ? spec->file.at : "", err->line ? err->line : spec->line,
 						  err->column ? err->column : 1);
 				return rc;
 			}
-			tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);
+			tm_query_on_batch(query, batch_done, in);
+			__atomic_store_n(&in->pipelines[p].queries[q], query, __ATOMIC_RELEASE); /* the page may be looking */
 		}
 	}
 	return TM_OK;
@@ -161,6 +164,7 @@ static void writers(void *ctx, struct tm_buf *out)
 	tm_buf_char(out, ']');
 	free(list);
 }
+static void coordinator(void *ctx, struct tm_buf *out) { tm_coordinator_json(ctx, out); }
 
 static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options *options, struct tm_err *err)
 {
@@ -182,6 +186,8 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	    .findings_ctx = in,
 	    .writers = writers,
 	    .writers_ctx = in,
+	    .coordinator = options->coordinator ? coordinator : NULL,
+	    .coordinator_ctx = options->coordinator,
 	};
 	struct tm_http_options http = {.host = c->http.host, .trusted = tm_config_trusted(c), .names = c->names};
 	struct tm_http_server *server = NULL;
@@ -226,12 +232,22 @@ static void add_routes(struct tm_instance *in, const char *name, bool kafka, boo
 			routes[(*n)++] = (struct tm_airflow_route){name, cassandra_ports[i], store_host, store_port};
 }
 
-static const struct tm_airflow_pair *pairs(struct tm_instance *in, const struct tm_pair *from, size_t n)
+static const struct tm_airflow_pair *pairs(struct tm_arena *arena, const struct tm_pair *from, size_t n)
 {
-	struct tm_airflow_pair *to = TM_NEW_N(&in->arena, struct tm_airflow_pair, n ? n : 1);
+	struct tm_airflow_pair *to = TM_NEW_N(arena, struct tm_airflow_pair, n ? n : 1);
 	for (size_t i = 0; i < n; i++)
-		to[i] = (struct tm_airflow_pair){tm_arena_cstr(&in->arena, from[i].name), tm_arena_cstr(&in->arena, from[i].value)};
+		to[i] = (struct tm_airflow_pair){tm_arena_cstr(arena, from[i].name), tm_arena_cstr(arena, from[i].value)};
 	return to;
+}
+
+void tm_instance_settings(struct tm_instance *in, const struct tm_config *config)
+{
+	struct tm_arena arena;
+	tm_arena_init(&arena);
+	if (in->airflow)
+		tm_airflow_settings(in->airflow, pairs(&arena, config->variables, config->variable_count), config->variable_count,
+				    pairs(&arena, config->connections, config->connection_count), config->connection_count);
+	tm_arena_done(&arena);
 }
 
 void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_options *ret)
@@ -276,9 +292,9 @@ void tm_instance_airflow_options(struct tm_instance *in, struct tm_airflow_optio
 	    .python = python,
 	    .routes = routes,
 	    .route_count = n,
-	    .variables = pairs(in, c->variables, c->variable_count),
+	    .variables = pairs(&in->arena, c->variables, c->variable_count),
 	    .variable_count = c->variable_count,
-	    .connections = pairs(in, c->connections, c->connection_count),
+	    .connections = pairs(&in->arena, c->connections, c->connection_count),
 	    .connection_count = c->connection_count,
 	};
 }
@@ -292,7 +308,7 @@ static tm_rc start_dags(struct tm_instance *in, const struct tm_instance_options
 		return TM_OK; /* a project without DAGs needs no Python */
 	if (strcmp(in->config.orchestrator, "airflow") == 0)
 		return TM_OK;
-	struct tm_dag_options dag = {.data_dir = in->config.data, .due_only = options->until_idle};
+	struct tm_dag_options dag = {.data_dir = in->config.data, .due_only = options->until_idle, .standby = options->coordinator != NULL};
 	TM_TRY(tm_dag_open(&dag, &in->dag, err));
 	return tm_airflow_start(&airflow, in->dag, &in->airflow, err);
 }
@@ -303,9 +319,22 @@ tm_rc tm_instance_load_files(struct tm_instance *in, struct tm_err *err)
 	return each_file(in, "pipelines", ".sql", load_pipeline, err);
 }
 
+static tm_rc load_config(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
+{
+	struct tm_str shared = {0};
+	if (options->coordinator)
+		shared = tm_coordinator_config(options->coordinator, &in->arena);
+	TM_TRY(tm_config_load_shared(&in->config, dir, TM_COORDINATOR_CONFIG_NAME, shared, err));
+	if (options->coordinator)
+		TM_TRY(tm_coordinator_check(&in->config, err));
+	if (options->http_port)
+		in->config.http.port = options->http_port;
+	return TM_OK;
+}
+
 static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
 {
-	TM_TRY(tm_config_load(&in->config, dir, err));
+	TM_TRY(load_config(in, dir, options, err));
 	char path[4200];
 	TM_TRY(tm_dir_make(in->config.data, err));
 	if (access(in->config.data, W_OK) != 0)
@@ -325,11 +354,16 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	struct tm_sql_options sql = {.world = &in->world, .time_zone = "UTC"};
 	in->sql = tm_sql_new(&sql);
 	TM_TRY(each_file(in, "pipelines", ".sql", load_pipeline, err));
-	TM_TRY(start_queries(in, options->until_idle, err));
+	if (!options->coordinator)
+		TM_TRY(tm_instance_queries_start(in, err));
 	TM_TRY(start_dags(in, options, err));
 	if (!options->no_doors) {
 		TM_TRY(start_http(in, options, err));
 		tm_http_server_ready(in->http, true);
+	}
+	if (options->coordinator) {
+		TM_TRY(tm_coordinator_attach(options->coordinator, in, err));
+		in->coordinator = options->coordinator;
 	}
 	return TM_OK;
 }
@@ -339,6 +373,7 @@ tm_rc tm_instance_start(struct tm_instance *in, const char *dir, const struct tm
 	memset(in, 0, sizeof *in);
 	tm_arena_init(&in->arena);
 	in->started_ns = tm_mono_ns(tm_env_real());
+	in->until_idle = options->until_idle;
 	tm_rc rc = start(in, dir, options, err);
 	if (rc != TM_OK)
 		tm_instance_stop(in);
@@ -347,20 +382,23 @@ tm_rc tm_instance_start(struct tm_instance *in, const char *dir, const struct tm
 
 void tm_instance_stop(struct tm_instance *in)
 {
-	struct tm_http_server *http = in->http;
-	if (http)
-		tm_http_server_ready(http, false);
-	tm_airflow_stop(in->airflow);
-	if (in->dag)
-		tm_dag_close(in->dag);
+	/* Queries and coordinator tell the page of changes, and the page's answers come from all: it ends between them. */
+	if (in->coordinator)
+		tm_coordinator_halt(in->coordinator);
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			if (in->pipelines[p].queries[q])
 				tm_query_stop(in->pipelines[p].queries[q]);
 	tm_instance_engine_halt(in);
+	struct tm_http_server *http = in->http;
 	__atomic_store_n(&in->http, NULL, __ATOMIC_RELEASE);
 	tm_http_server_stop(http);
 	tm_instance_engine_stop(in);
+	tm_airflow_stop(in->airflow);
+	if (in->dag)
+		tm_dag_close(in->dag);
+	if (in->coordinator)
+		tm_coordinator_detach(in->coordinator);
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			tm_query_free(in->pipelines[p].queries[q]);
@@ -380,6 +418,8 @@ void tm_instance_stop(struct tm_instance *in)
 
 bool tm_instance_idle(struct tm_instance *in)
 {
+	if (in->coordinator && !tm_coordinator_acts(in->coordinator))
+		return false;
 	if (in->dag && !tm_dag_idle(in->dag)) {
 		tm_instance_engine_disturbed(in);
 		return false;

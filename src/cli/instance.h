@@ -36,16 +36,24 @@ struct tm_instance {
 	size_t pipeline_count;
 	struct tm_http_pipeline *shown;
 	int64_t started_ns;
+	bool until_idle;
+	struct tm_coordinator *coordinator; /* whom this instance is attached to; NULL = it acts alone */
 };
 struct tm_instance_options {
-	bool until_idle;     /* DAGs: only what is due now, and what is triggered */
-	bool next_free_port; /* where a port is taken: the next free one, said */
-	bool no_doors;       /* none of the three ports */
+	bool until_idle;                    /* DAGs: only what is due now, and what is triggered */
+	bool next_free_port;                /* where a port is taken: the next free one, said */
+	bool no_doors;                      /* none of the three ports */
+	struct tm_coordinator *coordinator; /* several instances: it decides when this one acts; NULL = at once */
+	int http_port;                      /* that an instance before had on this process; 0 = what the configuration says */
 };
 /* On error everything that was started is stopped again. */
 tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options,
 			struct tm_err *err) TM_CHECKED;
 void tm_instance_stop(struct tm_instance *instance);
+/* Variables and connections of another configuration, for tasks that start from now on. */
+void tm_instance_settings(struct tm_instance *instance, const struct tm_config *config);
+/* Starts the queries of all pipelines; called by the coordinator when the instance is to act. */
+tm_rc tm_instance_queries_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 /* The tables folder into the store, the pipelines folder into pipelines; nothing is started. */
 tm_rc tm_instance_load_files(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 /* store.c: the tables where they are not our own (world.tables). The real ones must answer before this returns. */

@@ -1,5 +1,6 @@
 /* `tidemill up`: runs a project until a signal, or until all that is due is done. */
 #include "cli/command.h"
+#include "cli/coordinator.h"
 #include "cli/instance.h"
 #include "cli/rows.h"
 #include <errno.h>
@@ -28,12 +29,14 @@ static int signals_open(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* True when a signal that ends us came within wait_ms. */
-static bool signalled(int fd, int wait_ms)
+static bool waited(int fd, int wait_ms)
 {
 	struct pollfd p = {fd, POLLIN, 0};
 	return poll(&p, 1, wait_ms) > 0;
 }
+
+/* True when a signal that ends us came within wait_ms. */
+static bool signalled(int fd, int wait_ms) { return waited(fd, wait_ms); }
 
 static tm_rc loaded(struct tm_instance *in, int fd, bool *ret_stop)
 {
@@ -181,39 +184,95 @@ static void show_tables(struct tm_instance *in)
 	fflush(stdout);
 }
 
-static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *err)
+/* With a coordinator: until this instance acts. False: a signal came, or the instance has to be started again. */
+static bool elected(struct tm_instance *in, int fd)
 {
-	struct tm_instance in;
-	const struct tm_instance_options options = {.until_idle = up->until_idle, .next_free_port = up->next_free_port};
-	TM_TRY(tm_instance_start(&in, up->dir, &options, err));
-	address_write(&in);
-	if (!up->common.json && !up->quiet)
-		banner(&in, (double)(tm_mono_ns(tm_env_real()) - in.started_ns) / 1e9);
+	while (in->coordinator && !tm_coordinator_acts(in->coordinator))
+		if (signalled(fd, 5) || waited(tm_coordinator_fd(in->coordinator), 0))
+			return false;
+	return true;
+}
+
+/* Until a signal (true), or until the coordinator wants the instance started again. */
+static bool wait_signal(const struct tm_instance *in, int fd)
+{
+	struct pollfd p[2] = {{fd, POLLIN, 0}, {in->coordinator ? tm_coordinator_fd(in->coordinator) : -1, POLLIN, 0}};
+	while (poll(p, 2, -1) < 0)
+		;
+	return p[0].revents != 0;
+}
+
+/* One instance, from its start to its end. *ret_again: it was the leader and is none any more; the next one follows. */
+static tm_rc run_instance(const struct up *up, struct tm_instance *in, int fd, bool *ret_again, int *ret_status, struct tm_err *err)
+{
 	bool stop = false, ok = true;
-	tm_rc rc = loaded(&in, fd, &stop);
-	if (rc == TM_OK)
-		rc = trigger(&in, &up->triggers, err);
-	if (rc == TM_OK && up->until_idle && !stop) {
-		bool done = wait_idle(&in, fd, up->common.json || up->quiet);
-		rc = finish(&in, up, &ok, err);
+	tm_rc rc = loaded(in, fd, &stop);
+	bool acts = up->until_idle || up->triggers.count ? !stop && elected(in, fd) : !stop;
+	if (rc == TM_OK && acts)
+		rc = trigger(in, &up->triggers, err);
+	if (rc == TM_OK && up->until_idle && acts) {
+		bool done = wait_idle(in, fd, up->common.json || up->quiet);
+		rc = finish(in, up, &ok, err);
 		*ret_status = ok && done ? 0 : 1;
 		if (rc == TM_OK && up->show_tables && !up->common.json)
-			show_tables(&in);
+			show_tables(in);
 		stop = !done || !up->keep_serving;
 		if (!stop)
-			fprintf(stderr, "\nThe page is at http://%s:%d/ until Ctrl-C.\n", tm_address_here(&in.config.http),
-				in.config.http.port);
+			fprintf(stderr, "\nThe page is at http://%s:%d/ until Ctrl-C.\n", tm_address_here(&in->config.http),
+				in->config.http.port);
 	}
-	if (rc == TM_OK && (!up->until_idle || up->keep_serving)) {
-		while (!stop)
-			stop = signalled(fd, -1);
-		if (!up->common.json && !up->quiet)
+	if (rc == TM_OK && !stop && (!up->until_idle || up->keep_serving || !acts)) {
+		stop = wait_signal(in, fd);
+		*ret_again = !stop;
+		if (stop && !up->common.json && !up->quiet)
 			fprintf(stderr, "\nstopping\n");
 		if (!up->until_idle)
 			*ret_status = 0;
 	}
-	address_remove(in.config.data);
-	tm_instance_stop(&in);
+	if (rc == TM_OK && in->coordinator && tm_coordinator_failed(in->coordinator, err)) {
+		*ret_again = false;
+		rc = err->rc;
+	}
+	return rc;
+}
+
+/* What an instance that is started anew waits for: a broker or a store that is away is no reason to give up then. */
+static bool start_again_later(const struct tm_err *err, int fd)
+{
+	if (err->rc != TM_UNAVAILABLE && err->rc != TM_TIMEOUT)
+		return false;
+	tm_say_err("tidemill", err);
+	return !signalled(fd, 1000);
+}
+
+static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *err)
+{
+	struct tm_instance in;
+	struct tm_coordinator *coordinator;
+	TM_TRY(tm_coordinator_start(up->dir, &coordinator, err));
+	struct tm_instance_options options = {
+	    .until_idle = up->until_idle, .next_free_port = up->next_free_port, .coordinator = coordinator};
+	tm_rc rc = TM_OK;
+	bool first = true;
+	for (bool again = true; again && rc == TM_OK; first = false) {
+		again = false;
+		rc = tm_instance_start(&in, up->dir, &options, err);
+		if (rc != TM_OK && !first && start_again_later(err, fd)) {
+			again = true;
+			rc = TM_OK;
+			continue;
+		}
+		if (rc != TM_OK)
+			break;
+		address_write(&in);
+		if (first && !up->common.json && !up->quiet)
+			banner(&in, (double)(tm_mono_ns(tm_env_real()) - in.started_ns) / 1e9);
+		options.http_port = in.config.http.port;
+		rc = run_instance(up, &in, fd, &again, ret_status, err);
+		address_remove(in.config.data);
+		tm_instance_stop(&in);
+	}
+	tm_coordinator_stop(coordinator);
 	return rc;
 }
 

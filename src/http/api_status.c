@@ -178,6 +178,16 @@ static json_t *writers_json(struct tm_http_server *s)
 	return from_text(&raw);
 }
 
+/* null: the project has no coordinator. */
+static json_t *coordinator_json(struct tm_http_server *s)
+{
+	struct tm_buf raw = {0};
+	if (!s->world.coordinator)
+		return json_null();
+	s->world.coordinator(s->world.coordinator_ctx, &raw);
+	return from_text(&raw);
+}
+
 static json_t *dead_letters_json(struct tm_http_server *s)
 {
 	const struct tm_table_def *def = s->world.store ? tm_store_table(s->world.store, TM_STR("tidemill"), TM_STR("dead_letters")) : NULL;
@@ -197,14 +207,16 @@ json_t *tm_http_status(struct tm_http_server *s)
 		(void)!tm_dag_runs_json(s->world.dag, NULL, 30, 0, &runs, NULL);
 	}
 	json_t *edges = json_array(), *pipelines = pipelines_json(s, edges);
-	return json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-			 TM_VERSION, "project", s->world.project_dir ? s->world.project_dir : "", "uptime_s",
-			 (double)(tm_mono_ns(tm_env_real()) - s->started_ns) / 1e9, "doors", "kafka", s->world.kafka_port, "cassandra",
-			 s->world.cassandra_port, "http", s->port, "broker", "kind",
-			 s->world.broker ? s->world.broker->klass->name : "none", "address",
-			 s->world.broker ? s->world.broker->address : "", "dags", from_text(&dags), "runs", from_text(&runs), "topics",
-			 tm_http_topics(s), "pipelines", pipelines, "edges", edges, "writers", writers_json(s), "tables", tm_http_tables(s),
-			 "dead_letters", dead_letters_json(s), "findings", findings_json(s));
+	json_t *all =
+	    json_pack("{s:s, s:s, s:f, s:{s:i, s:i, s:i}, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+		      TM_VERSION, "project", s->world.project_dir ? s->world.project_dir : "", "uptime_s",
+		      (double)(tm_mono_ns(tm_env_real()) - s->started_ns) / 1e9, "doors", "kafka", s->world.kafka_port, "cassandra",
+		      s->world.cassandra_port, "http", s->port, "broker", "kind", s->world.broker ? s->world.broker->klass->name : "none",
+		      "address", s->world.broker ? s->world.broker->address : "", "dags", from_text(&dags), "runs", from_text(&runs),
+		      "topics", tm_http_topics(s), "pipelines", pipelines, "edges", edges, "writers", writers_json(s), "tables",
+		      tm_http_tables(s), "dead_letters", dead_letters_json(s), "findings", findings_json(s));
+	json_object_set_new(all, "coordinator", coordinator_json(s));
+	return all;
 }
 
 tm_rc tm_http_api_status(struct tm_http_request *r, struct tm_http_answer *a, struct tm_err *err)

@@ -32,6 +32,9 @@ struct tm_http_world {
 	/* Appends a JSON array of {"client_id", "topic"}: who wrote to which topic. NULL = nobody knows. */
 	void (*writers)(void *ctx, struct tm_buf *out);
 	void *writers_ctx;
+	/* Appends a JSON object: which of several instances acts, and who this one is; NULL = there is one. */
+	void (*coordinator)(void *ctx, struct tm_buf *out);
+	void *coordinator_ctx;
 };
 struct tm_http_options {
 	const char *host;  /* NULL = 127.0.0.1 */

@@ -87,6 +87,10 @@ class Instance:
         with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.http, path), timeout=30) as r:
             return json.load(r)
 
+    def get_text(self, path):
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.http, path), timeout=30) as r:
+            return r.read().decode()
+
     def post(self, path, body):
         request = urllib.request.Request("http://127.0.0.1:%d%s" % (self.http, path), json.dumps(body).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as r:
@@ -102,7 +106,7 @@ class Instance:
         """Asks what() until it is true; gives its value."""
         until = time.time() + timeout
         while time.time() < until:
-            assert self.process.poll() is None, "up ended:\n" + self.output()
+            assert self.process.poll() is None, "up ended with %s:\n%s" % (self.process.returncode, self.output())
             value = what()
             if value:
                 return value

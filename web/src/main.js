@@ -50,6 +50,7 @@ function Page() {
       <h1><svg class="logo" viewBox="0 0 32 32" aria-hidden="true"><path d="M4 12q4-5 8 0t8 0 8 0M4 18q4-5 8 0t8 0 8 0M4 24q4-5 8 0t8 0 8 0" /></svg>Tidemill</h1>
       <span class="project" title=${status.project}>${status.project.split("/").pop()}</span>
       <span class="doors">Kafka ${status.doors.kafka ? ':' + status.doors.kafka : status.broker.address} · Cassandra :${status.doors.cassandra} · up ${span(status.uptime_s)} · ${status.version}</span>
+      ${status.coordinator && html`<span class=${"role " + (status.coordinator.role === "leader" ? "on" : "off")} title=${status.coordinator.waiting_for}>${status.coordinator.role === "follower" ? "follower of " + status.coordinator.leader : status.coordinator.role}</span>`}
       <span class=${"link " + (linked ? "on" : "off")}>${linked ? "live" : "no connection"}</span><${Theme} />
     </header>
     <main>

@@ -1,0 +1,289 @@
+"""Two instances of one project: ZooKeeper elects, a third instance's Kafka door is the broker that both share and whose transactions fence."""
+import os
+import re
+import signal
+import sys
+import time
+import urllib.error
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from instance import ROOT, Instance, command  # noqa: E402
+from zookeeper import ZooKeeper  # noqa: E402
+
+SESSION_MS = 1500
+
+DAG = """
+from datetime import datetime
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+with DAG("chain", start_date=datetime(2024, 1, 1), schedule=None, catchup=False):
+    last = None
+    for i in range(12):
+        task = BashOperator(task_id="t%02d" % i, bash_command="echo {{ run_id }} t%02d >> FOLDER/ran; sleep 0.05" % i)
+        if last:
+            last >> task
+        last = task
+"""
+PIPELINE = """
+CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'in', startingOffsets 'earliest');
+CREATE STREAMING TABLE totals USING kafka OPTIONS (topic 'out', outputMode 'update') AS
+  SELECT CAST(key AS STRING) AS key, CAST(count(*) AS STRING) AS value FROM STREAM raw GROUP BY key;
+"""
+
+
+@pytest.fixture(scope="module")
+def zookeeper():
+    with ZooKeeper() as z:
+        yield z
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("broker")
+    (folder / "dags").mkdir()
+    with Instance(str(folder)) as b:
+        yield b
+
+
+class Pair:
+    """Two instances, a and b, of a project in folder."""
+
+    def __init__(self, folder, zookeeper, broker, path, session_ms=SESSION_MS, **env):
+        self.folder = folder
+        env = dict(TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka, TIDEMILL_COORDINATOR=zookeeper.address(path, session_ms), **env)
+        self.a, self.b = Instance(str(folder), **env), Instance(str(folder), **env)
+
+    def __enter__(self):
+        self.a.start()
+        self.b.start()
+        return self
+
+    def __exit__(self, *_):
+        for i in (self.a, self.b):
+            if i.process and i.process.poll() is None:
+                i.process.send_signal(signal.SIGCONT)
+                i.stop()
+
+    def role(self, i):
+        try:
+            return i.get("/api/status")["coordinator"]
+        except (urllib.error.URLError, ConnectionError, OSError):
+            return {"role": "gone", "waiting_for": ""}
+
+    def leader(self, timeout=20, among=None):
+        """The one that acts, once one does; and the other."""
+        until = time.time() + timeout
+        while time.time() < until:
+            for i in among or (self.a, self.b):
+                if i.process.poll() is None and self.role(i)["role"] == "leader":
+                    return i, self.b if i is self.a else self.a
+            time.sleep(0.02)
+        raise AssertionError("nobody leads after %d s (ended: %s, %s)\n%s\n%s" % (timeout, self.a.process.poll(), self.b.process.poll(), self.a.output(),
+                                                                                 self.b.output()))
+
+
+def project(folder, dag=True, pipeline=False):
+    (folder / "dags").mkdir()
+    if dag:
+        (folder / "dags" / "chain.py").write_text(DAG.replace("FOLDER", str(folder)))
+    if pipeline:
+        (folder / "pipelines").mkdir()
+        (folder / "pipelines" / "totals.sql").write_text(PIPELINE)
+    return folder
+
+
+def run_state(i, run_id):
+    try:
+        return i.get("/api/dags/chain/runs/%s" % run_id)
+    except urllib.error.HTTPError as e:
+        assert e.code == 404
+        return {"state": "none", "tasks": []}
+
+
+def test_one_leads_and_the_other_takes_over(zookeeper, broker, tmp_path):
+    folder = project(tmp_path)
+    with Pair(folder, zookeeper, broker, "/e2e/over") as pair:
+        leader, follower = pair.leader()
+        follower.wait(lambda: pair.role(follower)["role"] == "follower")
+        said = pair.role(follower)
+        assert said["leader"] == pair.role(leader)["self"] and said["leader"].endswith(":%d" % leader.http)
+        # A follower shows what is there, and refuses to act, with the leader's address.
+        leader.wait(lambda: leader.get("/api/status")["dags"])
+        follower.wait(lambda: follower.get("/api/status")["dags"])
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            follower.post("/api/dags/chain/trigger", {})
+        assert refused.value.code == 503 and b"follows" in refused.value.read()
+        leader.post("/api/dags/chain/trigger", {"run_id": "one"})
+        leader.wait(lambda: run_state(leader, "one")["state"] == "success")
+        follower.wait(lambda: run_state(follower, "one")["state"] == "success", timeout=5)
+        # It ends: the other one leads at once.
+        leader.process.send_signal(signal.SIGTERM)
+        began = time.time()
+        pair.leader(among=[follower])
+        assert time.time() - began < SESSION_MS / 1000
+        assert leader.stop() == 0
+        # The history has moved, and a run_id cannot be used again.
+        assert run_state(follower, "one")["state"] == "success"
+        with pytest.raises(urllib.error.HTTPError):
+            follower.post("/api/dags/chain/trigger", {"run_id": "one"})
+        assert len(open(folder / "ran").read().split("\n")) == 13
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_no_task_that_told_its_end_runs_twice(zookeeper, broker, tmp_path, how):
+    """The leader is killed, or paused longer than its session, in the middle of a run, again and again."""
+    folder = project(tmp_path)
+    with Pair(folder, zookeeper, broker, "/e2e/twice%d" % how) as pair:
+        for turn in range(3):
+            leader, follower = pair.leader()
+            run = "run-%d" % turn
+            leader.wait(lambda: leader.get("/api/status")["dags"])
+            leader.post("/api/dags/chain/trigger", {"run_id": run})
+            leader.wait(lambda: sum(t["state"] == "success" for t in run_state(leader, run)["tasks"]) >= 2 + turn * 3)
+            told = {t["task_id"] for t in run_state(leader, run)["tasks"] if t["state"] == "success"}
+            leader.process.send_signal(how)
+            began = time.time()
+            if how == signal.SIGKILL:
+                leader.process.wait()
+            pair.leader(among=[follower])
+            assert time.time() - began < 3 * SESSION_MS / 1000
+            follower.wait(lambda: run_state(follower, run)["state"] == "success")
+            if how == signal.SIGSTOP:
+                leader.process.send_signal(signal.SIGCONT)
+                leader.wait(lambda: pair.role(leader)["role"] == "follower")
+                assert pair.role(follower)["role"] == "leader"
+            else:
+                leader.start()
+            lines = [line.split() for line in open(folder / "ran").read().splitlines()]
+            ran = [t for r, t in lines if r == run]
+            assert len(set(ran)) == 12
+            again = {t for t in ran if ran.count(t) > 1}
+            assert not again & told, (again, told)
+            assert len(ran) <= 12 + 2  # what was under way when it was lost
+
+
+def test_a_pipeline_goes_on_where_it_was(zookeeper, broker, tmp_path):
+    kafka = pytest.importorskip("kafka")
+    folder = project(tmp_path, dag=False, pipeline=True)
+    producer = kafka.KafkaProducer(bootstrap_servers="127.0.0.1:%d" % broker.kafka)
+    sent = 0
+    with Pair(folder, zookeeper, broker, "/e2e/pipeline") as pair:
+        for turn in range(6):
+            leader, follower = pair.leader()
+            for _ in range(200):
+                producer.send("in", key=b"k%d" % (sent % 7), value=b"v")
+                sent += 1
+            producer.flush()
+            leader.process.send_signal(signal.SIGKILL if turn % 2 else signal.SIGSTOP)
+            pair.leader(among=[follower])
+            if turn % 2:
+                leader.process.wait()
+                leader.start()
+            else:
+                leader.process.send_signal(signal.SIGCONT)
+        consumer = kafka.KafkaConsumer("out", bootstrap_servers="127.0.0.1:%d" % broker.kafka, auto_offset_reset="earliest",
+                                       consumer_timeout_ms=20000)
+        totals, seen = {}, []
+        for record in consumer:
+            seen.append((record.key, int(record.value)))
+            assert totals.get(record.key, 0) < int(record.value), "a count went back, or came twice: %s" % seen[-20:]
+            totals[record.key] = int(record.value)
+            if sum(totals.values()) == sent:
+                break
+        assert sum(totals.values()) == sent and len(totals) == 7
+
+
+def test_without_zookeeper_nobody_acts(zookeeper, broker, tmp_path):
+    folder = project(tmp_path)
+    with Pair(folder, zookeeper, broker, "/e2e/away") as pair:
+        leader, follower = pair.leader()
+        leader.wait(lambda: leader.get("/api/status")["dags"])
+        for how in ("paused", "killed"):
+            if how == "paused":
+                zookeeper.signal(signal.SIGSTOP)
+            else:
+                zookeeper.kill()
+            for i in (leader, follower):
+                i.wait(lambda: pair.role(i)["role"] == "waiting" and "ZooKeeper at 127.0.0.1" in pair.role(i)["waiting_for"], timeout=10)
+                assert "waits for ZooKeeper" in i.output()
+            with pytest.raises(urllib.error.HTTPError):
+                leader.post("/api/dags/chain/trigger", {})
+            time.sleep(2)
+            if how == "paused":
+                zookeeper.signal(signal.SIGCONT)
+            else:
+                zookeeper.start()
+            leader, follower = pair.leader()
+        leader.wait(lambda: leader.get("/api/status")["dags"])
+        leader.post("/api/dags/chain/trigger", {"run_id": "after"})
+        leader.wait(lambda: run_state(leader, "after")["state"] == "success")
+
+
+VARIABLE_DAG = """
+from datetime import datetime
+from airflow import DAG
+from airflow.models import Variable
+from airflow.operators.python import PythonOperator
+with DAG("shows", start_date=datetime(2024, 1, 1), schedule=None, catchup=False):
+    PythonOperator(task_id="show", python_callable=lambda: Variable.get("region") + "/" + Variable.get("own", default_var="-"))
+"""
+
+
+def shown(i, run):
+    i.wait(lambda: [d for d in i.get("/api/status")["dags"] if d["dag_id"] == "shows"])
+    i.post("/api/dags/shows/trigger", {"run_id": run})
+    state = i.wait(lambda: (lambda r: r["state"] in ("success", "failed") and r)(i.get("/api/dags/shows/runs/%s" % run)))
+    assert state["state"] == "success", state
+    log = i.get_text("/api/dags/shows/runs/%s/tasks/show/log" % run)
+    return re.search(r"Returned value was: (\S+)", log).group(1).strip("'")
+
+
+def test_the_shared_configuration_is_applied(zookeeper, broker, tmp_path):
+    folder = project(tmp_path, dag=False)
+    (folder / "dags" / "shows.py").write_text(VARIABLE_DAG)
+    (folder / "tidemill.yaml").write_text("variables: {region: file}\n")
+    with Pair(folder, zookeeper, broker, "/e2e/config") as pair:
+        leader, follower = pair.leader()
+        assert shown(leader, "one") == "file/-"
+        # The commands of docs/coordinator.md.
+        with open(os.path.join(ROOT, "docs", "coordinator.md"), encoding="utf-8") as f:
+            commands = re.findall(r"^zkCli.sh -server \S+ (create|set) \S+ \"(.*)\"$", f.read(), re.M)
+        assert [c[0] for c in commands] == ["create", "set"]
+        for word, text in commands:
+            zookeeper.cli([word, "/e2e/config/config", text])
+            region = re.search(r"region: (\w+)", text).group(1)
+            for i in (leader, follower):
+                i.wait(lambda: i.output().count("configuration are applied") >= 1 + (word == "set"))
+            assert shown(leader, "with-" + region) == region + "/-"
+        for text, said in [("variables: {region: andes, own: x}\nhosts: {h: 127.0.0.1}", "needs a restart for: hosts"),
+                           ("variabels: {}", "unknown key 'variabels'"), ("data: /tmp", "data belongs to each instance")]:
+            zookeeper.cli(["set", "/e2e/config/config", text])
+            for i in (leader, follower):
+                i.wait(lambda: said in i.output() and any(said in f["what"] for f in i.get("/api/diagnosis")))
+        assert shown(leader, "last") == "andes/x"  # what is wrong changed nothing
+        # Who starts with it has it at once.
+        zookeeper.cli(["set", "/e2e/config/config", "variables: {region: start}"])
+        leader.process.send_signal(signal.SIGKILL)
+        leader.process.wait()
+        leader.start()
+        leader, follower = pair.leader()
+        assert shown(leader, "again") == "start/-"
+
+
+def test_what_cannot_work_is_refused(tmp_path):
+    project(tmp_path)
+    cases = [({"TIDEMILL_COORDINATOR": "zookeeper://127.0.0.1:1/x"}, "broker is embedded"),
+             ({"TIDEMILL_COORDINATOR": "zookeeper://127.0.0.1:1", "TIDEMILL_BROKER": "kafka://127.0.0.1:1"}, "names no path"),
+             ({"TIDEMILL_COORDINATOR": "zookeeper://h/p?sesion_timeout_ms=1", "TIDEMILL_BROKER": "kafka://127.0.0.1:1"}, "session_timeout_ms")]
+    for env, words in cases:
+        for word in ("check", "up"):
+            old = {k: os.environ.get(k) for k in env}
+            os.environ.update(env)
+            try:
+                run = command(word, str(tmp_path), data=str(tmp_path / "data"))
+            finally:
+                for k, v in old.items():
+                    os.environ.pop(k) if v is None else os.environ.update({k: v})
+            assert run.returncode != 0 and words in run.stdout + run.stderr, (word, env, run.stdout + run.stderr)
