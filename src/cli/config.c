@@ -198,8 +198,9 @@ static tm_rc check_choices(const struct tm_config *c, struct tm_err *err)
 			continue;
 		if (i == 4 && strcmp(v, "airflow") == 0)
 			continue;
-		tm_fail(err, TM_INVALID, "%s: '%s' is neither %s nor %s%s", choices[i].key, v, choices[i].embedded, choices[i].schemes[0],
-			strstr(choices[i].schemes[0], "://") ? "…" : "");
+		const char *shown = strrchr(v, '@') ? strrchr(v, '@') : v; /* a password may be before it */
+		tm_fail(err, TM_INVALID, "%s: '%s%s' is neither %s nor %s%s", choices[i].key, shown == v ? "" : "…", shown,
+			choices[i].embedded, choices[i].schemes[0], strstr(choices[i].schemes[0], "://") ? "…" : "");
 		return err->rc;
 	}
 	return TM_OK;

@@ -134,7 +134,7 @@ def test_what_cannot_be_is_said_before_the_start(tmp_path, data):
     project = cases.project(tmp_path / "p", "e2e")
     cases.refused(project, data, "cassandra://me:s3cret@127.0.0.1:1", "no Cassandra answers at 127.0.0.1:1", "connection refused", "next:")
     cases.refused(project, data, "cassandra://me:s3cret@127.0.0.1:1?local_bc=x", "local_dc")
-    cases.refused(project, data, "cassandra//127.0.0.1", "cassandra://")
+    cases.refused(project, data, "cassandra//me:s3cret@127.0.0.1", "cassandra://", "127.0.0.1")
     with Door(tmp_path / "door") as door:
         cases.refused(project, data, door.url.replace("datacenter1", "paris"), "paris", "datacenter1")
         with open(os.path.join(project, "tables", "02.cql"), "w", encoding="utf-8") as f:
@@ -150,6 +150,23 @@ def test_what_cannot_be_is_said_before_the_start(tmp_path, data):
         with open(os.path.join(project, "pipelines", "zz.sql"), "w", encoding="utf-8") as f:
             f.write(cases.ONE_QUERY % ("e2e", "counts", "wort"))
         cases.refused(project, data, door.url, "columns not found in table e2e.counts: wort")
+
+def test_dag_files_reach_the_real_one_under_the_usual_names(tmp_path, data):
+    """A task connects to cassandra:9042 and to localhost:9042, as tutorials do, and says which address it came to."""
+    project = cases.project(tmp_path / "p", "e2e")
+    os.makedirs(os.path.join(project, "dags"))
+    with open(os.path.join(project, "dags", "probe.py"), "w", encoding="utf-8") as f:
+        f.write("import socket\nfrom datetime import datetime\nfrom airflow import DAG\nfrom airflow.operators.python import PythonOperator\n\n\n"
+                "def probe():\n    for host in ('cassandra', 'localhost'):\n        s = socket.create_connection((host, 9042), timeout=5)\n"
+                "        s.sendall(bytes.fromhex('040000000500000000'))  # OPTIONS\n        answer = s.recv(9)\n"
+                "        with open(%r, 'a') as out:\n            out.write('%%s %%d %%d\\n' %% (host, s.getpeername()[1], answer[4]))\n\n\n"
+                "with DAG('probe', start_date=datetime(2026, 1, 1), schedule=None, catchup=False):\n    PythonOperator(task_id='probe', python_callable=probe)\n"
+                % str(tmp_path / "probed"))
+    with Door(tmp_path / "door") as door:
+        summary, status = instance.up_until_idle(project, data, "--trigger", "probe", TIDEMILL_STORE=door.url)
+        assert status == 0, summary
+        with open(str(tmp_path / "probed")) as f:
+            assert f.read() == "cassandra %d 6\nlocalhost %d 6\n" % (door.port, door.port)  # SUPPORTED
 
 
 # ---- TLS ----
