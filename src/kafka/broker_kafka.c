@@ -132,6 +132,14 @@ static tm_rc kb_topic(struct tm_broker *broker, struct tm_str name, struct tm_br
 
 /* ---- offsets ---- */
 
+/* A broker that just started does not know the leaders of its partitions yet; whether a topic is there is asked otherwise. */
+static rd_kafka_resp_err_t known_soon(rd_kafka_resp_err_t code)
+{
+	bool unknown = code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+		       code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	return unknown ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : code;
+}
+
 tm_rc kb_list_offsets(struct kafka_broker *b, bool committed, const struct tm_offsets *at, int64_t ms, int64_t *ret, struct tm_err *err)
 {
 	rd_kafka_t *rk;
@@ -145,12 +153,12 @@ tm_rc kb_list_offsets(struct kafka_broker *b, bool committed, const struct tm_of
 		rd_kafka_topic_partition_list_add(list, kb_cstr(&arena, at->items[i].topic), at->items[i].partition)->offset = ms;
 	rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, KB_CALL_MS);
 	rd_kafka_poll(rk, 0);
-	tm_rc rc = code ? kb_fail(b, code, err, "the broker %s does not say how far its topics go", b->b.address) : TM_OK;
+	tm_rc rc = code ? kb_fail(b, known_soon(code), err, "the broker %s does not say how far its topics go", b->b.address) : TM_OK;
 	for (size_t i = 0; i < at->count && !rc; i++) {
 		const rd_kafka_topic_partition_t *p =
 		    rd_kafka_topic_partition_list_find(list, kb_cstr(&arena, at->items[i].topic), at->items[i].partition);
 		if (p->err)
-			rc = kb_fail(b, p->err, err, "topic '%s' partition %d", p->topic, p->partition);
+			rc = kb_fail(b, known_soon(p->err), err, "topic '%s' partition %d", p->topic, p->partition);
 		else
 			ret[i] = p->offset < 0 ? -1 : p->offset;
 	}

@@ -1,64 +1,104 @@
 /* Offsets of consumer groups, without being a member of one: a query's progress, so that tools see its lag; and a transactional sink's
- * mark. Through the admin calls of the handle for questions: a consumer's own commits may keep librdkafka from ending when the broker
- * goes away in between. */
+ * mark. Each group has one handle of librdkafka for the life of the process: one that is ended while its broker is away may never end
+ * (2.0), and the admin calls for the same may abort the process then. So none is ended; a query that begins anew finds its own again. */
 #include "kafka/broker_kafka_int.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { COMMIT_EVERY_MS = 1000, LAST_COMMIT_MS = 500 };
+enum { COMMIT_EVERY_MS = 1000, COMMIT_LOST_MS = 30000, LAST_COMMIT_MS = 500 };
+
+struct kb_group {
+	struct kb_group *next;
+	char *address, *group;
+	rd_kafka_t *rk;
+	bool in_flight, said; /* a commit is on its way; its failure was told */
+};
+static struct kb_group *groups;
+static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int64_t now_ns(void) { return tm_mono_ns(tm_env_real()); }
 
-static void answered(struct kb_commits *c, rd_kafka_event_t *event)
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
-	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-	size_t n = 0;
-	const rd_kafka_group_result_t **groups =
-	    code ? NULL : rd_kafka_AlterConsumerGroupOffsets_result_groups(rd_kafka_event_AlterConsumerGroupOffsets_result(event), &n);
-	for (size_t i = 0; i < n && !code; i++) {
-		const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[i]);
-		const rd_kafka_topic_partition_list_t *parts = rd_kafka_group_result_partitions(groups[i]);
-		code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-		for (int p = 0; parts && p < parts->cnt && !code; p++)
-			code = parts->elems[p].err;
-	}
-	if (code && !kb_passing(code) && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !c->said) {
-		tm_say(TM_SAY_WARN, "kafka", "offsets are not committed to the group '%s', tools will show a wrong lag: %s", c->group,
+	(void)rk;
+	struct kb_group *g = opaque;
+	for (int i = 0; offsets && i < offsets->cnt && !code; i++)
+		code = offsets->elems[i].err;
+	bool passing = !code || kb_passing(code) || code == RD_KAFKA_RESP_ERR__NO_OFFSET || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (!passing && !g->said) {
+		tm_say(TM_SAY_WARN, "kafka", "offsets are not committed to the group '%s', tools will show a wrong lag: %s", g->group,
 		       rd_kafka_err2str(code));
-		c->said = true;
+		g->said = true;
 	}
-	rd_kafka_event_destroy(event);
-	c->in_flight = false;
+	__atomic_store_n(&g->in_flight, false, __ATOMIC_RELEASE);
 }
+
+static void on_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	(void)level;
+	(void)facility;
+	(void)text;
+}
+
+static tm_rc group_handle(struct kafka_broker *b, const char *name, struct kb_group **ret, struct tm_err *err)
+{
+	tm_rc rc = TM_OK;
+	pthread_mutex_lock(&groups_lock);
+	struct kb_group *g = groups;
+	while (g && (strcmp(g->group, name) != 0 || strcmp(g->address, b->b.address) != 0))
+		g = g->next;
+	if (!g) {
+		g = tm_zalloc(sizeof *g);
+		rd_kafka_conf_t *conf = kb_conf(b, KB_ASKING);
+		kb_set(conf, "group.id", name);
+		kb_set(conf, "isolation.level", "read_committed");
+		rd_kafka_conf_set_opaque(conf, g);
+		rd_kafka_conf_set_error_cb(conf, NULL);
+		rd_kafka_conf_set_log_cb(conf, on_nothing);
+		rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+		rc = kb_handle(b, RD_KAFKA_CONSUMER, conf, &g->rk, err);
+		if (rc) {
+			free(g);
+			g = NULL;
+		} else {
+			g->address = tm_strdup(b->b.address);
+			g->group = tm_strdup(name);
+			g->next = groups;
+			groups = g;
+		}
+	}
+	pthread_mutex_unlock(&groups_lock);
+	*ret = g;
+	return rc;
+}
+
+/* ---- a query's progress ---- */
 
 static void commit(struct kb_commits *c)
 {
-	rd_kafka_t *rk;
-	if (kb_asking(c->b, false, &rk, NULL))
-		return;
-	if (!c->queue)
-		c->queue = rd_kafka_queue_new(rk);
-	rd_kafka_AlterConsumerGroupOffsets_t *one = rd_kafka_AlterConsumerGroupOffsets_new(c->group, c->wanted);
-	rd_kafka_AlterConsumerGroupOffsets(rk, &one, 1, NULL, c->queue);
-	rd_kafka_AlterConsumerGroupOffsets_destroy(one);
+	c->begun_ns = now_ns();
+	__atomic_store_n(&c->to->in_flight, true, __ATOMIC_RELEASE);
+	if (rd_kafka_commit(c->to->rk, c->wanted, 1))
+		__atomic_store_n(&c->to->in_flight, false, __ATOMIC_RELEASE);
 	rd_kafka_topic_partition_list_destroy(c->wanted);
 	c->wanted = NULL;
-	c->in_flight = true;
-	c->begun_ns = now_ns();
 }
 
 void kb_commits_serve(struct kb_commits *c)
 {
-	rd_kafka_event_t *event = c->in_flight ? rd_kafka_queue_poll(c->queue, 0) : NULL;
-	if (event)
-		answered(c, event);
-	if (c->wanted && !c->in_flight && now_ns() - c->begun_ns > COMMIT_EVERY_MS * INT64_C(1000000))
+	if (!c->to)
+		return;
+	rd_kafka_poll(c->to->rk, 0);
+	int64_t ms = (now_ns() - c->begun_ns) / 1000000;
+	if (c->wanted && ms > (__atomic_load_n(&c->to->in_flight, __ATOMIC_ACQUIRE) ? COMMIT_LOST_MS : COMMIT_EVERY_MS))
 		commit(c);
 }
 
 void kb_commits_want(struct kb_commits *c, const struct tm_offsets *offsets)
 {
-	if (!c->group || !offsets->count)
+	if (!c->group || !offsets->count || (!c->to && group_handle(c->b, c->group, &c->to, NULL)))
 		return;
 	if (c->wanted)
 		rd_kafka_topic_partition_list_destroy(c->wanted);
@@ -74,67 +114,32 @@ void kb_commits_want(struct kb_commits *c, const struct tm_offsets *offsets)
 
 void kb_commits_done(struct kb_commits *c)
 {
-	for (int round = 0; round < 2 && (c->in_flight || c->wanted); round++) {
-		if (!c->in_flight)
-			commit(c);
-		rd_kafka_event_t *event = c->in_flight ? rd_kafka_queue_poll(c->queue, LAST_COMMIT_MS) : NULL;
-		if (!event)
-			break; /* the broker is away: the checkpoint knows */
-		answered(c, event);
-	}
+	if (c->wanted && !__atomic_load_n(&c->to->in_flight, __ATOMIC_ACQUIRE))
+		commit(c);
+	int64_t until_ns = now_ns() + LAST_COMMIT_MS * INT64_C(1000000);
+	while (c->to && __atomic_load_n(&c->to->in_flight, __ATOMIC_ACQUIRE) && now_ns() < until_ns)
+		rd_kafka_poll(c->to->rk, 20); /* where the broker is away, the checkpoint knows */
 	if (c->wanted)
 		rd_kafka_topic_partition_list_destroy(c->wanted);
-	if (c->queue)
-		rd_kafka_queue_destroy(c->queue);
 	*c = (struct kb_commits){0};
 }
 
 /* ---- marks ---- */
 
-static tm_rc marked(struct kafka_broker *b, rd_kafka_event_t *event, const char *group, const char *mark, bool *ret, struct tm_err *err)
-{
-	if (!event)
-		return kb_fail(b, RD_KAFKA_RESP_ERR__TIMED_OUT, err, "the offsets of group %s cannot be asked", group);
-	if (rd_kafka_event_error(event))
-		return kb_fail(b, rd_kafka_event_error(event), err, "the offsets of group %s cannot be asked", group);
-	size_t n = 0;
-	const rd_kafka_group_result_t **groups =
-	    rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(event), &n);
-	for (size_t i = 0; i < n; i++) {
-		const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[i]);
-		if (error)
-			return kb_fail(b, rd_kafka_error_code(error), err, "the offsets of group %s cannot be asked", group);
-		const rd_kafka_topic_partition_list_t *parts = rd_kafka_group_result_partitions(groups[i]);
-		for (int p = 0; parts && p < parts->cnt; p++) {
-			const rd_kafka_topic_partition_t *one = &parts->elems[p];
-			if (one->err)
-				return kb_fail(b, one->err, err, "the offsets of group %s cannot be asked", group);
-			*ret |= one->metadata && one->metadata_size == strlen(mark) && memcmp(one->metadata, mark, strlen(mark)) == 0;
-		}
-	}
-	return TM_OK;
-}
-
 tm_rc kb_group_marked(struct kafka_broker *b, const char *group, rd_kafka_topic_partition_list_t *parts, const char *mark, bool *ret,
 		      struct tm_err *err)
 {
-	rd_kafka_t *rk;
+	struct kb_group *g;
 	*ret = false;
-	TM_TRY(kb_asking(b, false, &rk, err));
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	rd_kafka_error_t *error = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
-	if (error)
-		rd_kafka_error_destroy(error);
-	rd_kafka_AdminOptions_set_request_timeout(options, KB_AWAY_AFTER_MS / 2, NULL, 0);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_ListConsumerGroupOffsets_t *one = rd_kafka_ListConsumerGroupOffsets_new(group, parts);
-	rd_kafka_ListConsumerGroupOffsets(rk, &one, 1, options, queue);
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, KB_AWAY_AFTER_MS);
-	tm_rc rc = marked(b, event, group, mark, ret, err);
-	if (event)
-		rd_kafka_event_destroy(event);
-	rd_kafka_ListConsumerGroupOffsets_destroy(one);
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_AdminOptions_destroy(options);
-	return rc;
+	TM_TRY(group_handle(b, group, &g, err));
+	rd_kafka_resp_err_t code = rd_kafka_committed(g->rk, parts, KB_AWAY_AFTER_MS / 2);
+	for (int i = 0; i < parts->cnt && !code; i++)
+		code = parts->elems[i].err;
+	if (code)
+		return kb_fail(b, code, err, "the offsets of group '%s' cannot be asked", group);
+	for (int i = 0; i < parts->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &parts->elems[i];
+		*ret |= p->metadata && p->metadata_size == strlen(mark) && memcmp(p->metadata, mark, strlen(mark)) == 0;
+	}
+	return TM_OK;
 }

@@ -82,13 +82,13 @@ bool kb_internal(struct tm_str topic);
 
 /* ---- broker_kafka_group.c ---- */
 
+struct kb_group;
 struct kb_commits { /* of one group; group NULL = none are made */
 	struct kafka_broker *b;
 	const char *group;
-	rd_kafka_queue_t *queue;
+	struct kb_group *to;
 	rd_kafka_topic_partition_list_t *wanted; /* the newest that are not committed */
-	bool in_flight, said;
-	int64_t begun_ns; /* the last commit, at most one a second */
+	int64_t begun_ns;                        /* the last commit, at most one a second */
 };
 void kb_commits_want(struct kb_commits *c, const struct tm_offsets *offsets);
 void kb_commits_serve(struct kb_commits *c); /* now and then */

@@ -189,8 +189,11 @@ static tm_rc writer_topic(struct tm_broker_writer *w, struct tm_str name, int32_
 		} else if (kb_stopping(&me->caller)) {
 			return tm_fail(err, TM_CANCELLED, "stopped while looking for topic '%s'", t->name.at);
 		} else if (missing && ms > MADE_WAIT_MS) {
-			tm_rc rc = tm_fail(err, TM_NOT_FOUND, "topic '%s' does not exist on %s, and the broker does not make it by itself",
-					   t->name.at, me->b->b.address);
+			/* A query that runs waits for it: a broker that just started does not know all of its topics. */
+			bool runs = me->caller.ctx != NULL;
+			tm_rc rc = tm_fail(err, runs ? TM_UNAVAILABLE : TM_NOT_FOUND,
+					   "topic '%s' does not exist on %s, and the broker does not make it by itself", t->name.at,
+					   me->b->b.address);
 			tm_err_hint(err,
 				    "Make it with Kafka's kafka-topics --create, or let the broker do it (auto.create.topics.enable).");
 			return rc;

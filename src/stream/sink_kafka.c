@@ -67,6 +67,22 @@ static tm_rc check_guarantee(const struct tm_query_spec *spec, struct tm_err *er
 	return rc;
 }
 
+/* The topic of the option is there, or a writer's question makes it. */
+static tm_rc check_topic(struct tm_broker *broker, const struct tm_query_spec *spec, struct tm_err *err)
+{
+	const struct tm_str *name = tm_option_get(spec->sink_options, spec->sink_option_count, "topic");
+	struct tm_broker_topic topic;
+	tm_rc rc = name ? broker->klass->topic(broker, *name, &topic, err) : TM_OK;
+	if (rc != TM_NOT_FOUND)
+		return rc;
+	const struct tm_broker_writer_options plain = {.query = spec->name};
+	struct tm_broker_writer *writer;
+	TM_TRY(broker->klass->writer(broker, &plain, &writer, err));
+	rc = writer->klass->topic(writer, *name, &topic.partitions, err);
+	tm_broker_writer_free(writer);
+	return rc;
+}
+
 static tm_rc kafka_check(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
 {
 	const struct tm_schema *schema = &spec->root->schema;
@@ -94,7 +110,16 @@ static tm_rc kafka_check(const struct tm_stream_world *world, const struct tm_qu
 	if (!world->log && !world->broker)
 		return tm_fail(err, TM_UNAVAILABLE, "query '%.*s' writes to a topic, but no broker runs here", TM_STR_ARG(spec->name));
 	TM_TRY(check_guarantee(spec, err));
-	return world->broker ? world->broker->klass->check(world->broker, spec->sink_options, spec->sink_option_count, true, err) : TM_OK;
+	if (!world->broker)
+		return TM_OK;
+	tm_rc rc = world->broker->klass->check(world->broker, spec->sink_options, spec->sink_option_count, true, err);
+	if (!rc)
+		rc = check_topic(world->broker, spec, err);
+	if (rc) {
+		tm_err_prefix(err, "query '%.*s': ", TM_STR_ARG(spec->name));
+		tm_err_at(err, spec->file.at, spec->line, 1);
+	}
+	return rc;
 }
 
 static tm_rc kafka_open(struct tm_sink *s, struct tm_err *err)
@@ -108,7 +133,6 @@ static tm_rc kafka_open(struct tm_sink *s, struct tm_err *err)
 	me->headers = column_named(schema, "headers");
 	me->partition = column_named(schema, "partition");
 	me->topic_option = tm_option_get(s->spec->sink_options, s->spec->sink_option_count, "topic");
-	TM_TRY(kafka_check(s->world, s->spec, err));
 	me->broker = tm_broker_of(s->world, &me->own);
 	const struct tm_broker_writer_options options = {.options = s->spec->sink_options,
 							 .option_count = s->spec->sink_option_count,
