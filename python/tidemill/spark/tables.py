@@ -22,6 +22,7 @@ def session(where):
     """A connection to where (a tuple: hosts, user, password, local_dc), made once per process."""
     with _lock:
         if where not in _sessions:
+            from cassandra import ConsistencyLevel
             from cassandra.auth import PlainTextAuthProvider
             from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
             from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
@@ -29,7 +30,7 @@ def session(where):
             hosts, user, password, local_dc = where
             points = [(h.rsplit(":", 1)[0].strip("[]"), int(h.rsplit(":", 1)[1])) for h in hosts.split(",")]
             policy = TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=local_dc) if local_dc else RoundRobinPolicy())
-            profile = ExecutionProfile(load_balancing_policy=policy, request_timeout=30)
+            profile = ExecutionProfile(load_balancing_policy=policy, request_timeout=30, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
             cluster = Cluster(points, port=points[0][1], execution_profiles={EXEC_PROFILE_DEFAULT: profile},
                               auth_provider=PlainTextAuthProvider(user, password) if user else None, connect_timeout=10)
             _sessions[where] = cluster.connect()
