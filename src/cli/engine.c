@@ -102,6 +102,11 @@ tm_rc tm_instance_engine_start(struct tm_instance *in, bool until_idle, struct t
 	if (!in->pipeline_count)
 		return TM_OK;
 	TM_TRY(tm_spark_address_parse(tm_str_of(in->config.engine), &in->arena, address, err));
+	if (strcmp(in->config.coordinator, "none") != 0 && !address->checkpoint) {
+		tm_fail(err, TM_INVALID, "engine: several instances need Spark's checkpoints where all of them reach them");
+		tm_err_hint(err, "Add checkpoint= to the engine's options: a shared folder, or a URL of HDFS or S3.");
+		return TM_INVALID;
+	}
 	TM_TRY(
 	    tm_spark_python(address, in->config.python, in->config.dir, &in->arena, &options.python, &options.package_dir, &version, err));
 	for (size_t p = 0; p < in->pipeline_count; p++)
@@ -114,7 +119,8 @@ tm_rc tm_instance_engine_start(struct tm_instance *in, bool until_idle, struct t
 	TM_TRY(tm_spark_start(&options, &in->spark, err));
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
-			in->pipelines[p].queries[q] = tm_spark_query(in->spark, p, q);
+			__atomic_store_n(&in->pipelines[p].queries[q], tm_spark_query(in->spark, p, q),
+					 __ATOMIC_RELEASE); /* the page may be looking */
 	return TM_OK;
 }
 

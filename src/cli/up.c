@@ -106,6 +106,25 @@ static void address_remove(const char *data)
 	unlink(path);
 }
 
+/* What the first query that waits is waiting for; empty: none waits. */
+static void what_waits(struct tm_instance *in, char *ret, size_t size)
+{
+	struct tm_arena arena;
+	tm_arena_init(&arena);
+	*ret = 0;
+	for (size_t p = 0; p < in->pipeline_count && !*ret; p++)
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count && !*ret; q++) {
+			struct tm_query_progress progress;
+			struct tm_query *query = __atomic_load_n(&in->pipelines[p].queries[q], __ATOMIC_ACQUIRE);
+			if (!query)
+				continue;
+			tm_query_progress(query, &arena, &progress);
+			if (progress.waiting.len)
+				snprintf(ret, size, ", %.*s waits: %.*s", TM_STR_ARG(progress.name), TM_STR_ARG(progress.waiting));
+		}
+	tm_arena_done(&arena);
+}
+
 /* Waits for the end of all that is due; tells where it stands after 300 ms, once a second. */
 static bool wait_idle(struct tm_instance *in, int fd, bool quiet)
 {
@@ -122,9 +141,11 @@ static bool wait_idle(struct tm_instance *in, int fd, bool quiet)
 		struct tm_dag_counts counts = {0};
 		if (in->dag)
 			tm_dag_counts(in->dag, &counts);
-		fprintf(stderr, "%s  %lld s: %d DAG run%s active, %d task%s running%s", isatty(2) ? "\r\033[K" : "", (long long)told,
+		char waits[300];
+		what_waits(in, waits, sizeof waits);
+		fprintf(stderr, "%s  %lld s: %d DAG run%s active, %d task%s running%s%s", isatty(2) ? "\r\033[K" : "", (long long)told,
 			counts.runs_active, counts.runs_active == 1 ? "" : "s", counts.tasks_running, counts.tasks_running == 1 ? "" : "s",
-			isatty(2) ? "" : "\n");
+			waits, isatty(2) ? "" : "\n");
 	}
 	if (told && isatty(2))
 		fprintf(stderr, "\n");
