@@ -58,7 +58,7 @@ start() {
 	echo "$ME: preparing the database"
 	"$VENV/bin/airflow" db migrate >"$DATA/log/migrate" 2>&1 || { tail -n 20 "$DATA/log/migrate" >&2; die "airflow db migrate failed"; }
 	each_part start_part
-	wait_ready "Airflow's scheduler to be healthy at http://127.0.0.1:$PORT$HEALTH" "$DATA/$first/pid" 180 "$DATA/$first/log" probe_airflow
+	wait_ready "Airflow's scheduler to be healthy at http://127.0.0.1:$PORT$HEALTH" "$DATA/$first/pid" 360 "$DATA/$first/log" probe_airflow
 }
 
 case $CMD in

@@ -88,7 +88,7 @@ start() {
 		-Dcassandra.jmx.local.port="$JMX" -Dcom.sun.management.jmxremote.authenticate=false -Dcassandra.libjemalloc=- \
 		-Dcassandra.config="file://$DATA/cassandra.yaml" -Dcassandra.storagedir="$DATA" -Dcassandra.logdir="$DATA" -Dcassandra.triggers_dir="$DATA/triggers" \
 		-Dlogback.configurationFile="file:$DATA/logback.xml" -Dcassandra-foreground=yes -cp "$LIB/*" org.apache.cassandra.service.CassandraDaemon
-	wait_ready "Cassandra at 127.0.0.1:$PORT to answer OPTIONS" "$DATA/pid" 180 "$DATA/log" probe_cassandra "$PORT"
+	wait_ready "Cassandra at 127.0.0.1:$PORT to answer OPTIONS" "$DATA/pid" 360 "$DATA/log" probe_cassandra "$PORT"
 }
 
 case $CMD in

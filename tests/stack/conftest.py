@@ -54,7 +54,7 @@ def server(name, port):
         ours = not answers(port)
         if ours:
             install(name)
-            run = subprocess.run([script, "start"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=240)
+            run = subprocess.run([script, "start"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600)
             assert run.returncode == 0, run.stdout[-4000:]
         yield "127.0.0.1:%d" % port
         if ours and os.environ.get("TM_STACK_KEEP") != "1":

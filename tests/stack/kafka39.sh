@@ -44,7 +44,7 @@ start() {
 	launch "$DATA/pid" "$DATA/log" "$JAVA" -Xms"$HEAP" -Xmx"$HEAP" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
 		-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -Dlog4j.configuration="file:$DATA/log4j.properties" -cp "$LIB/*" kafka.Kafka "$DATA/server.properties"
 	SECONDS=0
-	wait_ready "Kafka 3.9 at 127.0.0.1:$PORT to list its broker and topics" "$DATA/pid" 90 "$DATA/log" probe_kafka_topic "$PORT" "$DATA/logs"
+	wait_ready "Kafka 3.9 at 127.0.0.1:$PORT to list its broker and topics" "$DATA/pid" 240 "$DATA/log" probe_kafka_topic "$PORT" "$DATA/logs"
 }
 
 case $CMD in

@@ -45,7 +45,7 @@ start() {
 	fi
 	launch "$DATA/pid" "$DATA/log" "$JAVA" -Xms"$HEAP" -Xmx"$HEAP" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
 		-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -Dlog4j2.configurationFile="$DATA/log4j2.properties" -cp "$LIB/*" kafka.Kafka "$DATA/server.properties"
-	wait_ready "Kafka 4.3 at 127.0.0.1:$PORT to list its broker" "$DATA/pid" 90 "$DATA/log" probe_kafka "$PORT"
+	wait_ready "Kafka 4.3 at 127.0.0.1:$PORT to list its broker" "$DATA/pid" 240 "$DATA/log" probe_kafka "$PORT"
 }
 
 case $CMD in

@@ -23,10 +23,10 @@ start() {
 	mkdir -p "$DATA/conf" "$DATA/master" "$DATA/worker"
 	launch "$DATA/master/pid" "$DATA/master/log" "$SPARK_HOME/bin/spark-class" org.apache.spark.deploy.master.Master \
 		--host 127.0.0.1 --port "$PORT" --webui-port $((PORT + 1))
-	WAIT=1 wait_ready "the Spark master at 127.0.0.1:$PORT" "$DATA/master/pid" 90 "$DATA/master/log" probe_master || exit 1
+	WAIT=1 wait_ready "the Spark master at 127.0.0.1:$PORT" "$DATA/master/pid" 240 "$DATA/master/log" probe_master || exit 1
 	launch "$DATA/worker/pid" "$DATA/worker/log" "$SPARK_HOME/bin/spark-class" org.apache.spark.deploy.worker.Worker \
 		--host 127.0.0.1 --port $((PORT + 2)) --webui-port $((PORT + 3)) -c "$CORES" -m "$MEM" -d "$DATA/worker" "spark://127.0.0.1:$PORT"
-	wait_ready "the Spark worker to register at 127.0.0.1:$PORT" "$DATA/worker/pid" 90 "$DATA/worker/log" probe_cluster
+	wait_ready "the Spark worker to register at 127.0.0.1:$PORT" "$DATA/worker/pid" 240 "$DATA/worker/log" probe_cluster
 }
 
 case $CMD in

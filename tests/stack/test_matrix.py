@@ -72,8 +72,8 @@ def printed():
 
 
 @pytest.mark.parametrize("store", STORES)
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("engine", ENGINES)  # the slowest last
 def test_cell(request, tmp_path_factory, broker, engine, store):
     names = (broker, engine, store)
     for reference in REFERENCES:

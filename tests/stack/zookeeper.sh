@@ -29,7 +29,7 @@ start() {
 	launch "$DATA/pid" "$DATA/log" "$JAVA" -Xms"$HEAP" -Xmx"$HEAP" -XX:+UseG1GC -Djava.awt.headless=true \
 		-Dlogback.configurationFile="$DATA/logback.xml" -Dzookeeper.jmx.log4j.disable=true \
 		-cp "$LIB/*" org.apache.zookeeper.server.quorum.QuorumPeerMain "$DATA/zoo.cfg"
-	wait_ready "ZooKeeper at 127.0.0.1:$PORT to answer srvr" "$DATA/pid" 60 "$DATA/log" probe_zookeeper "$PORT"
+	wait_ready "ZooKeeper at 127.0.0.1:$PORT to answer srvr" "$DATA/pid" 120 "$DATA/log" probe_zookeeper "$PORT"
 }
 
 case $CMD in
