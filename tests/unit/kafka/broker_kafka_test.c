@@ -51,7 +51,7 @@ static void open_house(struct house *h)
 		snprintf(h->text, sizeof h->text, "kafka://127.0.0.1:%d", h->port);
 	}
 	CHECK_OK(tm_kafka_broker_new(tm_str_of(real ? real : h->text), &h->broker, &h->err), h->err);
-	CHECK_OK(tm_kafka_broker_connect(h->broker, 5000, &h->err), h->err);
+	CHECK_OK(tm_kafka_broker_connect(h->broker, 30000, &h->err), h->err);
 }
 
 static void close_house(struct house *h)
@@ -511,7 +511,7 @@ TEST(query_dies_exactly_once) { dies_everywhere(", processing.guarantee 'exactly
 
 static void wait_for(struct house *h, struct tm_str topic, int64_t end)
 {
-	for (int i = 0; i < 1000 && bounds(h, topic, 0).end < end; i++)
+	for (int i = 0; i < 4000 && bounds(h, topic, 0).end < end; i++)
 		usleep(10000);
 	CHECK_INT(bounds(h, topic, 0).end, end);
 }
@@ -542,14 +542,20 @@ TEST(partitions_grow_and_records_wake)
 	CHECK_OK(tm_log_topic_add_partitions(h.log, in, 3, &h.err), h.err);
 	append(&h, in, 2, &one, 1);
 	wait_for(&h, out, 2);
-	usleep(300000); /* it rests */
-	int64_t began = tm_mono_ns(tm_env_real());
-	append(&h, in, 2, &one, 1);
-	while (bounds(&h, out, 0).end < 3)
-		usleep(500);
-	int64_t took_ms = (tm_mono_ns(tm_env_real()) - began) / 1000000;
-	if (took_ms > 150)
-		FAIL("a record waited %lld ms: it did not wake the query", (long long)took_ms);
+	/* A record wakes the query: it does not wait until the query looks by itself, every 200 ms. The best of some, for a busy machine.
+	 */
+	int64_t best_ms = INT64_MAX;
+	for (int64_t i = 0; i < 10 && best_ms > 50; i++) {
+		usleep(250000); /* it rests */
+		int64_t began = tm_mono_ns(tm_env_real());
+		append(&h, in, 2, &one, 1);
+		while (bounds(&h, out, 0).end < 3 + i)
+			usleep(500);
+		int64_t took_ms = (tm_mono_ns(tm_env_real()) - began) / 1000000;
+		best_ms = took_ms < best_ms ? took_ms : best_ms;
+	}
+	if (best_ms > 50)
+		FAIL("a record waited %lld ms at best: it did not wake the query", (long long)best_ms);
 	tm_query_free(q);
 	close_run(&run);
 	close_house(&h);
@@ -573,7 +579,7 @@ TEST(broker_goes_and_comes_back)
 	wait_for(&h, out, 2); /* with the transaction's marker */
 	close_door(&h);
 	struct tm_query_progress p = {0};
-	for (int i = 0; i < 500 && !p.waiting.len; i++) {
+	for (int i = 0; i < 2000 && !p.waiting.len; i++) {
 		usleep(20000);
 		tm_query_progress(q, &h.arena, &p);
 	}
@@ -581,13 +587,13 @@ TEST(broker_goes_and_comes_back)
 	CHECK(p.waiting.len > 0);
 	CHECK(!tm_query_caught_up(q));
 	open_door(&h);
-	CHECK_OK(tm_kafka_broker_connect(h.broker, 5000, &h.err), h.err);
+	CHECK_OK(tm_kafka_broker_connect(h.broker, 30000, &h.err), h.err);
 	append(&h, in, 0, &one, 1);
 	wait_for(&h, out, 4);
 	close_door(&h); /* stopping does not wait for it */
 	int64_t began = tm_mono_ns(tm_env_real());
 	tm_query_free(q);
-	CHECK((tm_mono_ns(tm_env_real()) - began) / 1000000 < 4000);
+	CHECK((tm_mono_ns(tm_env_real()) - began) / 1000000 < 10000);
 	close_run(&run);
 	close_house(&h);
 }
