@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Small enough that an idle process stays small; the memtable takes its memory in arena blocks as it fills. */
-#define DATA_BUFFER_BYTES (16 * TM_MIB) /* also what a start after a crash has to read again */
+#define DATA_BUFFER_BYTES (8 * TM_MIB) /* also what a start after a crash has to read again */
 #define SMALL_BUFFER_BYTES (4 * TM_MIB)
 #define BLOCK_CACHE_BYTES (16 * TM_MIB)
 #define ARENA_BLOCK_BYTES (256 * TM_KIB)
