@@ -1,5 +1,5 @@
 /* Streaming queries over JSON bids in a topic: records per CPU-second of the query's thread.
- * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 q5 q18 window dedup table latency (default: all)
+ * usage: stream_bench [records] [query…]   queries: q0 q1 q2 q12 q17 q5 q18 q19 window dedup table latency (default: all)
  * table: every bid a row of a table; latency: one record at a time, from its append to the commit of its row. */
 #include <pthread.h>
 #include <stdio.h>
@@ -39,6 +39,10 @@ static const struct {
     {"q18", "update",
      "SELECT bidder, auction, max_by(struct(price, channel, url, date_time, extra), date_time) AS last FROM STREAM bid GROUP BY bidder, "
      "auction",
+     NULL},
+    /* The ten highest bids of each auction. */
+    {"q19", "update",
+     "SELECT auction, max_by(struct(bidder, price, channel, url, date_time, extra), price, 10) AS best FROM STREAM bid GROUP BY auction",
      NULL},
     {"window", "append",
      "SELECT channel, window(date_time, '10 seconds').start AS start, count(*) AS n, max(price) AS most FROM STREAM bid "

@@ -42,4 +42,6 @@ bool list_add_cursor(struct value_list *l, struct tm_cursor *in);
 size_t list_append(const struct value_list *l, struct tm_appender *to);
 void list_encode(const struct value_list *l, struct tm_buf *out);
 bool list_decode(struct tm_cursor *in, struct value_list *l);
+
+tm_rc agg_bind_top(struct tm_fn_bind *b, bool max, struct tm_err *err); /* agg_top.c */
 #endif

@@ -263,6 +263,8 @@ BIND(max_by)
 		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
 				   TM_STR_ARG(sql));
 	}
+	if (b->arg_count == 3)
+		return agg_bind_top(b, fn_variant(b), err);
 	b->bound = fn_variant(b) ? "" : NULL;
 	return fn_is_agg(b, &agg_by, b->args[0].type, true);
 }

@@ -47,6 +47,20 @@ TEST(interval_overflow)
 	IS("CAST(try_subtract(make_interval(0, 0, 0, -1), make_interval(0, 0, 0, -2147483648)) AS STRING)", "[[\"2147483647 days\"]]");
 	IS("make_interval(0, 0) - make_interval(0, -2147483648)", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION\"");
 }
+TEST(the_k_values_of_max_by)
+{
+	IS("max_by(x, y, 2) FROM VALUES ('a', 10), ('b', 50), ('c', 20) t(x, y)", "[[[\"b\", \"c\"]]]"); /* Spark's own example */
+	IS("min_by(x, y, 2) FROM VALUES ('a', 10), ('b', 50), ('c', 20) t(x, y)", "[[[\"a\", \"c\"]]]");
+	IS("max_by(x, y, 5) FROM VALUES ('a', 10), (NULL, 50), ('c', NULL) t(x, y)", "[[[null, \"a\"]]]");
+	IS("max_by(x, y, 5) FROM VALUES ('a', CAST(NULL AS INT)) t(x, y)", "[[null]]");
+	IS("max_by(struct(x, y), x || 'z', 1) FROM VALUES ('a', 10), ('b', 50) t(x, y)", "[[[[\"b\", 50]]]]");
+	IS("sum(size(top)), min(top[9]), max(top[0]) FROM (SELECT max_by(id, id, 10) AS top FROM range(1000) GROUP BY id % 7)",
+	   "[[70, 930, 999]]");
+	IS("max_by(id, id % 3, 1) FROM range(6)", "[[[2]]]"); /* of equal ones the first stays */
+	IS("max_by(id, id, 0) FROM range(6)", "\"DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE\"");
+	IS("max_by(id, id, id) FROM range(6)", "\"DATATYPE_MISMATCH.NON_FOLDABLE_INPUT\"");
+	IS("max_by(id, id, 100001) FROM range(6)", "\"DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE\"");
+}
 TEST(regular_expressions)
 {
 	IS("regexp_replace('aXbXc', '[a-z&&[^b]]', '-')", "[[\"-XbX-\"]]");
