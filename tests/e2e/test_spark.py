@@ -156,7 +156,7 @@ def test_a_wrong_engine_is_said_before_anything_starts(tmp_path):
 
 
 # ---- progress and errors ----
-PROGRESS = {"name": "q", "batchId": 3, "numInputRows": 40, "processedRowsPerSecond": 20.5, "batchDuration": 120, "sink": {"numOutputRows": -1},
+PROGRESS = {"name": "q", "batchId": 3, "numInputRows": 40, "processedRowsPerSecond": 20.5, "durationMs": {"addBatch": 90, "triggerExecution": 120}, "sink": {"numOutputRows": -1},
             "eventTime": {"watermark": "2018-02-07T10:00:00.250Z"}, "observedMetrics": {"tidemill_q": {"rows": 7, "null_key": 2}},
             "stateOperators": [{"operatorName": "stateStoreSave", "numRowsTotal": 9, "numRowsUpdated": 7, "numRowsDroppedByWatermark": 1}],
             "sources": [{"endOffset": {"t": {"0": 10, "1": 5}}, "latestOffset": {"t": {"0": 12, "1": 5}}}]}
@@ -165,6 +165,7 @@ PROGRESS = {"name": "q", "batchId": 3, "numInputRows": 40, "processedRowsPerSeco
 def test_progress_of_spark_in_our_words():
     event = run.batch_event(PROGRESS)
     assert (event["rows_read"], event["rows_written"], event["rows_late"], event["lag"]) == (40, 5, 1, 2)
+    assert event["took_ms"] == 120
     assert event["dead"] == {"null_key": 2} and event["ops"] == [{"label": "stateStoreSave", "state_rows": 9, "rows": 7, "late": 1}]
     assert run.watermark_ms("2018-02-07T10:00:00.250Z") == 1517997600250
     assert run.lag_of([{"endOffset": "3", "latestOffset": None}]) == -1

@@ -100,7 +100,7 @@ def batch_event(p):
     dead = {"null_key": metrics["null_key"]} if metrics and metrics.get("null_key") else {}
     operators = p.get("stateOperators") or []
     return {"query": p.get("name"), "batch": p["batchId"], "rows_read": p.get("numInputRows") or 0, "rows_written": written, "dead": dead,
-            "rows_late": sum(o.get("numRowsDroppedByWatermark") or 0 for o in operators), "took_ms": p.get("batchDuration") or 0,
+            "rows_late": sum(o.get("numRowsDroppedByWatermark") or 0 for o in operators), "took_ms": (p.get("durationMs") or {}).get("triggerExecution") or p.get("batchDuration") or 0,
             "rate": p.get("processedRowsPerSecond") or 0.0, "watermark": watermark, "lag": lag_of(p.get("sources") or []),
             "ops": [{"label": o.get("operatorName") or "state", "state_rows": o.get("numRowsTotal") or 0, "rows": o.get("numRowsUpdated") or 0,
                      "late": o.get("numRowsDroppedByWatermark") or 0} for o in operators]}
