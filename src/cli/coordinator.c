@@ -225,7 +225,7 @@ static void waits(void *ctx, const char *what)
 	if (news && *what)
 		tm_say(TM_SAY_WARN, "coordinator", "waits: %s", what);
 	else if (news)
-		tm_say(TM_SAY_INFO, "coordinator", "the broker answers again");
+		tm_say(TM_SAY_INFO, "coordinator", "goes on");
 	on_change(c);
 }
 
@@ -359,6 +359,22 @@ static bool follow(struct tm_coordinator *c)
 
 /* ---- leading ---- */
 
+/* A store that is away is waited for: the next leader would find it away too. */
+static tm_rc start_queries(struct tm_coordinator *c, struct tm_err *err)
+{
+	for (;;) {
+		tm_rc rc = tm_instance_queries_start(c->in, err);
+		if (rc != TM_UNAVAILABLE && rc != TM_TIMEOUT) {
+			waits(c, "");
+			return rc;
+		}
+		waits(c, err->what);
+		if (halted(c) || !leads(c))
+			return tm_fail(err, TM_CANCELLED, "this instance leads no more");
+		nanosleep(&(struct timespec){0, READ_MS * 1000000}, NULL);
+	}
+}
+
 static tm_rc take_over(struct tm_coordinator *c, struct tm_err *err)
 {
 	bool empty;
@@ -374,7 +390,7 @@ static tm_rc take_over(struct tm_coordinator *c, struct tm_err *err)
 	c->in->world.journal = writer;
 	if (c->in->dag)
 		TM_TRY(tm_dag_lead(c->in->dag, writer, empty, err));
-	TM_TRY(tm_instance_queries_start(c->in, err));
+	TM_TRY(start_queries(c, err));
 	tm_say(TM_SAY_INFO, "coordinator", "%s leads (took over in %.0f ms)", c->self,
 	       (double)(tm_mono_ns(tm_env_real()) - began_ns) / 1e6);
 	return TM_OK;
@@ -536,9 +552,9 @@ void tm_coordinator_findings(struct tm_coordinator *c, json_t *list)
 		finding(list, "warning", what, "Two instances must never act at once.", "It goes on by itself when ZooKeeper answers.");
 	}
 	if (waiting[0]) {
-		snprintf(what, sizeof what, "the journal waits: %s", waiting);
-		finding(list, "warning", what, "What the leader does counts when it is in the journal.",
-			"It goes on by itself when the broker answers.");
+		snprintf(what, sizeof what, "waits: %s", waiting);
+		finding(list, "warning", what, "What the leader does counts when it is in the journal on the broker.",
+			"It goes on by itself.");
 	} else if (s.role == TM_ZOOKEEPER_LEADER && !acts) {
 		finding(list, "info", "this instance was elected and reads the journal to its end", "", "");
 	}

@@ -76,6 +76,8 @@ tm_rc tm_instance_queries_start(struct tm_instance *in, struct tm_err *err)
 		const struct tm_pipeline *pipeline = in->pipelines[p].pipeline;
 		for (size_t q = 0; q < pipeline->query_count; q++) {
 			const struct tm_query_spec *spec = &pipeline->queries[q];
+			if (in->pipelines[p].queries[q])
+				continue; /* begun, before another one had to wait */
 			tm_rc rc = tm_query_check(spec, err);
 			struct tm_query *query = NULL;
 			if (rc == TM_OK)

@@ -52,7 +52,8 @@ tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const str
 void tm_instance_stop(struct tm_instance *instance);
 /* Variables and connections of another configuration, for tasks that start from now on. */
 void tm_instance_settings(struct tm_instance *instance, const struct tm_config *config);
-/* Starts the queries of all pipelines; called by the coordinator when the instance is to act. */
+/* Starts the queries of all pipelines; called by the coordinator when the instance is to act, and again after
+ * TM_UNAVAILABLE. */
 tm_rc tm_instance_queries_start(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;
 /* The tables folder into the store, the pipelines folder into pipelines; nothing is started. */
 tm_rc tm_instance_load_files(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;

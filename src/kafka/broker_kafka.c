@@ -16,7 +16,7 @@ bool kb_internal(struct tm_str topic)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (tm_str_is(topic, names[i]))
 			return true;
-	return false;
+	return tm_str_starts(topic, TM_STR("__tidemill_")); /* the journal of several instances */
 }
 
 tm_rc kb_asking(struct kafka_broker *b, bool committed, rd_kafka_t **ret, struct tm_err *err)

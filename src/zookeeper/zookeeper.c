@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zookeeper.h>
 
-enum { NAME_MAX_BYTES = 96, DATA_MAX = 1 << 20, RETRY_MS = 500 };
+enum { NAME_MAX_BYTES = 96, DATA_MAX = 1 << 20, RETRY_MS = 500, STOP_WAIT_S = 1 };
 
 struct tm_zookeeper {
 	struct tm_zookeeper_options options;
@@ -31,7 +31,8 @@ struct tm_zookeeper {
 	int64_t certain_until_ns; /* atomic, by boot_ns; 0 = not */
 	uint64_t term;            /* atomic; of the present leadership, 0 = we do not lead */
 
-	pthread_mutex_t lock; /* rank: leaf; guards what follows */
+	pthread_mutex_t telling; /* rank: before the caller's; guards options.changed, which ends when the caller does */
+	pthread_mutex_t lock;    /* rank: leaf; guards what follows */
 	pthread_cond_t wake;
 	bool stop, connected, expired, refused, happened, config_due, resign, standing;
 	char self[TM_ZOOKEEPER_SELF_MAX];
@@ -61,8 +62,10 @@ static int64_t timeout_ms(const struct tm_zookeeper *z)
 
 static void tell(struct tm_zookeeper *z)
 {
+	pthread_mutex_lock(&z->telling);
 	if (z->options.changed)
 		z->options.changed(z->options.ctx);
+	pthread_mutex_unlock(&z->telling);
 }
 
 static void set_role(struct tm_zookeeper *z, enum tm_zookeeper_role role, const char *leader, const char *waiting)
@@ -444,6 +447,7 @@ tm_rc tm_zookeeper_start(const struct tm_zookeeper_options *options, struct tm_z
 	struct tm_zookeeper *z = tm_zalloc(sizeof *z);
 	tm_arena_init(&z->arena);
 	pthread_mutex_init(&z->lock, NULL);
+	pthread_mutex_init(&z->telling, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -476,11 +480,23 @@ void tm_zookeeper_stop(struct tm_zookeeper *z)
 		z->stop = true;
 		pthread_cond_broadcast(&z->wake);
 		pthread_mutex_unlock(&z->lock);
-		pthread_join(z->thread, NULL);
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += STOP_WAIT_S;
+		if (pthread_timedjoin_np(z->thread, NULL, &until) != 0) {
+			/* It waits for a server that is silent. Our end must not: the session ends by its time-out, the memory with the
+			 * process. */
+			pthread_mutex_lock(&z->telling);
+			z->options.changed = NULL;
+			pthread_mutex_unlock(&z->telling);
+			pthread_detach(z->thread);
+			return;
+		}
 	}
 	tm_buf_done(&z->config);
 	tm_arena_done(&z->arena);
 	pthread_mutex_destroy(&z->lock);
+	pthread_mutex_destroy(&z->telling);
 	pthread_cond_destroy(&z->wake);
 	free(z);
 }

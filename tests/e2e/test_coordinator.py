@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from instance import ROOT, Instance, command  # noqa: E402
-from zookeeper import ZooKeeper  # noqa: E402
+from zookeeper import Wire, ZooKeeper, free_port  # noqa: E402
 
 SESSION_MS = 1500
 
@@ -50,13 +50,14 @@ def broker(tmp_path_factory):
 class Pair:
     """Two instances, a and b, of a project in folder."""
 
-    def __init__(self, folder, zookeeper, broker, path, session_ms=SESSION_MS, **env):
+    def __init__(self, folder, zookeeper, broker, path, session_ms=SESSION_MS, first=None, **env):
         self.folder = folder
         env = dict(TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka, TIDEMILL_COORDINATOR=zookeeper.address(path, session_ms), **env)
-        self.a, self.b = Instance(str(folder), **env), Instance(str(folder), **env)
+        self.a, self.b = first or Instance(str(folder), **env), Instance(str(folder), **env)
 
     def __enter__(self):
         self.a.start()
+        self.leader(among=[self.a])
         self.b.start()
         return self
 
@@ -131,6 +132,7 @@ def test_one_leads_and_the_other_takes_over(zookeeper, broker, tmp_path):
         assert len(open(folder / "ran").read().split("\n")) == 13
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_no_task_that_told_its_end_runs_twice(zookeeper, broker, tmp_path, how):
     """The leader is killed, or paused longer than its session, in the middle of a run, again and again."""
@@ -164,6 +166,7 @@ def test_no_task_that_told_its_end_runs_twice(zookeeper, broker, tmp_path, how):
             assert len(ran) <= 12 + 2  # what was under way when it was lost
 
 
+@pytest.mark.once
 def test_a_pipeline_goes_on_where_it_was(zookeeper, broker, tmp_path):
     kafka = pytest.importorskip("kafka")
     folder = project(tmp_path, dag=False, pipeline=True)
@@ -195,6 +198,7 @@ def test_a_pipeline_goes_on_where_it_was(zookeeper, broker, tmp_path):
         assert sum(totals.values()) == sent and len(totals) == 7
 
 
+@pytest.mark.once
 def test_without_zookeeper_nobody_acts(zookeeper, broker, tmp_path):
     folder = project(tmp_path)
     with Pair(folder, zookeeper, broker, "/e2e/away") as pair:
@@ -219,6 +223,79 @@ def test_without_zookeeper_nobody_acts(zookeeper, broker, tmp_path):
         leader.wait(lambda: leader.get("/api/status")["dags"])
         leader.post("/api/dags/chain/trigger", {"run_id": "after"})
         leader.wait(lambda: run_state(leader, "after")["state"] == "success")
+
+
+@pytest.mark.once
+def test_a_leader_that_is_cut_off_from_zookeeper_stops_before_the_next_begins(zookeeper, broker, tmp_path):
+    folder = project(tmp_path)
+    wire = Wire(zookeeper.port)
+    broker_address = "kafka://127.0.0.1:%d" % broker.kafka
+    cut = Instance(str(folder), TIDEMILL_BROKER=broker_address,
+                   TIDEMILL_COORDINATOR="zookeeper://127.0.0.1:%d/e2e/cut?session_timeout_ms=%d" % (wire.port, SESSION_MS))
+    with Pair(folder, zookeeper, broker, "/e2e/cut", first=cut) as pair:
+        leader, follower = pair.leader()
+        assert leader is cut
+        leader.wait(lambda: leader.get("/api/status")["dags"])
+        leader.post("/api/dags/chain/trigger", {"run_id": "one"})
+        leader.wait(lambda: sum(t["state"] == "success" for t in run_state(leader, "one")["tasks"]) >= 2)
+        wire.cut = True
+        seen = []
+        until = time.time() + 15
+        while time.time() < until and (not seen or seen[-1][1] != "leader"):
+            seen.append((pair.role(leader)["role"], pair.role(follower)["role"]))
+            assert seen[-1] != ("leader", "leader")
+            time.sleep(0.02)
+        assert seen[-1][1] == "leader" and ("waiting", "follower") in seen, seen[-5:]
+        assert "waits for ZooKeeper" in leader.output()
+        follower.wait(lambda: run_state(follower, "one")["state"] == "success")
+        wire.cut = False
+        leader.wait(lambda: pair.role(leader)["role"] == "follower")
+        assert pair.role(follower)["role"] == "leader"
+    wire.close()
+
+
+@pytest.mark.once
+def test_a_broker_that_is_away_is_waited_for(zookeeper, tmp_path):
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "broker" / "dags").mkdir()
+    folder = project(tmp_path / "project")
+    broker = Instance(str(tmp_path / "broker"), data=str(tmp_path / "broker" / "data"), TIDEMILL_LISTEN_KAFKA="127.0.0.1:%d" % free_port())
+    (tmp_path / "broker" / "data").mkdir()
+    with broker:
+        with Pair(folder, zookeeper, broker, "/e2e/broker") as pair:
+            leader, follower = pair.leader()
+            leader.wait(lambda: leader.get("/api/status")["dags"])
+            for turn in range(2):
+                run = "run-%d" % turn
+                leader.post("/api/dags/chain/trigger", {"run_id": run})
+                leader.wait(lambda: sum(t["state"] == "success" for t in run_state(leader, run)["tasks"]) >= 2)
+                broker.kill()
+                time.sleep(4)
+                for i in (leader, follower):
+                    assert i.process.poll() is None, i.output()
+                assert "waits: " in leader.output() + follower.output()
+                broker.start()
+                leader, follower = pair.leader()
+                leader.wait(lambda: run_state(leader, run)["state"] == "success")
+            lines = [tuple(line.split()) for line in open(folder / "ran").read().splitlines()]
+            assert len(set(lines)) == 24 and len(lines) <= 26
+
+
+@pytest.mark.once
+def test_a_silent_zookeeper_does_not_hold_up_the_end(zookeeper, broker, tmp_path):
+    folder = project(tmp_path)
+    with Pair(folder, zookeeper, broker, "/e2e/silent") as pair:
+        leader, follower = pair.leader()
+        zookeeper.signal(signal.SIGSTOP)
+        try:
+            time.sleep(0.3)
+            for i in (leader, follower):
+                began = time.time()
+                assert i.stop() == 0
+                assert time.time() - began < 5
+        finally:
+            zookeeper.signal(signal.SIGCONT)
 
 
 VARIABLE_DAG = """

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 JAR = "/usr/share/java/zookeeper.jar"
@@ -14,6 +15,46 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Wire:
+    """A connection to a port that can be cut: while it is, nothing goes through and nothing is closed, as on a broken network."""
+
+    def __init__(self, port):
+        self.to, self.cut, self.open = port, False, True
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while self.open:
+            try:
+                near, _ = self.listener.accept()
+                if self.cut:
+                    continue  # it hangs, and is dropped with the object
+                far = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                continue
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(a, b), daemon=True).start()
+
+    def carry(self, a, b):
+        try:
+            while True:
+                data = a.recv(65536)
+                while self.cut:
+                    time.sleep(0.02)
+                if not data:
+                    break
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            s.close()
+
+    def close(self):
+        self.open = False
+        self.listener.close()
 
 
 class ZooKeeper:
