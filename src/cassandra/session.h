@@ -41,7 +41,7 @@ struct tm_cass_replication {
 };
 
 struct tm_cass_group;
-enum { TM_CASS_STEPS = 9 };
+enum { TM_CASS_STEPS = 44 };
 struct tm_cass_call { /* the caller's, and all it points to, until tm_cass_run returns */
 	struct tm_cass_request request;
 	struct tm_cass_statement *statement; /* EXECUTE, and BATCH's prepared items: ids come from here */

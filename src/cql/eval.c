@@ -24,7 +24,7 @@ struct tm_str cql_pack_items(struct tm_arena *arena, const struct tm_cql_type *t
 {
 	size_t step = type->kind == TM_CQL_MAP ? 2 : 1, n = 0;
 	struct tm_str *sorted = items;
-	if (type->kind != TM_CQL_LIST) {
+	if (type->kind != TM_CQL_LIST && count) {
 		qsort_r(items, count / step, step * sizeof *items, item_cmp, (void *)type->args[0]);
 		for (size_t i = 0; i < count; i += step)
 			if (n == 0 || tm_value_compare(type->args[0], sorted[n - step], items[i]) != 0) {

@@ -72,7 +72,7 @@ struct tm_sink_class {
 	void (*save)(struct tm_sink *s, struct tm_buf *out);
 	tm_rc (*load)(struct tm_sink *s, struct tm_str saved, struct tm_err *err);
 };
-enum { TM_BATCH_AGAIN_US = 20, TM_BATCH_AGAIN_MAX = 49 };
+enum { TM_BATCH_AGAIN_US = 90, TM_BATCH_AGAIN_MAX = 10 };
 struct tm_sink {
 	const struct tm_sink_class *klass;
 	const struct tm_stream_world *world;

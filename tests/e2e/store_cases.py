@@ -122,10 +122,13 @@ def all_read(up, n):
 
 
 def settled(up, keyspace, feed):
-    """The tables once all that was fed has been counted; None before."""
+    """The tables once all that was fed has come through every query; None before."""
     rows = query(up, "SELECT sum(n) FROM %s.counts" % keyspace)
     if not rows[0][0] or int(rows[0][0]) < feed.next:
         return None
+    got, wanted = tables(up, keyspace), feed.expected()
+    if any(len(got[name]) < len(wanted[name]) for name in COLUMNS) or got["latest"] != wanted["latest"]:
+        return None  # some query is behind
     time.sleep(0.5)
     return tables(up, keyspace)
 
