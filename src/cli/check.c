@@ -1,5 +1,6 @@
 /* `tidemill check`: everything that is wrong with a project, without running it. The tables are made in a store of its own that
  * is thrown away, so that pipelines are checked against the tables they will write to. */
+#include "cli/check_outside.h"
 #include "cli/command.h"
 #include "cli/coordinator.h"
 #include "cli/engine.h"
@@ -16,6 +17,7 @@ struct check {
 	struct tm_instance in; /* only its config, store and sql */
 	json_t *problems;
 	size_t errors, warnings, files;
+	struct tm_outside_check outside;
 	int spark; /* the version that will run the pipelines; 0: the embedded engine */
 };
 
@@ -113,14 +115,19 @@ static tm_rc check_sql(struct check *c, const char *path, struct tm_buf *text, s
 	TM_TRY(tm_sql_pipeline(c->in.sql, file, kept, true, &pipeline, err));
 	for (size_t q = 0; q < pipeline->query_count; q++) {
 		tm_rc rc = tm_query_check(&pipeline->queries[q], err);
-		if (rc != TM_OK) {
+		if (rc == TM_OK && !c->spark)
+			rc = tm_query_check_sink(&c->in.world, &pipeline->queries[q], err);
+		if (rc != TM_OK && rc != TM_UNAVAILABLE) { /* unavailable: nothing runs here, least of all a broker */
 			if (!err->line)
 				tm_err_at(err, path, pipeline->queries[q].line, 1);
 			return rc;
 		}
 	}
+	tm_outside_check_pipeline(&c->outside, pipeline);
 	return c->spark ? tm_spark_check(pipeline, c->spark, err) : TM_OK;
 }
+
+static void outside_problem(void *ctx, const struct tm_err *err, bool warning) { problem(ctx, err, warning); }
 
 static void check_dags(struct check *c)
 {
@@ -163,6 +170,8 @@ static tm_rc check_all(struct check *c, const char *dir, const char *scratch, st
 	struct tm_sql_options sql = {.world = &c->in.world, .time_zone = "UTC"};
 	c->in.sql = tm_sql_new(&sql);
 	check_file(c, "tables", ".cql", check_cql);
+	c->outside = (struct tm_outside_check){.in = &c->in, .problem = outside_problem, .ctx = c};
+	tm_outside_check(&c->outside);
 	if (tm_engine_is_spark(&c->in.config) && tm_engine_check_version(&c->in, &c->spark, err) != TM_OK)
 		problem(c, err, false);
 	check_file(c, "pipelines", ".sql", check_sql);

@@ -90,9 +90,14 @@ static tm_rc check_address(struct tm_export *x, const char *option, const char *
 static tm_rc run(struct tm_export *x, size_t kind, struct tm_err *err)
 {
 	struct tm_url from;
+	/* An address with a password does not belong among the arguments, which everybody on the machine can read. */
+	if (!x->to)
+		x->to = getenv("TIDEMILL_EXPORT_TO");
+	if (!x->from)
+		x->from = getenv("TIDEMILL_EXPORT_FROM");
 	if (!x->to) {
 		tm_fail(err, TM_INVALID, "--to is missing: where do the %s go?", x->kind);
-		tm_err_hint(err, "As `tidemill export %s --to %s`.", x->kind,
+		tm_err_hint(err, "As `tidemill export %s --to %s`; with a password, by TIDEMILL_EXPORT_TO in the environment.", x->kind,
 			    kind ? "cassandra://127.0.0.1:9042" : "kafka://127.0.0.1:9092");
 		return TM_INVALID;
 	}
@@ -143,7 +148,7 @@ int tm_command_export(const struct tm_command *self, int argc, char **argv)
 {
 	struct tm_export x = {.parts = json_array(), .groups = json_array(), .notes = json_array()};
 	const struct tm_arg args[] = {
-	    {"--to", TM_ARG_TEXT, &x.to, "URL", "kafka://host:port or cassandra://host:port"},
+	    {"--to", TM_ARG_TEXT, &x.to, "URL", "kafka://host:port or cassandra://host:port (or TIDEMILL_EXPORT_TO in the environment)"},
 	    {"--from", TM_ARG_TEXT, &x.from, "URL", "the same, instead of the project's own"},
 	    TM_COMMON_ARGS(&x.common),
 	};

@@ -657,14 +657,18 @@ tm_rc tm_query_step(struct tm_query *q, bool *ret_ran, struct tm_err *err)
 	return rc;
 }
 
-tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err)
+tm_rc tm_query_check_sink(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err)
 {
-	TM_TRY(tm_query_check(spec, err));
 	const struct tm_sink_class *sink = tm_sink_find(world, spec->sink_format);
 	if (!sink)
 		return tm_sink_unknown(spec, err);
-	if (sink->check)
-		TM_TRY(sink->check(world, spec, err));
+	return sink->check ? sink->check(world, spec, err) : TM_OK;
+}
+
+tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret, struct tm_err *err)
+{
+	TM_TRY(tm_query_check(spec, err));
+	TM_TRY(tm_query_check_sink(world, spec, err));
 	struct tm_query *q = tm_zalloc(sizeof *q);
 	q->world = world;
 	q->env = world->env ? world->env : tm_env_real();

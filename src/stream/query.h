@@ -31,6 +31,9 @@ struct tm_query_spec {
 struct tm_query;
 /* Refuses what Spark refuses for a stream (UnsupportedOperationChecker), with its class. Checkpoint lives in world->store. */
 tm_rc tm_query_check(const struct tm_query_spec *spec, struct tm_err *err) TM_CHECKED;
+/* Can the sink take the rows: is its table there, has it the columns, do the types fit? TM_UNAVAILABLE: the world lacks what the sink
+ * writes to. */
+tm_rc tm_query_check_sink(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_err *err) TM_CHECKED;
 tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret,
 		     struct tm_err *err) TM_CHECKED;
 /* Without a thread of its own (tests, AvailableNow in the caller's thread): tm_query_step runs at most one micro-batch and says whether it
