@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { SAVED_VERSION = 2, TOPIC_AGE_MS = 5000, TOPIC_WAIT_MS = 10000, MADE_WAIT_MS = 3000 };
+enum { SAVED_VERSION = 2, TOPIC_AGE_MS = 5000, TOPIC_WAIT_MS = 10000, MADE_WAIT_MS = 8000 };
 
 struct known_topic {
 	struct tm_str name; /* with a NUL behind it, ours */
@@ -427,6 +427,26 @@ static tm_rc already_committed(struct kafka_writer *me, const struct tm_broker_b
 	return rc;
 }
 
+struct patience {
+	int64_t since_ns;
+	bool told;
+};
+/* May the same call be made again? Frees the error then; after a while says what is waited for. */
+static bool again(struct kafka_writer *me, rd_kafka_error_t **error, struct patience *p)
+{
+	if (!*error || !rd_kafka_error_is_retriable(*error) || kb_stopping(&me->caller))
+		return false;
+	rd_kafka_error_destroy(*error);
+	*error = NULL;
+	if (now_ns() - p->since_ns > KB_SAY_AFTER_MS * INT64_C(1000000) && !p->told) {
+		char text[200];
+		snprintf(text, sizeof text, "the transaction coordinator of %s does not take the batch", me->b->b.address);
+		kb_waits(&me->caller, text);
+		p->told = true;
+	}
+	return true;
+}
+
 /* The batch's mark, as the offset of the group on the first part's partition. */
 static rd_kafka_error_t *mark(struct kafka_writer *me, const struct tm_broker_batch *batch, int64_t end)
 {
@@ -443,9 +463,10 @@ static rd_kafka_error_t *mark(struct kafka_writer *me, const struct tm_broker_ba
 	memcpy(p->metadata, text, p->metadata_size);
 	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(me->marker_group);
 	rd_kafka_error_t *error;
-	while ((error = rd_kafka_send_offsets_to_transaction(me->rk, list, group, KB_SLICE_MS * 5)) && rd_kafka_error_is_retriable(error) &&
-	       !kb_stopping(&me->caller))
-		rd_kafka_error_destroy(error);
+	struct patience patience = {.since_ns = now_ns()};
+	do
+		error = rd_kafka_send_offsets_to_transaction(me->rk, list, group, KB_SLICE_MS * 5);
+	while (again(me, &error, &patience));
 	rd_kafka_consumer_group_metadata_destroy(group);
 	rd_kafka_topic_partition_list_destroy(list);
 	return error;
@@ -454,17 +475,12 @@ static rd_kafka_error_t *mark(struct kafka_writer *me, const struct tm_broker_ba
 static rd_kafka_error_t *commit(struct kafka_writer *me)
 {
 	rd_kafka_error_t *error;
-	int64_t since_ns = now_ns();
-	bool told = false;
+	struct patience patience = {.since_ns = now_ns()};
 	if (kb_stopping(&me->caller)) /* the next leader may have begun meanwhile: what is not committed yet is its to write */
 		return rd_kafka_error_new(RD_KAFKA_RESP_ERR__FENCED, "stopped before the batch was committed");
-	while ((error = rd_kafka_commit_transaction(me->rk, KB_SLICE_MS * 5)) && rd_kafka_error_is_retriable(error) &&
-	       !kb_stopping(&me->caller)) {
-		rd_kafka_error_destroy(error);
-		if (now_ns() - since_ns > KB_SAY_AFTER_MS * INT64_C(1000000) && !told)
-			kb_waits(&me->caller, "the broker's transaction coordinator does not commit the batch");
-		told = true;
-	}
+	do
+		error = rd_kafka_commit_transaction(me->rk, KB_SLICE_MS * 5);
+	while (again(me, &error, &patience));
 	return error;
 }
 
@@ -495,9 +511,7 @@ static tm_rc write_exactly_once(struct kafka_writer *me, const struct tm_broker_
 		return TM_OK;
 	}
 	tm_rc rc = in_transaction(me, batch, arena, err);
-	if (rc == TM_CANCELLED && !kb_stopping(&me->caller))
-		rc = TM_UNAVAILABLE;
-	if (kb_stopping(&me->caller) && rc)
+	if (kb_stopping(&me->caller) && rc) /* it runs again when the query does */
 		rc = tm_fail(err, TM_CANCELLED, "stopped while writing to the broker");
 	else if (rc == TM_DENIED && me->turns && err->code != RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED &&
 		 err->code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) /* a leader of before has woken up late: we begin anew */
