@@ -230,7 +230,7 @@ def test_by_hand_with_spark_submit(tmp_path, spark):
         run = subprocess.run([os.path.join(spark.venv, "bin", "spark-submit"), "--master", "local[2]", "--jars", ",".join(spark.jars),
                               os.path.join(ROOT, "python", "tidemill", "spark", "__main__.py"), str(tmp_path / "project.json"), "--kafka",
                               "127.0.0.1:%d" % i.kafka, "--cassandra", "127.0.0.1:%d" % i.cassandra, "--checkpoint", str(tmp_path / "checkpoints"), "--until-idle"],
-                             env=dict(os.environ, PYSPARK_PYTHON=spark.python, PYSPARK_DRIVER_PYTHON=spark.python), stdout=subprocess.PIPE,
+                             cwd=str(tmp_path), env=dict(os.environ, PYSPARK_PYTHON=spark.python, PYSPARK_DRIVER_PYTHON=spark.python), stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, universal_newlines=True, timeout=SLOW)
         assert run.returncode == 0, run.stdout[-4000:]
         assert len(rows(i, "spark_streams.created_users")) == 20, run.stdout[-4000:]

@@ -26,7 +26,7 @@ def configuration(description, version):
     }
     if (description.get("master") or "").startswith("local"):
         conf["spark.driver.bindAddress"] = conf["spark.driver.host"] = "127.0.0.1"
-    if description.get("scratch"):
+    if description.get("scratch") and (description.get("master") or "").startswith("local"):
         conf["spark.local.dir"] = description["scratch"]
         if " " not in description["scratch"]:
             conf["spark.driver.extraJavaOptions"] = "-Djava.io.tmpdir=" + description["scratch"]
