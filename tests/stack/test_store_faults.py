@@ -72,6 +72,13 @@ def node(tmp_path_factory):
         sh("ip", "link", "del", LINK, check=False)
 
 
+class Up(instance.Instance):
+    """A cold Cassandra on a busy machine takes its time to make a keyspace."""
+
+    def __enter__(self):
+        return self.start(timeout=120)
+
+
 class Flow:
     """Records all the time, from a thread of its own."""
 
@@ -121,7 +128,7 @@ def test_the_store_goes_away_and_comes_back(node, tmp_path, fault):
     keyspace, data, feed = "faults_" + fault.__name__, str(tmp_path / "data"), cases.Feed(fault.__name__)
     os.makedirs(data)
     project = cases.project(tmp_path / "p", keyspace, limit=1000)
-    with instance.Instance(project, data=data, TIDEMILL_STORE=node.url) as up:
+    with Up(project, data=data, TIDEMILL_STORE=node.url) as up:
         flow = Flow(project, data, feed)
         try:
             up.wait(lambda: all(cases.written(up).values()))
@@ -145,11 +152,11 @@ def test_tidemill_is_killed_in_the_middle_of_batches(node, tmp_path):
     os.makedirs(data)
     project = cases.project(tmp_path / "p", keyspace, limit=500)
     for _ in range(rounds):
-        up = instance.Instance(project, data=data, TIDEMILL_STORE=node.url).start()
+        up = Up(project, data=data, TIDEMILL_STORE=node.url).start(timeout=120)
         feed.send(project, data, 5000)
         time.sleep(random.uniform(0, 1))
         up.kill()
-    with instance.Instance(project, data=data, TIDEMILL_STORE=node.url) as up:
+    with Up(project, data=data, TIDEMILL_STORE=node.url) as up:
         got = up.wait(lambda: cases.settled(up, keyspace, feed), timeout=120)
         cases.same(got, feed.expected())
         print("killed %d times: %d records, nothing lost, nothing twice" % (rounds, feed.next))
