@@ -72,7 +72,7 @@ bench-stack: ## one pipeline on the real stack and on Tidemill, side by side; WR
 	@tools/setup.sh build run test
 	@cmake --preset release >/dev/null
 	@ninja -C build --quiet
-	@bench/stack.py $(if $(WRITE),--write)
+	@$${TM_PYTHON:-/usr/bin/python3} bench/stack.py $(if $(WRITE),--write)
 
 docs: build ## the generated pages of docs/
 	@tools/docs.py

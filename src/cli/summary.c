@@ -142,6 +142,7 @@ tm_rc tm_instance_summary_json(struct tm_instance *in, struct tm_buf *out, bool 
 {
 	(void)err;
 	bool ok = true;
+	double elapsed = (double)(tm_mono_ns(tm_env_real()) - in->started_ns) / 1e9; /* without the counting below */
 	json_t *dags = json_array();
 	if (in->dag) {
 		json_decref(dags);
@@ -155,7 +156,6 @@ tm_rc tm_instance_summary_json(struct tm_instance *in, struct tm_buf *out, bool 
 	tm_diagnose_json(in, &raw);
 	json_t *findings = json_loadb(raw.at, raw.len, 0, NULL);
 	tm_buf_done(&raw);
-	double elapsed = (double)(tm_mono_ns(tm_env_real()) - in->started_ns) / 1e9;
 	json_t *all = json_pack("{s:b, s:f, s:o, s:o, s:o, s:o, s:o}", "ok", ok, "elapsed_s", elapsed, "dags", dags ? dags : json_array(),
 				"topics", topics, "pipelines", pipelines, "tables", tables, "findings", findings ? findings : json_array());
 	char *s = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(6));
