@@ -112,15 +112,14 @@ class Case:
                 assert "->" not in port or port.startswith("127.0.0.1:"), line
 
     def by_tidemill(self):
-        """ENGINE=embedded: Tidemill's engine on the real Kafka and Cassandra comes to the same rows"""
+        """ENGINE=embedded: Tidemill's engine, elected by ZooKeeper, on the real Kafka and Cassandra comes to the same rows"""
         self.compose("rm", "-s", "-f", "tidemill")
         for table in ("quakes", "quakes_per_hour", "strong_quakes"):
             self.engine.run("run", "--rm", "--network", "tmstack_default", "--entrypoint", "python3", "tidemill-spark:0.1.0", "-W", "ignore", "-c",
                             "from cassandra.cluster import Cluster; Cluster(['cassandra']).connect().execute('TRUNCATE seismic.%s', timeout=60)" % table)
         for topic in ("earthquakes_clean", "strong_quakes"):
             self.compose.execute("kafka", "bash", "-c", "KAFKA_HEAP_OPTS=-Xmx96m /opt/kafka/bin/kafka-topics.sh --bootstrap-server broker:29092 --delete --topic " + topic)
-        self.compose.env["ENGINE"] = "embedded"
-        self.engine.run("volume", "rm", "-f", "tmstack_other", check=False)
+        self.compose.env.update(ENGINE="embedded", COORDINATOR="zookeeper://zookeeper:2181/tidemill")
         start = time.time()
         self.compose("up", "-d", "--no-build", "--no-deps", "tidemill")
         self.compose.wait_healthy("tidemill", timeout=120)
