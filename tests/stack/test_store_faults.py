@@ -34,8 +34,14 @@ class Node:
         self.url = "cassandra://%s:%d?local_dc=datacenter1" % (FAR, PORT)
 
     def start(self):
-        sh("ip", "netns", "exec", NET, os.path.join(HERE, "cassandra.sh"), "start", "-p", str(PORT), "-d", self.folder, "-m", "512m", "-n",
-           "-y", "rpc_address: 0.0.0.0", "-y", "broadcast_rpc_address: " + FAR, "-y", "commitlog_sync: batch")
+        words = ["ip", "netns", "exec", NET, os.path.join(HERE, "cassandra.sh"), "start", "-p", str(PORT), "-d", self.folder, "-m", "512m", "-n",
+                 "-y", "rpc_address: 0.0.0.0", "-y", "broadcast_rpc_address: " + FAR, "-y", "commitlog_sync: batch"]
+        for _ in range(20):  # the ports of the one before may still be closing
+            run = sh(*words, check=False)
+            if run.returncode == 0 or "is taken" not in run.stdout:
+                break
+            time.sleep(1)
+        assert run.returncode == 0, run.stdout[-3000:]
 
     def stop(self):
         sh("ip", "netns", "exec", NET, os.path.join(HERE, "cassandra.sh"), "stop", "-d", self.folder, check=False)
