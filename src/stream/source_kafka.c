@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BATCH_RECORDS_MAX = 1 << 15 }; /* more would not be faster: rows sorted for the table leave the cache, and memory grows with it */
+enum {
+	SETTLE_MS = 10000,
+	BATCH_RECORDS_MAX = 1 << 15
+}; /* more would not be faster: rows sorted for the table leave the cache, and memory grows with it */
 enum { K_KEY, K_VALUE, K_TOPIC, K_PARTITION, K_OFFSET, K_TIMESTAMP, K_TIMESTAMP_TYPE, K_HEADERS };
 enum choice { BY_NAME, BY_PATTERN, BY_ASSIGN };
 
@@ -29,9 +32,9 @@ struct kafka {
 	int64_t max_offsets, min_offsets, max_delay_ms;
 	bool fail_on_loss;
 	struct tm_arena options_arena, offsets_arena, range_arena;
-	struct tm_offsets pinned; /* AvailableNow: read up to here */
-	bool is_pinned, held;     /* held: less than minOffsetsPerTrigger is there, since held_ms */
-	int64_t held_ms;
+	struct tm_offsets pinned;   /* AvailableNow: read up to here */
+	bool is_pinned, held;       /* held: less than minOffsetsPerTrigger is there, since held_ms */
+	int64_t held_ms, behind_ms; /* behind: since then a partition ends before what was read of it; 0 = none does */
 	/* the range at work */
 	struct span *spans;
 	size_t span_count, span;
@@ -317,6 +320,20 @@ static tm_rc lost(struct kafka *me, const struct tm_offset *o, const char *why, 
 	return rc;
 }
 
+/* A real broker that was killed tells ends for a moment that are before what it had given; only when that stays so is it loss. */
+static tm_rc settles(struct kafka *me, const struct tm_offset *o, int64_t end, struct tm_err *err)
+{
+	int64_t now_ms = tm_now_us(me->s.world->env ? me->s.world->env : tm_env_real()) / 1000;
+	if (me->broker->klass->embedded)
+		return TM_OK;
+	if (!me->behind_ms)
+		me->behind_ms = now_ms;
+	if (now_ms - me->behind_ms >= SETTLE_MS)
+		return TM_OK;
+	return tm_fail(err, TM_UNAVAILABLE, "topic '%.*s' partition %d ends at %lld, before offset %lld that was reached",
+		       TM_STR_ARG(o->topic), o->partition, (long long)end, (long long)o->offset);
+}
+
 /* Spark's share of each partition in the limit: by what it has, small ones not starved. */
 static int64_t share(int64_t limit, int64_t has, int64_t total)
 {
@@ -349,6 +366,7 @@ static tm_rc kafka_latest(struct tm_source *s, struct tm_str from, struct tm_buf
 			TM_TRY(lost(me, o, "records were deleted before they were read", err));
 			o->offset = b.start;
 		} else if (o->offset > b.end) {
+			TM_TRY(settles(me, o, b.end, err));
 			TM_TRY(lost(me, o, "the offset reached is behind the end: the topic was deleted and made anew", err));
 			o->offset = b.start;
 		}
@@ -360,6 +378,7 @@ static tm_rc kafka_latest(struct tm_source *s, struct tm_str from, struct tm_buf
 		has[i] = end > o->offset ? end - o->offset : 0;
 		total += has[i];
 	}
+	me->behind_ms = 0;
 	int64_t now_ms = tm_now_us(s->world->env ? s->world->env : tm_env_real()) / 1000;
 	bool hold = total && total < me->min_offsets && !me->is_pinned;
 	if (hold && !me->held)
@@ -420,9 +439,11 @@ static tm_rc read_span(struct kafka *me, struct span *span, struct tm_err *err)
 	if (rc != TM_INVALID || err->code != 1)
 		return rc;
 	me->records.count = 0;
-	TM_TRY(lost(me, &at, "records were deleted before they were read", err));
 	struct tm_broker_bounds b;
 	TM_TRY(me->broker->klass->bounds(me->broker, span->topic, span->partition, &b, err));
+	if (at.offset >= b.end)
+		TM_TRY(settles(me, &at, b.end, err));
+	TM_TRY(lost(me, &at, "records were deleted before they were read", err));
 	span->at = b.start > span->at && b.start < span->to ? b.start : span->to;
 	return TM_OK;
 }
