@@ -129,11 +129,25 @@ KERNEL(interval_field)
 	return TM_OK;
 }
 
+static bool is_interval(const struct tm_type *t)
+{
+	return t->kind == TM_T_INTERVAL || t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT;
+}
+
+/* The parts that an interval has: no weeks, quarters or days of the year. */
+static bool interval_has(enum part part)
+{
+	return part == P_YEAR || part == P_MONTH || part == P_DAY || part == P_HOUR || part == P_MINUTE || part == P_SECOND ||
+	       part == P_SECONDS;
+}
+
 static tm_rc bind_part(struct tm_fn_bind *b, size_t arg, enum part part, struct tm_err *err)
 {
 	const struct tm_type *t = b->args[arg].type;
 	b->bound = (const void *)(intptr_t)part;
-	if (t->kind == TM_T_INTERVAL || t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT) {
+	if (is_interval(t)) {
+		if (!interval_has(part))
+			return fn_unexpected_type(b, arg, "DATE", err);
 		bool ym = t->kind == TM_T_INTERVAL_YM;
 		const struct tm_type *r = part == P_YEAR || part == P_DAY              ? &tm_type_int
 					  : part == P_SECONDS || part == P_SECOND      ? tm_type_decimal(b->arena, 8, 6)
@@ -209,7 +223,7 @@ BIND(date_part)
 				   "the input \"field\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
 				   TM_STR_ARG(b->args[0].expr->text));
 	for (size_t i = 0; i < sizeof part_names / sizeof *part_names; i++)
-		if (tm_str_iis(field, part_names[i].name)) {
+		if (tm_str_iis(field, part_names[i].name) && (!is_interval(b->args[1].type) || interval_has(part_names[i].part))) {
 			const struct tm_fn part = {.name = b->fn->name,
 						   .min_args = 1,
 						   .max_args = 1,
