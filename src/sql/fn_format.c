@@ -77,10 +77,12 @@ static int pattern_places(struct tm_str p, bool *ret_group, int *ret_least)
 	*ret_least = least;
 	return most;
 }
+enum { JAVA_FRACTION_DIGITS = 340 }; /* what DecimalFormat writes of a double or a whole number at most */
 KERNEL(format_number)
 {
 	struct tm_buf b = {0}, plain = {0};
 	bool by_pattern = args[1].type->kind == TM_T_STRING;
+	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -94,6 +96,13 @@ KERNEL(format_number)
 			if (places < 0) {
 				fn_null(ev, ret, i);
 				continue;
+			}
+			if (args[0].type->kind != TM_T_DECIMAL && places > JAVA_FRACTION_DIGITS)
+				places = least = JAVA_FRACTION_DIGITS;
+			if ((size_t)places > TM_LIMIT_VALUES_BYTES / 8) {
+				rc = tm_fail(ev->err, TM_LIMIT, "format_number with %d decimals: at most %zu", places,
+					     TM_LIMIT_VALUES_BYTES / 8);
+				break;
 			}
 		}
 		plain.len = 0;
@@ -122,7 +131,7 @@ KERNEL(format_number)
 	}
 	tm_buf_done(&b);
 	tm_buf_done(&plain);
-	return TM_OK;
+	return rc;
 }
 BIND(format_number)
 {
