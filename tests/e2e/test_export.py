@@ -103,16 +103,20 @@ def test_topics_of_a_stopped_project(tmp_path):
         assert content(b, "events") == before
 
 
-def killed_often(words, data, times, longest):
-    """Starts the command and kills it, a little later each time; then lets it finish."""
-    rng = random.Random(5)
-    killed = 0
-    for n in range(times):
+def killed_often(words, data, longest):
+    """Starts the command and kills it, each time a little later than before, until it ends before it is killed or after `longest`
+    seconds; then lets it finish. The steps are small enough to fall into every part of the work, however fast the machine."""
+    killed, after = 0, 0.005
+    while after < longest:
         process = subprocess.Popen([binary(), *words], env=environment(data), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(longest * (n + rng.random()) / times)
-        killed += process.poll() is None
-        process.kill()
-        process.wait()
+        try:
+            process.wait(timeout=after)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        after *= 1.15
     run = subprocess.run([binary(), *words, "--json"], env=environment(data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return killed, json.loads(run.stdout.splitlines()[-1])
@@ -122,7 +126,7 @@ def killed_often(words, data, times, longest):
 def test_topics_nothing_twice_nothing_lost_by_kills(two):
     a, b = two
     fill(a, "events", 4, 20000)
-    killed, told = killed_often(["export", "topics", "--to", "kafka://" + kafka(b), "--project", a.project], a.data, 6, 1.6)
+    killed, told = killed_often(["export", "topics", "--to", "kafka://" + kafka(b), "--project", a.project], a.data, 2)
     assert killed >= 2 and told["same"]
     assert content(b, "events") == content(a, "events")
     # The saved marks are only a short cut: damaged or gone, the same comes out.
@@ -327,7 +331,7 @@ def test_tables_killed_often(two):
     for f in [session.execute_async(insert, (n % 200, n, [1, 2, n], "v%d" % n)) for n in range(4000)]:
         f.result()
     cluster.shutdown()
-    killed, told = killed_often(["export", "tables", "--to", cassandra(b), "--project", a.project], a.data, 6, 0.8)
+    killed, told = killed_often(["export", "tables", "--to", cassandra(b), "--project", a.project], a.data, 2)
     assert killed >= 2 and told["same"] and told["tables"][0]["begun_again"] >= 1
     assert table_content(b, "k.t") == table_content(a, "k.t")
 

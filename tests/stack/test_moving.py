@@ -48,7 +48,7 @@ def test_topics_to_a_real_kafka_and_back(version, request, source, prefix, tmp_p
     small.fill(source, topics[0], 4, 20000)
     small.fill(source, topics[1], 1, 10)
     try:
-        killed, told = small.killed_often(["export", "topics", prefix + "*", "--to", "kafka://" + address, "--project", source.project], source.data, 5, 2.0)
+        killed, told = small.killed_often(["export", "topics", prefix + "*", "--to", "kafka://" + address, "--project", source.project], source.data, 2)
         assert killed >= 2 and told["same"]
         for topic in topics:
             assert small.content(server, topic) == small.content(source, topic)
@@ -107,7 +107,7 @@ def test_big_table_killed_on_the_way_to_cassandra(cassandra, source, prefix):
     cluster.shutdown()
     target = Cluster(["127.0.0.1"], port=int(cassandra.rpartition(":")[2]), protocol_version=4)
     try:
-        killed, told = small.killed_often(["export", "tables", keyspace, "--to", "cassandra://" + cassandra, "--project", source.project], source.data, 4, 2.5)
+        killed, told = small.killed_often(["export", "tables", keyspace, "--to", "cassandra://" + cassandra, "--project", source.project], source.data, 2.5)
         assert killed >= 2 and told["same"]
         rows = sorted(tuple(map(str, r)) for r in target.connect().execute("SELECT a, b, l, v FROM %s.t" % keyspace, timeout=60))
         assert rows == sorted((str(n % 500), str(n), str([1, 2, n]), "v%d" % n) for n in range(10000))
