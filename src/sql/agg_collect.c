@@ -414,6 +414,10 @@ static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 		if (times < 0)
 			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003",
 					     "Found the negative value in frequency expression.");
+		const struct doubles *d = states[i];
+		if (times > 1 && (uint64_t)times + d->count > TM_LIMIT_VALUES_BYTES / sizeof *d->v)
+			return tm_fail(ev->err, TM_LIMIT, "the frequencies of a percentile add up to more than %zu values",
+				       TM_LIMIT_VALUES_BYTES / sizeof *d->v);
 		for (; times > 0; times--)
 			doubles_add(states[i], number_at(&args[0], i));
 	}
