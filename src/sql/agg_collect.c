@@ -569,6 +569,13 @@ BIND(percentile)
 						   "The `percentage` must be between [0.0, 1.0] (current value = %g).", o->p[i]);
 		}
 	}
+	if (b->arg_count > 2 && !o->typed) { /* frequencies: whole numbers */
+		const struct tm_type *f = b->args[2].type;
+		if (f->kind == TM_T_NULL)
+			TM_TRY(fn_want(b, 2, &tm_type_bigint, err));
+		else if (f->kind != TM_T_TINYINT && f->kind != TM_T_SMALLINT && f->kind != TM_T_INT && f->kind != TM_T_BIGINT)
+			return fn_unexpected_type(b, 2, "INTEGRAL", err);
+	}
 	const struct tm_type *result = &tm_type_double;
 	bool interval = t->kind == TM_T_INTERVAL_YM || t->kind == TM_T_INTERVAL_DT,
 	     time = t->kind == TM_T_DATE || t->kind == TM_T_TIMESTAMP || t->kind == TM_T_TIMESTAMP_NTZ;
