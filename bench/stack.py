@@ -424,25 +424,30 @@ class Mixed(Tidemill):
 
 
 # ---- the table ----
-ROWS = (("start to the first row readable", "start_s", "%.3g s", False, 100), ("rows/s from a backlog", "rows_per_s", "%.0f", True, 20),
-        ("produced to readable at 1,000/s, p50", "p50_1000", "%.3g ms", False, None), ("the same, p99", "p99_1000", "%.3g ms", False, 20),
-        ("produced to readable at 10,000/s, p50", "p50_10000", "%.3g ms", False, None), ("the same, p99", "p99_10000", "%.3g ms", False, 20),
-        ("memory after the first row", "idle_mb", "%.0f MB", False, 50), ("memory at work (the most seen)", "loaded_mb", "%.0f MB", False, 50),
-        ("CPU seconds per million events", "cpu_s_per_M", "%.3g", False, None), ("processes", "processes", "%.0f", False, None), ("bytes on disk", "disk_mb", "%.0f MB", False, None))
+ROWS = (("start to the first row readable", "start_s", "s", False, 100), ("rows/s from a backlog", "rows_per_s", "", True, 20),
+        ("produced to readable at 1,000/s, p50", "p50_1000", "ms", False, None), ("produced to readable at 1,000/s, p99", "p99_1000", "ms", False, 20),
+        ("produced to readable at 10,000/s, p50", "p50_10000", "ms", False, None), ("produced to readable at 10,000/s, p99", "p99_10000", "ms", False, 20),
+        ("memory after the first row", "idle_mb", "MB", False, 50), ("memory at work (the most seen)", "loaded_mb", "MB", False, 50),
+        ("CPU seconds per million events", "cpu_s_per_M", "", False, None), ("processes", "processes", "", False, None), ("bytes on disk", "disk_mb", "MB", False, None))
 
 
 def factor(n):
     return "%.0f×" % n if n >= 10 else "%.2g×" % n
 
 
+def figure(v, unit):
+    """Three digits of small numbers, all of large ones."""
+    return (format(round(v), ",") if v >= 100 else "%.3g" % v) + (" " + unit if unit else "")
+
+
 def table(results):
     head = ["what", "the real stack", "Tidemill", "ratio", "line", "Tidemill's engine on the real Kafka and Cassandra"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for title, key, form, more, line in ROWS:
+    for title, key, unit, more, line in ROWS:
         a, b, c = (results.get(n, {}).get(key) for n in ("stack", "tidemill", "mixed"))
         ratio = None if a is None or b is None else b / a if more else a / b
         judged = "" if line is None else "≥ %d×%s" % (line, "" if ratio is None else ": held" if ratio >= line else ": NOT HELD")
-        lines.append("| " + " | ".join([title] + ["" if v is None else form % v for v in (a, b)] + ["" if ratio is None else factor(ratio), judged, "" if c is None else form % c]) + " |")
+        lines.append("| " + " | ".join([title] + ["" if v is None else figure(v, unit) for v in (a, b)] + ["" if ratio is None else factor(ratio), judged, "" if c is None else figure(c, unit)]) + " |")
     return "\n".join(lines) + "\n"
 
 

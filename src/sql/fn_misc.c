@@ -197,8 +197,11 @@ KERNEL_VOLATILE(randstr)
 					     "equal to 0, but got %d.",
 					     n);
 		TM_TRY(fn_try(ev, (size_t)n, &out));
+		struct random row = {.seeded = true};
+		if (!r.seeded)
+			row.state = random_next(&r); /* one question to the system a text, not one a letter */
 		for (int32_t j = 0; j < n; j++)
-			((char *)out)[j] = letters[random_next(&r) % 62];
+			((char *)out)[j] = letters[random_next(r.seeded ? &r : &row) % 62];
 		ret->str[i] = tm_str_n(out, (size_t)n);
 	}
 	return TM_OK;

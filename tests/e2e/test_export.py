@@ -103,7 +103,7 @@ def test_topics_of_a_stopped_project(tmp_path):
         assert content(b, "events") == before
 
 
-def killed_often(words, data, longest):
+def killed_often(words, data, longest, step=1.15):
     """Starts the command and kills it, each time a little later than before, until it ends before it is killed or after `longest`
     seconds; then lets it finish. The steps are small enough to fall into every part of the work, however fast the machine."""
     killed, after = 0, 0.005
@@ -116,7 +116,7 @@ def killed_often(words, data, longest):
             process.kill()
             process.wait()
             killed += 1
-        after *= 1.15
+        after *= step
     run = subprocess.run([binary(), *words, "--json"], env=environment(data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return killed, json.loads(run.stdout.splitlines()[-1])
@@ -126,7 +126,7 @@ def killed_often(words, data, longest):
 def test_topics_nothing_twice_nothing_lost_by_kills(two):
     a, b = two
     fill(a, "events", 4, 20000)
-    killed, told = killed_often(["export", "topics", "--to", "kafka://" + kafka(b), "--project", a.project], a.data, 2)
+    killed, told = killed_often(["export", "topics", "--to", "kafka://" + kafka(b), "--project", a.project], a.data, 2, step=1.4)
     assert killed >= 2 and told["same"]
     assert content(b, "events") == content(a, "events")
     # The saved marks are only a short cut: damaged or gone, the same comes out.
