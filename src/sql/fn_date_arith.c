@@ -53,8 +53,9 @@ KERNEL(date_plus)
 KERNEL(date_minus_date)
 {
 	fn_begin(ev, call, args, ret);
-	for (size_t i = 0; i < ev->rows; i++)
-		ret->i64[i] = ((int64_t)AT(0, i32, i) - AT(1, i32, i)) * TM_US_DAY;
+	FN_ROWS(i)
+	if (__builtin_mul_overflow((int64_t)AT(0, i32, i) - AT(1, i32, i), TM_US_DAY, &ret->i64[i]))
+		return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "long overflow.");
 	return TM_OK;
 }
 KERNEL(date_plus_months)
