@@ -438,12 +438,12 @@ static bool write_timestamp(struct tm_cell_writer *w, const struct tm_column *c,
 	size_t at = tm_row(c, row);
 	bool date_only;
 	switch (c->type->kind) {
+	case TM_T_DATE:
+		*ret = be(w->arena, (uint64_t)(c->i32[at] * 86400000LL), 8);
+		return true;
 	case TM_T_TIMESTAMP:
 	case TM_T_TIMESTAMP_NTZ:
 		us = c->i64[at];
-		break;
-	case TM_T_DATE:
-		us = (int64_t)c->i32[at] * 86400000000LL;
 		break;
 	case TM_T_BIGINT:
 		*ret = be(w->arena, (uint64_t)c->i64[at], 8);

@@ -179,10 +179,14 @@ static void remember(struct dedup *me, uint32_t number, const struct tm_column *
 	int64_t us = 0;
 	bool has = time && tm_event_time(time, row, &us);
 	int64_t leaves = INT64_MAX;
-	if (node->op->deduplicate.within_watermark)
-		leaves = has ? us + me->delay_us : 0; /* a null event time leaves at once, as in Spark */
-	else if (me->time_is_key && has)
+	if (node->op->deduplicate.within_watermark) {
+		if (!has)
+			leaves = 0; /* a null event time leaves at once, as in Spark */
+		else if (__builtin_add_overflow(us, me->delay_us, &leaves))
+			leaves = INT64_MAX;
+	} else if (me->time_is_key && has) {
 		leaves = us;
+	}
 	*(int64_t *)tm_groups_payload(&me->groups, number) = leaves;
 	if (leaves != INT64_MAX)
 		tm_expiry_add(&me->expiry, &me->groups, number, leaves);

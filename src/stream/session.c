@@ -153,17 +153,19 @@ static tm_rc row_sessions(struct session *me, const struct tm_batch *in, struct 
 			continue;
 		int64_t length = node->op->aggregate.session_gap_us;
 		if (end) {
-			length = end->i64[i] - start->i64[i];
+			spans[i].none |= __builtin_sub_overflow(end->i64[i], start->i64[i], &length);
 		} else if (gap) {
 			spans[i].none = tm_is_null(gap, i);
 			if (spans[i].none)
 				continue;
-			length = gap->type->kind == TM_T_INTERVAL ? gap->interval[i].micros + (int64_t)gap->interval[i].days * 86400000000LL
-								  : gap->i64[i];
+			__int128 us = gap->type->kind != TM_T_INTERVAL
+					  ? gap->i64[i]
+					  : gap->interval[i].micros + (__int128)gap->interval[i].days * 86400000000LL;
+			length = (int64_t)us;
+			spans[i].none |= us != length;
 		}
 		spans[i].start_us = start->i64[i];
-		spans[i].end_us = start->i64[i] + length;
-		spans[i].none = length <= 0;
+		spans[i].none |= length <= 0 || __builtin_add_overflow(start->i64[i], length, &spans[i].end_us);
 	}
 	*ret = spans;
 	return TM_OK;

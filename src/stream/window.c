@@ -111,6 +111,14 @@ struct frame {
 	size_t from, to;
 };
 
+/* Row i and `by` rows more; far beyond all rows where that is no number. */
+static int64_t moved(size_t i, int64_t by)
+{
+	int64_t r;
+	return __builtin_add_overflow((int64_t)i, by, &r) ? INT64_MAX : r;
+}
+static int64_t opposite(int64_t v) { return v == INT64_MIN ? INT64_MAX : -v; }
+
 /* Frame of row i by values: the first row whose distance is at least, or after the last whose distance is at most. */
 static void range_bound(const struct part *p, size_t i, bool is_from, double offset, size_t *ret)
 {
@@ -157,17 +165,17 @@ static tm_rc frames(const struct part *p, const struct tm_window_fn *f, struct f
 			TM_TRY(offset_number(p, f->to_offset, &to_value, err));
 	}
 	if (f->from == TM_FRAME_PRECEDING) {
-		from_rows = -from_rows;
+		from_rows = opposite(from_rows);
 		from_value = -from_value;
 	}
 	if (f->to == TM_FRAME_PRECEDING) {
-		to_rows = -to_rows;
+		to_rows = opposite(to_rows);
 		to_value = -to_value;
 	}
 	for (size_t i = p->from; i < p->to; i++) {
 		struct frame r = {p->from, p->to};
 		if (f->rows_frame) {
-			int64_t a = (int64_t)i + from_rows, b = (int64_t)i + to_rows + 1;
+			int64_t a = moved(i, from_rows), b = moved(i + 1, to_rows);
 			if (f->from != TM_FRAME_UNBOUNDED_PRECEDING)
 				r.from = a < (int64_t)p->from ? p->from : a > (int64_t)p->to ? p->to : (size_t)a;
 			if (f->to != TM_FRAME_UNBOUNDED_FOLLOWING)
@@ -284,10 +292,10 @@ static tm_rc rank_part(const struct part *p, const struct tm_window_fn *f, struc
 static uint32_t shifted(const struct part *p, const struct tm_column *value, size_t i, int64_t steps, bool ignore_nulls)
 {
 	if (!ignore_nulls) {
-		int64_t at = (int64_t)i + steps;
+		int64_t at = moved(i, steps);
 		return at < (int64_t)p->from || at >= (int64_t)p->to ? NO_ROW : (uint32_t)at;
 	}
-	int64_t way = steps < 0 ? -1 : 1, left = steps < 0 ? -steps : steps;
+	int64_t way = steps < 0 ? -1 : 1, left = steps < 0 ? opposite(steps) : steps;
 	int64_t at = (int64_t)i;
 	if (!left)
 		return (uint32_t)i;
@@ -323,7 +331,7 @@ static tm_rc pick_part(const struct part *p, const struct tm_window_fn *f, const
 	size_t n = p->to - p->from;
 	if (f->kind == TM_WF_LAG || f->kind == TM_WF_LEAD) {
 		for (size_t i = p->from; i < p->to; i++) {
-			index[i] = shifted(p, value, i, f->kind == TM_WF_LAG ? -nth : nth, f->ignore_nulls);
+			index[i] = shifted(p, value, i, f->kind == TM_WF_LAG ? opposite(nth) : nth, f->ignore_nulls);
 			if (index[i] == NO_ROW && has_default)
 				index[i] = (uint32_t)(p->rows->rows + i);
 		}
