@@ -712,10 +712,8 @@ static bool decimal(const struct tm_type *t, struct tm_str s, __int128 *ret)
 	v += round;
 	scale -= exponent + dropped;
 	for (; scale < t->scale; scale++)
-		if (v > ((__int128)1 << 126) / 10)
+		if (v == 0 || __builtin_mul_overflow(v, 10, &v))
 			return v == 0 ? (*ret = 0, true) : false;
-		else
-			v *= 10;
 	while (scale > t->scale) {
 		int last = 0;
 		for (; scale > t->scale; scale--) {

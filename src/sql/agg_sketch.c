@@ -88,7 +88,7 @@ static int64_t hll_estimate(const struct hll_bound *b, const struct hll *s)
 		e = linear;
 	else if (b->p < 19 && e < 5 * m)
 		e -= hll_bias(e, m);
-	return (int64_t)floor(e + 0.5);
+	return tm_double_i64(floor(e + 0.5));
 }
 static tm_rc hll_result(AGG_RESULT_ARGS)
 {

@@ -168,7 +168,7 @@ static tm_rc pairs_result(AGG_RESULT_ARGS)
 	for (size_t i = 0; i < n; i++) {
 		const struct pairs *s = states[i];
 		if (b->what == REGR_COUNT) {
-			ret->i64[i] = (int64_t)s->n;
+			ret->i64[i] = tm_double_i64(s->n);
 		} else {
 			ret->f64[i] = 0;
 			if (!pairs_value(s, b->what, &ret->f64[i]))

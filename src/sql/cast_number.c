@@ -64,11 +64,6 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 		}                                                                                                                          \
 		return TM_OK;                                                                                                              \
 	}
-static int32_t to_i32(double v) { return isnan(v) ? 0 : v >= 2147483647.0 ? INT32_MAX : v <= -2147483648.0 ? INT32_MIN : (int32_t)v; }
-static int64_t to_i64(double v)
-{
-	return isnan(v) ? 0 : v >= 9223372036854775808.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
-}
 
 /* A table of instances, one row a line. */
 /* clang-format off */
@@ -83,9 +78,9 @@ WIDEN(f32_f64, float, double)
 WIDEN(f64_f32, double, float)
 /* clang-format on */
 #define CUTS(f, ft)                                                                                                                        \
-	CUT(f##_i8, ft, int8_t, INT8_MIN, INT8_MAX, to_i32)                                                                                \
-	CUT(f##_i16, ft, int16_t, INT16_MIN, INT16_MAX, to_i32)                                                                            \
-	CUT(f##_i32, ft, int32_t, INT32_MIN, INT32_MAX, to_i32)
+	CUT(f##_i8, ft, int8_t, INT8_MIN, INT8_MAX, tm_double_i32)                                                                         \
+	CUT(f##_i16, ft, int16_t, INT16_MIN, INT16_MAX, tm_double_i32)                                                                     \
+	CUT(f##_i32, ft, int32_t, INT32_MIN, INT32_MAX, tm_double_i32)
 		CUTS(f32, float) CUTS(f64, double)
 #define CUT_LONG(name, from)                                                                                                               \
 	RUN(name)                                                                                                                          \
@@ -94,7 +89,7 @@ WIDEN(f64_f32, double, float)
 		from const *a = in->data;                                                                                                  \
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			double v = (double)a[i];                                                                                           \
-			out->i64[i] = to_i64(v);                                                                                           \
+			out->i64[i] = tm_double_i64(v);                                                                                    \
 			if (!(v >= -9223372036854775808.0 && v < 9223372036854775808.0) && LIVE(i) && p->mode != TM_CAST_LEGACY)           \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		}                                                                                                                          \

@@ -184,8 +184,8 @@ static double round_double(double v, const struct rounding *r, bool single)
 	if (tm_decimal_parse(tm_buf_str(&b), TM_DECIMAL_MAX, scale, &d) != TM_NUMBER_OK ||
 	    !tm_decimal_rescale(d, scale, r->scale < 0 ? r->scale : r->scale, TM_DECIMAL_MAX, r->how, &d))
 		return v;
-	if (r->scale >= 0)
-		return tm_decimal_to_double(d, r->scale);
+	if (r->scale >= 0 || d == 0)
+		return tm_decimal_to_double(d, r->scale < 0 ? 0 : r->scale);
 	return tm_decimal_to_double(d, 0) * pow(10, -r->scale);
 }
 KERNEL(round_double)
@@ -273,13 +273,9 @@ KERNEL(whole_double) /* ceil and floor of one argument: BIGINT */
 	{
 		double v = AT(0, f64, i);
 		v = r->how == TM_CEILING ? ceil(v) : floor(v);
-		if (!isnan(v) && !(v >= -9223372036854775808.0 && v < 9223372036854775808.0)) {
-			if (r->ansi)
-				return fn_overflow(ev, "", NULL);
-			ret->i64[i] = v > 0 ? INT64_MAX : INT64_MIN;
-		} else {
-			ret->i64[i] = isnan(v) ? 0 : (int64_t)v;
-		}
+		if (r->ansi && !isnan(v) && !(v >= -9223372036854775808.0 && v < 9223372036854775808.0))
+			return fn_overflow(ev, "", NULL);
+		ret->i64[i] = tm_double_i64(v);
 	}
 	return TM_OK;
 }
@@ -570,7 +566,7 @@ KERNEL(conv)
 	FN_ROWS(i)
 	{
 		struct tm_str s = tm_trim_all(STR_AT(0, i));
-		int from = AT(1, i32, i), to = AT(2, i32, i), base = to < 0 ? -to : to;
+		int from = AT(1, i32, i), to = AT(2, i32, i), base = to < -36 ? 0 : to < 0 ? -to : to;
 		if (from < 2 || from > 36 || base < 2 || base > 36 || s.len == 0) {
 			fn_null(ev, ret, i);
 			continue;
@@ -618,10 +614,12 @@ KERNEL(width_bucket)
 		int64_t n = AT(3, i64, i);
 		if (n <= 0 || n == INT64_MAX || isnan(v) || lo == hi || !isfinite(lo) || !isfinite(hi))
 			fn_null(ev, ret, i);
-		else if (lo < hi)
-			ret->i64[i] = v < lo ? 0 : v >= hi ? n + 1 : (int64_t)((double)n * (v - lo) / (hi - lo)) + 1;
-		else
-			ret->i64[i] = v > lo ? 0 : v <= hi ? n + 1 : (int64_t)((double)n * (lo - v) / (lo - hi)) + 1;
+		else if (lo < hi ? v < lo : v > lo)
+			ret->i64[i] = 0;
+		else if (lo < hi ? v >= hi : v <= hi)
+			ret->i64[i] = n + 1;
+		else /* wraps, as in Java */
+			ret->i64[i] = (int64_t)((uint64_t)tm_double_i64((double)n * (v - lo) / (hi - lo)) + 1);
 	}
 	return TM_OK;
 }

@@ -437,16 +437,12 @@ enum tm_number_parse tm_decimal_parse(struct tm_str s, int precision, int scale,
 	int64_t whole_digits = (int64_t)p.whole.len - (int64_t)first + p.exponent; /* of the value, may be negative */
 	if (whole_digits > TM_DECIMAL_MAX)
 		return TM_NUMBER_HUGE;
-	int64_t keep = whole_digits + scale; /* digits from `first` on that stay */
-	if (keep > TM_DECIMAL_MAX + 1)
+	int64_t keep = whole_digits + scale; /* digits from `first` on that stay: the first is not 0 */
+	if (keep > TM_DECIMAL_MAX)
 		return TM_NUMBER_RANGE;
 	u128 v = 0;
-	for (int64_t i = 0; i < keep; i++) {
-		int d = (size_t)i + first < n ? part_digit(&p, (size_t)i + first) : 0;
-		if (v > (u128)powers[TM_DECIMAL_MAX])
-			return TM_NUMBER_RANGE;
-		v = v * 10 + (unsigned)d;
-	}
+	for (int64_t i = 0; i < keep; i++)
+		v = v * 10 + (unsigned)((size_t)i + first < n ? part_digit(&p, (size_t)i + first) : 0);
 	if (keep >= 0 && (size_t)keep + first < n && part_digit(&p, (size_t)keep + first) >= 5)
 		v++;
 	if (v >= (u128)tm_pow10(precision))

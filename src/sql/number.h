@@ -16,6 +16,15 @@ static inline bool tm_decimal_fits(i128 v, int precision)
 	return v > -limit && v < limit;
 }
 int tm_decimal_digits(i128 v); /* at least 1 */
+/* Java's (long) and (int) of a double: NaN is 0, what is beyond the range the bound. */
+static inline int64_t tm_double_i64(double v)
+{
+	return v != v ? 0 : v >= 9223372036854775808.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
+}
+static inline int32_t tm_double_i32(double v)
+{
+	return v != v ? 0 : v >= 2147483647.0 ? INT32_MAX : v <= -2147483648.0 ? INT32_MIN : (int32_t)v;
+}
 /* To another scale; false when it has more than `precision` digits then. */
 bool tm_decimal_rescale(i128 v, int from_scale, int to_scale, int precision, enum tm_rounding rounding, i128 *ret);
 /* Exact results rounded half up to scale; false when they need more than precision digits. b != 0 for divide and remainder. */
