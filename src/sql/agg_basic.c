@@ -141,8 +141,12 @@ static tm_rc sum_result(AGG_RESULT_ARGS)
 	tm_column_init(ret, ev->arena, agg->type, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct sum *s = states[i];
-		bool decimal = agg->type->kind == TM_T_DECIMAL || agg->type->kind == TM_T_DOUBLE;
-		bool wrong = !decimal && s->v.dec != (int64_t)s->v.dec && bound->mode != TM_CAST_LEGACY;
+		bool decimal = agg->type->kind == TM_T_DECIMAL || agg->type->kind == TM_T_DOUBLE, ym = agg->type->kind == TM_T_INTERVAL_YM,
+		     interval = ym || agg->type->kind == TM_T_INTERVAL_DT; /* fails in every mode but try */
+		bool wrong =
+		    !decimal && s->v.dec != (ym ? (int32_t)s->v.dec : (int64_t)s->v.dec) && (interval || bound->mode != TM_CAST_LEGACY);
+		if (s->count && wrong && interval && bound->mode != TM_CAST_TRY)
+			return fn_interval_overflow(ev, "try_sum");
 		if (s->count && wrong && bound->mode == TM_CAST_ANSI)
 			return fn_overflow(ev, agg->type->kind == TM_T_BIGINT ? "long " : "", "try_sum");
 		if (s->count == 0 || wrong)
@@ -159,10 +163,6 @@ static tm_rc sum_result(AGG_RESULT_ARGS)
 			break;
 		case TM_T_INTERVAL_YM:
 			ret->i32[i] = (int32_t)s->v.dec;
-			if (s->count && ret->i32[i] != s->v.dec)
-				return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
-						     "Integer overflow while operating with intervals. Use `try_sum` to tolerate overflow "
-						     "and return NULL instead.");
 			break;
 		default:
 			ret->i64[i] = (int64_t)s->v.dec;

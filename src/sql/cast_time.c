@@ -19,8 +19,16 @@ RUN(date_ts)
 {
 	const struct tm_sql_zone *zone = p->to->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
-	for (size_t i = 0; i < rows; i++)
-		out->i64[i] = LIVE(i) ? tm_sql_zone_to_utc(zone, in->i32[i] * TM_US_DAY) : 0;
+	for (size_t i = 0; i < rows; i++) {
+		int64_t local = 0;
+		if (LIVE(i) && !tm_micros_of(in->i32[i], 0, &local)) { /* fails in every mode but try */
+			if (p->mode != TM_CAST_TRY)
+				return fn_long_overflow(ev);
+			fn_null(ev, out, i);
+			local = 0;
+		}
+		out->i64[i] = tm_sql_zone_to_utc(zone, local);
+	}
 	return TM_OK;
 }
 RUN(ts_date)

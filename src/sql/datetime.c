@@ -251,10 +251,7 @@ done:
 
 static bool local_of_parts(const struct timestamp_parts *p, int64_t days, int64_t *ret)
 {
-	int64_t us;
-	if (__builtin_mul_overflow(days, TM_US_DAY, &us))
-		return false;
-	return !__builtin_add_overflow(us, p->v[3] * TM_US_HOUR + p->v[4] * TM_US_MINUTE + p->v[5] * TM_US_SECOND + p->v[6], ret);
+	return tm_micros_of(days, p->v[3] * TM_US_HOUR + p->v[4] * TM_US_MINUTE + p->v[5] * TM_US_SECOND + p->v[6], ret);
 }
 
 bool tm_timestamp_parse(struct tm_str s, const struct tm_sql_zone *zone, int64_t now_us, int64_t *ret)

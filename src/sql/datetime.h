@@ -19,6 +19,13 @@ static inline int64_t tm_floor_div(int64_t a, int64_t b)
 	return q - ((a % b != 0) && ((a < 0) != (b < 0)));
 }
 static inline int64_t tm_floor_mod(int64_t a, int64_t b) { return a % b < 0 ? a % b + b : a % b; } /* b > 0 */
+/* False when it overflows. The first day is in range with its last hours only. */
+static inline bool tm_micros_of(int64_t days, int64_t us_of_day, int64_t *ret)
+{
+	__int128 v = (__int128)days * TM_US_DAY + us_of_day;
+	*ret = (int64_t)v;
+	return *ret == v;
+}
 static inline int64_t tm_micros_to_days(int64_t us) { return tm_floor_div(us, TM_US_DAY); }
 static inline int tm_weekday(int64_t days) { return (int)tm_floor_mod(days + 3, 7); } /* 0 = Monday */
 void tm_iso_week(int64_t days, int64_t *ret_year, int *ret_week);
@@ -80,6 +87,7 @@ struct tm_pattern;
 /* err: INVALID_DATETIME_PATTERN…, INCONSISTENT_BEHAVIOR_CROSS_VERSION…; parsing refuses some letters that formatting takes. */
 tm_rc tm_pattern_new(struct tm_arena *arena, struct tm_str text, bool parsing, struct tm_pattern **ret, struct tm_err *err) TM_CHECKED;
 void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zone, int64_t us, bool local, struct tm_buf *out);
+void tm_pattern_format_date(const struct tm_pattern *p, const struct tm_sql_zone *zone, int32_t day, struct tm_buf *out);
 /* *ret_local: date and time as written; *ret_zone NULL = none named. What is missing is filled from 1970-01-01 00:00.
  * why (may be NULL): Java's message when it fails. */
 bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone,

@@ -75,11 +75,12 @@ static tm_rc lost(struct tm_eval *ev, const struct tm_expr *call, const struct t
 				TM_TRY(lost(ev, call, args, i, ret));                                                                      \
 		return TM_OK;                                                                                                              \
 	}
-#define INTEGER_OPS(s, T, U, W)                                                                                                            \
+/* W: wide enough for a product. C, CU: what Java computes in, int at least, and the unsigned type in which it wraps. */
+#define INTEGER_OPS(s, T, U, W, C, CU)                                                                                                     \
 	CHECKED(add_##s, T, U, (U)x + (U)y, (x ^ v) & (y ^ v), __builtin_add_overflow)                                                     \
 	CHECKED(sub_##s, T, U, (U)x - (U)y, (x ^ y) & (x ^ v), __builtin_sub_overflow)                                                     \
-	CHECKED(mul_##s, T, U, (U)x *(U)y, (W)x *(W)y != (W)v ? (T)-1 : 0, __builtin_mul_overflow)                                         \
-	DIVIDE_OPS(s, T)
+	CHECKED(mul_##s, T, U, (CU)x *(CU)y, (W)x *(W)y != (W)v ? (T)-1 : 0, __builtin_mul_overflow)                                       \
+	DIVIDE_OPS(s, T, C, CU)
 
 static tm_rc by_zero(struct tm_eval *ev, const struct tm_expr *call, size_t row, struct tm_column *ret)
 {
@@ -104,13 +105,13 @@ static tm_rc by_zero(struct tm_eval *ev, const struct tm_expr *call, size_t row,
 				TM_TRY(by_zero(ev, call, i, ret));                                                                         \
 		return TM_OK;                                                                                                              \
 	}
-#define DIVIDE_OPS(s, T)                                                                                                                   \
+#define DIVIDE_OPS(s, T, C, CU)                                                                                                            \
 	DIVIDE(mod_##s, T, y == -1 ? 0 : x % y)                                                                                            \
-	DIVIDE(pmod_##s, T, y == -1 ? 0 : (x % y < 0 ? (T)((T)(x % y + y) % y) : x % y))
-INTEGER_OPS(i8, int8_t, uint8_t, int)
-INTEGER_OPS(i16, int16_t, uint16_t, int)
-INTEGER_OPS(i32, int32_t, uint32_t, int64_t)
-INTEGER_OPS(i64, int64_t, uint64_t, __int128)
+	DIVIDE(pmod_##s, T, y == -1 ? 0 : (x % y < 0 ? (T)((C)((CU)(x % y) + (CU)y) % y) : x % y))
+INTEGER_OPS(i8, int8_t, uint8_t, int, int32_t, uint32_t)
+INTEGER_OPS(i16, int16_t, uint16_t, int, int32_t, uint32_t)
+INTEGER_OPS(i32, int32_t, uint32_t, int64_t, int32_t, uint32_t)
+INTEGER_OPS(i64, int64_t, uint64_t, __int128, int64_t, uint64_t)
 
 /* Of two BIGINTs; only the least one by -1 does not fit. */
 static tm_rc idiv_i64(FN_EVAL_ARGS)
@@ -381,7 +382,12 @@ BIND(arith)
 }
 
 /* ---- one argument ---- */
-static tm_rc unary_lost(struct tm_eval *ev, const struct tm_expr *call) { return call->bound ? fn_overflow(ev, "", NULL) : TM_OK; }
+static tm_rc unary_lost(struct tm_eval *ev, const struct tm_expr *call)
+{
+	if (call->type->kind == TM_T_INTERVAL_YM || call->type->kind == TM_T_INTERVAL_DT)
+		return fn_interval_overflow(ev, NULL);
+	return call->bound ? fn_overflow(ev, "", NULL) : TM_OK;
+}
 
 #define UNARY_WRAP(name, T, U, compute)                                                                                                    \
 	static tm_rc name(FN_EVAL_ARGS)                                                                                                    \
@@ -432,8 +438,11 @@ static tm_rc neg_interval(FN_EVAL_ARGS)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		struct tm_interval v = AT(0, interval, i);
-		ret->interval[i] = (struct tm_interval){-v.months, -v.days, -v.micros};
+		struct tm_interval v = AT(0, interval, i), *r = &ret->interval[i];
+		bool small = __builtin_sub_overflow(0, v.months, &r->months) | __builtin_sub_overflow(0, v.days, &r->days),
+		     large = __builtin_sub_overflow(0, v.micros, &r->micros);
+		if ((small || large) && ev->session->ansi)
+			return fn_overflow(ev, small ? "integer " : "long ", NULL);
 	}
 	return TM_OK;
 }

@@ -56,6 +56,13 @@ tm_rc fn_try(struct tm_eval *ev, size_t size, void **ret)
 	return TM_OK;
 }
 
+tm_rc fn_text_limit(struct tm_eval *ev, const struct tm_buf *b)
+{
+	if (b->len <= TM_LIMIT_VALUES_BYTES)
+		return TM_OK;
+	return tm_fail(ev->err, TM_LIMIT, "a text of more than %zu bytes does not fit the memory of this query", TM_LIMIT_VALUES_BYTES);
+}
+
 /* ---- binding ---- */
 bool fn_any_nullable(const struct tm_fn_bind *b)
 {
@@ -450,6 +457,16 @@ tm_rc fn_overflow(struct tm_eval *ev, const char *what, const char *try_name)
 		return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003",
 				     "%soverflow. Use '%s' to tolerate overflow and return NULL instead." FN_ANSI_HINT, what, try_name);
 	return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "%soverflow." FN_ANSI_HINT, what);
+}
+tm_rc fn_long_overflow(struct tm_eval *ev) { return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "long overflow."); }
+tm_rc fn_interval_overflow(struct tm_eval *ev, const char *try_name)
+{
+	if (try_name)
+		return tm_fail_class(
+		    ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
+		    "Integer overflow while operating with intervals. Use `%s` to tolerate overflow and return NULL instead.", try_name);
+	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
+			     "Integer overflow while operating with intervals.");
 }
 tm_rc fn_index_zero(struct tm_eval *ev)
 {

@@ -293,36 +293,38 @@ KERNEL(trunc_date)
 	FN_ROWS(i)
 	{
 		enum level level = level_of(STR_AT(1, i));
-		if (level < L_WEEK)
+		if (level < L_WEEK) {
 			fn_null(ev, ret, i);
-		else
-			ret->i32[i] = (int32_t)trunc_days(AT(0, i32, i), level);
+			continue;
+		}
+		int64_t days = trunc_days(AT(0, i32, i), level);
+		if (days < INT32_MIN)
+			return fn_overflow(ev, "integer ", NULL);
+		ret->i32[i] = (int32_t)days;
 	}
 	return TM_OK;
 }
 KERNEL(trunc_time) /* date_trunc(format, timestamp) */
 {
 	const struct tm_sql_zone *zone = args[1].type->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
-	static const int64_t unit[] = {1, 1, 1000, TM_US_SECOND, TM_US_MINUTE};
+	static const int64_t unit[] = {1, 1, 1000, TM_US_SECOND, TM_US_MINUTE, TM_US_HOUR};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
 		enum level level = level_of(STR_AT(0, i));
-		int64_t us = AT(1, i64, i);
+		int64_t us = AT(1, i64, i), local = tm_sql_zone_to_local(zone, us);
+		bool over = false;
 		if (level == L_NONE) {
 			fn_null(ev, ret, i);
-		} else if (level <= L_SECOND) {
-			ret->i64[i] = tm_floor_div(us, unit[level]) * unit[level];
+		} else if (level <= L_HOUR) {
+			over = __builtin_sub_overflow(us, tm_floor_mod(level <= L_SECOND ? us : local, unit[level]), &ret->i64[i]);
 		} else {
-			int64_t local = tm_sql_zone_to_local(zone, us);
-			if (level <= L_HOUR) {
-				int64_t step = level == L_HOUR ? TM_US_HOUR : TM_US_MINUTE;
-				ret->i64[i] = us - tm_floor_mod(local, step);
-			} else {
-				int64_t days = tm_micros_to_days(local);
-				ret->i64[i] = tm_sql_zone_to_utc(zone, (level == L_DAY ? days : trunc_days(days, level)) * TM_US_DAY);
-			}
+			int64_t days = tm_micros_to_days(local);
+			over = !tm_micros_of(level == L_DAY ? days : trunc_days(days, level), 0, &local);
+			ret->i64[i] = tm_sql_zone_to_utc(zone, local);
 		}
+		if (over)
+			return fn_long_overflow(ev);
 	}
 	return TM_OK;
 }
@@ -368,7 +370,13 @@ KERNEL(datediff)
 KERNEL(add_months)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) ret->i32[i] = (int32_t)tm_add_months(AT(0, i32, i), AT(1, i32, i));
+	FN_ROWS(i)
+	{
+		int64_t days = tm_add_months(AT(0, i32, i), AT(1, i32, i));
+		ret->i32[i] = (int32_t)days;
+		if (ret->i32[i] != days)
+			return fn_overflow(ev, "integer ", NULL);
+	}
 	return TM_OK;
 }
 KERNEL(months_between)
@@ -504,6 +512,10 @@ static tm_rc out_of_bounds(struct tm_eval *ev, const char *fmt, long long v)
 }
 static const char *bad_date_of(int64_t y, int64_t m, int64_t d, long long *ret_value, char *text, size_t size)
 {
+	if (y < -999999999 || y > 999999999) {
+		*ret_value = y;
+		return "Year (valid values -999999999 - 999999999)";
+	}
 	if (m < 1 || m > 12) {
 		*ret_value = m;
 		return "MonthOfYear (valid values 1 - 12)";
@@ -512,7 +524,6 @@ static const char *bad_date_of(int64_t y, int64_t m, int64_t d, long long *ret_v
 		*ret_value = d;
 		return "DayOfMonth (valid values 1 - 28/31)";
 	}
-	(void)y;
 	snprintf(text, size, "date");
 	*ret_value = d;
 	return d > tm_date_month_days(y, (int)m) ? text : NULL;
@@ -527,8 +538,14 @@ KERNEL(make_date)
 		long long v;
 		char text[16];
 		const char *bad = bad_date_of(y, m, d, &v, text, sizeof text);
-		if (!bad)
-			ret->i32[i] = (int32_t)tm_date_days(y, (int)m, (int)d);
+		int64_t days = bad ? 0 : tm_date_days(y, (int)m, (int)d);
+		ret->i32[i] = (int32_t)days;
+		if (ret->i32[i] != days && try_form)
+			fn_null(ev, ret, i);
+		else if (ret->i32[i] != days)
+			return fn_overflow(ev, "integer ", NULL);
+		else if (!bad)
+			continue;
 		else if (ev->session->ansi && !try_form)
 			return out_of_bounds(ev, bad, v);
 		else
@@ -567,8 +584,13 @@ KERNEL(make_timestamp)
 		}
 		bool fraction = us > TM_US_MINUTE || us < 0;
 		if (!bad && !fraction && zone) {
-			int64_t local = tm_date_days(y, (int)m, (int)d) * TM_US_DAY + h * TM_US_HOUR + min * TM_US_MINUTE + us;
-			ret->i64[i] = tm_sql_zone_to_utc(zone, local);
+			int64_t local;
+			if (tm_micros_of(tm_date_days(y, (int)m, (int)d), h * TM_US_HOUR + min * TM_US_MINUTE + us, &local))
+				ret->i64[i] = tm_sql_zone_to_utc(zone, local);
+			else if (try_form)
+				fn_null(ev, ret, i);
+			else
+				return fn_long_overflow(ev);
 			continue;
 		}
 		if (!ev->session->ansi || try_form) {

@@ -13,15 +13,6 @@ static tm_rc time_overflow(struct tm_eval *ev, const struct tm_expr *call)
 	(void)call;
 	return tm_fail_class(ev->err, TM_DATA, "DATETIME_OVERFLOW", "22008", "Datetime operation overflow.");
 }
-static tm_rc interval_overflow(struct tm_eval *ev, const char *function)
-{
-	if (function)
-		return tm_fail_class(
-		    ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "22015",
-		    "Integer overflow while operating with intervals. Use `%s` to tolerate overflow and return NULL instead.", function);
-	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
-			     "Integer overflow while operating with intervals.");
-}
 /* try_add and the like: null instead. bound of all kernels here: struct fn_arith. */
 static bool tries(const struct tm_expr *call) { return call->bound && ((const struct fn_arith *)call->bound)->mode == TM_CAST_TRY; }
 static bool subtracts(const struct tm_expr *call) { return call->bound && ((const struct fn_arith *)call->bound)->op == FN_SUB; }
@@ -54,15 +45,21 @@ KERNEL(date_minus_date)
 {
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
-	if (__builtin_mul_overflow((int64_t)AT(0, i32, i) - AT(1, i32, i), TM_US_DAY, &ret->i64[i]))
-		return tm_fail_class(ev->err, TM_DATA, "ARITHMETIC_OVERFLOW", "22003", "long overflow.");
+	if (!tm_micros_of((int64_t)AT(0, i32, i) - AT(1, i32, i), 0, &ret->i64[i]))
+		OR_NULL(fn_long_overflow(ev));
 	return TM_OK;
 }
 KERNEL(date_plus_months)
 {
 	bool minus = subtracts(call);
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) ret->i32[i] = (int32_t)tm_add_months(AT(0, i32, i), minus ? -(int64_t)AT(1, i32, i) : AT(1, i32, i));
+	FN_ROWS(i)
+	{
+		int64_t days = tm_add_months(AT(0, i32, i), minus ? -(int64_t)AT(1, i32, i) : AT(1, i32, i));
+		ret->i32[i] = (int32_t)days;
+		if (ret->i32[i] != days)
+			OR_NULL(fn_overflow(ev, "integer ", NULL));
+	}
 	return TM_OK;
 }
 KERNEL(date_plus_day_time) /* whole days */
@@ -78,7 +75,7 @@ KERNEL(date_plus_day_time) /* whole days */
 }
 KERNEL(date_plus_interval)
 {
-	bool minus = subtracts(call);
+	int64_t sign = subtracts(call) ? -1 : 1;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -86,8 +83,15 @@ KERNEL(date_plus_interval)
 		if (v.micros && ev->session->ansi)
 			return tm_fail_class(ev->err, TM_DATA, "ILLEGAL_DATE_INTERVAL", "22023",
 					     "Cannot add hours, minutes or seconds, milliseconds, microseconds to a date.");
-		int64_t days = tm_add_months(AT(0, i32, i), minus ? -(int64_t)v.months : v.months) + (minus ? -(int64_t)v.days : v.days);
-		ret->i32[i] = (int32_t)(days + v.micros / TM_US_DAY);
+		int64_t days = tm_add_months(AT(0, i32, i), sign * v.months) + sign * v.days, us;
+		if (__builtin_mul_overflow(sign, v.micros, &us)) {
+			OR_NULL(fn_interval_overflow(ev, NULL));
+			continue;
+		}
+		days += tm_micros_to_days(us); /* from the day's begin, which may lead to the day before */
+		ret->i32[i] = (int32_t)days;
+		if (ret->i32[i] != days)
+			OR_NULL(fn_overflow(ev, "integer ", NULL));
 	}
 	return TM_OK;
 }
@@ -98,7 +102,7 @@ static bool shift(const struct tm_sql_zone *zone, int64_t us, int64_t months, in
 	if (months || days) {
 		int64_t local = tm_sql_zone_to_local(zone, us), day = tm_micros_to_days(local), rest = tm_floor_mod(local, TM_US_DAY);
 		day = (months ? tm_add_months(day, months) : day) + days;
-		if (__builtin_mul_overflow(day, TM_US_DAY, &local) || __builtin_add_overflow(local, rest, &local))
+		if (!tm_micros_of(day, rest, &local))
 			return false;
 		us = tm_sql_zone_to_utc(zone, local);
 	}
@@ -136,7 +140,8 @@ KERNEL(stamp_plus)
 			days = micros / TM_US_DAY;
 			micros %= TM_US_DAY;
 		}
-		if (!shift(zone, AT(0, i64, i), sign * months, sign * days, sign * micros, &ret->i64[i]))
+		if (__builtin_mul_overflow(sign, micros, &micros) ||
+		    !shift(zone, AT(0, i64, i), sign * months, sign * days, micros, &ret->i64[i]))
 			OR_NULL(time_overflow(ev, call));
 	}
 	return TM_OK;
@@ -149,7 +154,7 @@ KERNEL(stamp_minus_stamp)
 	{
 		int64_t a = tm_sql_zone_to_local(zone, AT(0, i64, i)), b = tm_sql_zone_to_local(zone, AT(1, i64, i));
 		if (__builtin_sub_overflow(a, b, &ret->i64[i]))
-			OR_NULL(interval_overflow(ev, NULL));
+			OR_NULL(fn_interval_overflow(ev, NULL));
 	}
 	return TM_OK;
 }
@@ -181,7 +186,7 @@ KERNEL(interval_plus)
 				     : __builtin_add_overflow(AT(0, i64, i), AT(1, i64, i), &ret->i64[i]);
 		}
 		if (over)
-			OR_NULL(interval_overflow(ev, function));
+			OR_NULL(fn_interval_overflow(ev, function));
 	}
 	return TM_OK;
 }
@@ -196,7 +201,7 @@ static bool scale_interval(struct tm_eval *ev, const struct tm_column *by, size_
 		double d = by->f64[i];
 		*ret_zero = divide && d == 0;
 		double r = divide ? (double)v / d : (double)v * d;
-		if (*ret_zero || !(fabs(r) < 9.3e18))
+		if (*ret_zero || !(fabs(r) < 9223372036854775808.0))
 			return false;
 		*ret = (i128)llround(r);
 		return true;
@@ -220,7 +225,7 @@ KERNEL(interval_times)
 			OR_NULL(tm_fail_class(ev->err, TM_DATA, "INTERVAL_DIVIDED_BY_ZERO", "22012",
 					      "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead."));
 		else if (!ok || (ym ? r != (int32_t)r : r != (int64_t)r))
-			OR_NULL(interval_overflow(ev, divide ? "try_divide" : "try_multiply"));
+			OR_NULL(fn_interval_overflow(ev, divide ? "try_divide" : "try_multiply"));
 		if (ym)
 			ret->i32[i] = (int32_t)r;
 		else

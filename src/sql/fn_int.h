@@ -38,6 +38,8 @@ struct tm_str fn_copy(struct tm_eval *ev, const void *data, size_t n);
 struct tm_str fn_buf(struct tm_eval *ev, struct tm_buf *b); /* copies and empties b */
 /* Memory whose size the data decide: an error over the limit. */
 tm_rc fn_try(struct tm_eval *ev, size_t size, void **ret) TM_CHECKED;
+/* The same for text that grows in a buffer: to be asked after every piece that is not the text's own. */
+tm_rc fn_text_limit(struct tm_eval *ev, const struct tm_buf *b) TM_CHECKED;
 
 /* ---- binding ---- */
 struct fn_simple {
@@ -128,6 +130,9 @@ void fn_value_sql(const struct tm_session *session, const struct tm_column *c, s
 tm_rc fn_divide_by_zero(struct tm_eval *ev);
 tm_rc fn_remainder_by_zero(struct tm_eval *ev);
 tm_rc fn_overflow(struct tm_eval *ev, const char *what, const char *try_name); /* ARITHMETIC_OVERFLOW */
+/* What java.time's exact arithmetic on microseconds throws. */
+tm_rc fn_long_overflow(struct tm_eval *ev);
+tm_rc fn_interval_overflow(struct tm_eval *ev, const char *try_name);
 tm_rc fn_index_zero(struct tm_eval *ev);
 tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, ...) TM_PRINTF(3, 4); /* INVALID_PARAMETER_VALUE.klass */
 #endif

@@ -52,16 +52,17 @@ KERNEL(timestampdiff) /* (unit, start, end) */
 	FN_ROWS(i)
 	{
 		int64_t a = AT(1, i64, i), b = AT(2, i64, i);
-		if (unit <= U_HOUR) {
-			ret->i64[i] = (b - a) / unit_us[unit];
-			continue;
+		if (unit > U_HOUR) {
+			a = tm_sql_zone_to_local(zone, a);
+			b = tm_sql_zone_to_local(zone, b);
 		}
-		a = tm_sql_zone_to_local(zone, a);
-		b = tm_sql_zone_to_local(zone, b);
-		if (unit <= U_WEEK)
-			ret->i64[i] = (b - a) / unit_us[unit];
-		else
-			ret->i64[i] = months_between(a, b) / (unit == U_YEAR ? 12 : unit == U_QUARTER ? 3 : 1);
+		i128 r = unit <= U_WEEK ? ((i128)b - a) / unit_us[unit]
+					: months_between(a, b) / (unit == U_YEAR      ? 12
+								  : unit == U_QUARTER ? 3
+										      : 1);
+		ret->i64[i] = (int64_t)r;
+		if (ret->i64[i] != r)
+			return fn_long_overflow(ev);
 	}
 	return TM_OK;
 }
@@ -122,11 +123,6 @@ BIND(timestampadd)
 }
 
 /* ---- making intervals ---- */
-static tm_rc overflow(struct tm_eval *ev)
-{
-	return tm_fail_class(ev->err, TM_DATA, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
-			     "Integer overflow while operating with intervals.");
-}
 static int64_t int_arg(const struct tm_expr *call, const struct tm_column *args, size_t a, size_t i)
 {
 	return a < call->arg_count ? AT(a, i32, i) : 0;
@@ -138,7 +134,7 @@ KERNEL(make_ym_interval)
 	{
 		int64_t m = int_arg(call, args, 0, i) * 12 + int_arg(call, args, 1, i);
 		if (m != (int32_t)m)
-			return overflow(ev);
+			return fn_interval_overflow(ev, NULL);
 		ret->i32[i] = (int32_t)m;
 	}
 	return TM_OK;
@@ -153,7 +149,7 @@ KERNEL(make_dt_interval)
 		if (call->arg_count > 3)
 			us += AT(3, i128, i);
 		if (us != (int64_t)us)
-			return overflow(ev);
+			return fn_interval_overflow(ev, NULL);
 		ret->i64[i] = (int64_t)us;
 	}
 	return TM_OK;
@@ -170,7 +166,7 @@ KERNEL(make_interval) /* years, months, weeks, days, hours, minutes, seconds */
 			us += AT(6, i128, i);
 		if (m != (int32_t)m || d != (int32_t)d || us != (int64_t)us) {
 			if (ev->session->ansi)
-				return overflow(ev);
+				return fn_interval_overflow(ev, NULL);
 			fn_null(ev, ret, i);
 			continue;
 		}

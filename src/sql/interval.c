@@ -202,7 +202,7 @@ bool tm_interval_dt_parse(struct tm_str s, int from, int to, int64_t *ret)
 		return false;
 	negative = sign(&s) != outer;
 	static const int64_t unit[] = {0, 0, TM_US_DAY, TM_US_HOUR, TM_US_MINUTE, TM_US_SECOND};
-	int64_t total = 0, v;
+	int64_t total = 0, v; /* with its sign from the start, so that the least one fits */
 	for (int f = from; f <= to; f++) {
 		int digits;
 		if (f > from && !word(&s, f == TM_F_HOUR ? " " : ":"))
@@ -210,7 +210,7 @@ bool tm_interval_dt_parse(struct tm_str s, int from, int to, int64_t *ret)
 		if (!number(&s, &v, &digits) || (f > from && (digits > 2 || v > (f == TM_F_HOUR ? 23 : 59))))
 			return false;
 		int64_t us;
-		if (__builtin_mul_overflow(v, unit[f], &us) || __builtin_add_overflow(total, us, &total))
+		if (__builtin_mul_overflow(negative ? -v : v, unit[f], &us) || __builtin_add_overflow(total, us, &total))
 			return false;
 		if (f == TM_F_SECOND && word(&s, ".")) {
 			int64_t fraction = 0;
@@ -222,12 +222,13 @@ bool tm_interval_dt_parse(struct tm_str s, int from, int to, int64_t *ret)
 				return false;
 			for (; n < 6; n++)
 				fraction *= 10;
-			total += fraction;
+			if (__builtin_add_overflow(total, negative ? -fraction : fraction, &total))
+				return false;
 		}
 	}
 	if (s.len)
 		return false;
-	*ret = negative ? -total : total;
+	*ret = total;
 	return true;
 }
 

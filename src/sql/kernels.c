@@ -1,6 +1,7 @@
 /* Kernels that belong to the language rather than to the catalogue: three-valued logic, CASE and COALESCE, which evaluate only the
  * rows they need, access to fields and items, IN, and the event-time windows. */
 #include <stdlib.h>
+#include "sql/datetime.h"
 #include "sql/sql_int.h"
 
 static uint32_t *row_list(struct tm_eval *ev, size_t n) { return tm_arena_alloc(ev->arena, tm_mul_size(n + 1, sizeof(uint32_t))); }
@@ -334,7 +335,7 @@ static int64_t window_start(const struct sx_window_bound *b, int64_t ts)
 	int64_t slide = b->window.slide_us, rest = (int64_t)(((__int128)ts - b->window.offset_us) % slide);
 	if (rest < 0)
 		rest += slide;
-	return ts - rest - b->back * slide;
+	return tm_time_shift(tm_time_shift(ts, -rest), -b->back * slide);
 }
 static tm_rc eval_window(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
 {
@@ -343,7 +344,7 @@ static tm_rc eval_window(struct tm_eval *ev, const struct tm_expr *call, const s
 	for (size_t i = 0; i < ev->rows; i++) {
 		int64_t start = args[0].valid && !args[0].valid[i] ? 0 : window_start(b, args[0].i64[i]);
 		ret->children[0].i64[i] = start;
-		ret->children[1].i64[i] = start + b->window.length_us;
+		ret->children[1].i64[i] = tm_time_shift(start, b->window.length_us);
 	}
 	return TM_OK;
 }
@@ -355,7 +356,7 @@ static tm_rc eval_in_window(struct tm_eval *ev, const struct tm_expr *call, cons
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
 		bool null = args[0].valid && !args[0].valid[i];
-		ret->boolean[i] = !null && args[0].i64[i] < window_start(b, args[0].i64[i]) + b->window.length_us;
+		ret->boolean[i] = !null && args[0].i64[i] < tm_time_shift(window_start(b, args[0].i64[i]), b->window.length_us);
 	}
 	return TM_OK;
 }
@@ -367,16 +368,17 @@ static tm_rc eval_session(struct tm_eval *ev, const struct tm_expr *call, const 
 {
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
-		int64_t gap = 0, end = 0;
+		int64_t gap = 0, end = 0, days = 0;
 		bool null = tm_is_null(&args[0], i) || tm_is_null(&args[1], i);
 		if (!null && args[1].type->kind == TM_T_INTERVAL) {
 			struct tm_interval v = args[1].interval[tm_row(&args[1], i)];
-			gap = v.micros + (v.days + v.months * (int64_t)31) * 86400000000;
+			gap = v.micros;
+			days = v.days + v.months * (int64_t)31;
 		} else if (!null) {
 			gap = args[1].i64[tm_row(&args[1], i)];
 		}
 		int64_t ts = null ? 0 : args[0].i64[tm_row(&args[0], i)];
-		if (null || gap <= 0 || __builtin_add_overflow(ts, gap, &end))
+		if (null || !tm_micros_of(days, gap, &gap) || gap <= 0 || __builtin_add_overflow(ts, gap, &end))
 			tm_column_need_valid(ret, ev->arena)[i] = 0;
 		ret->children[0].i64[i] = ts;
 		ret->children[1].i64[i] = end;
@@ -390,7 +392,7 @@ static tm_rc eval_window_time(struct tm_eval *ev, const struct tm_expr *call, co
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
 	const struct tm_column *end = &args[0].children[1];
 	for (size_t i = 0; i < ev->rows; i++)
-		ret->i64[i] = end->i64[tm_row(end, i)] - 1;
+		ret->i64[i] = tm_time_shift(end->i64[tm_row(end, i)], -1);
 	return TM_OK;
 }
 const struct tm_kernel sx_kernel_window_time = {.name = "window_time", .eval = eval_window_time, .flags = TM_KERNEL_NULL_IN_NULL_OUT};

@@ -1,5 +1,6 @@
 /* Literals: numbers with Spark's typing by text, typed literals, intervals. */
 #include <stdlib.h>
+#include "sql/datetime.h"
 #include "sql/sql_int.h"
 
 static struct tm_expr *typed(struct sx *sx, const struct tm_type *type)
@@ -33,6 +34,7 @@ static tm_rc decimal_literal(struct sx *sx, const struct ast_expr *e, struct tm_
 			point = true;
 		} else if ((c | 32) == 'e') {
 			exponent = strtol(tm_arena_cstr(sx->arena, tm_str_slice(e->text, i + 1, e->text.len)), NULL, 10);
+			exponent = exponent > 100000 ? 100000 : exponent < -100000 ? -100000 : exponent; /* no decimal has that many */
 			break;
 		} else {
 			if (digits || c != '0')
@@ -248,8 +250,7 @@ static tm_rc interval_of(struct sx *sx, const struct ast_expr *e, struct tm_str 
 		(*ret)->literal.i32[0] = v.months;
 	} else {
 		int64_t micros;
-		if (__builtin_mul_overflow((int64_t)v.days, (int64_t)86400000000, &micros) ||
-		    __builtin_add_overflow(micros, v.micros, &micros))
+		if (!tm_micros_of(v.days, v.micros, &micros))
 			return bad_interval(sx, e, text);
 		*ret = typed(sx, tm_type_interval_dt(sx->arena, (enum tm_interval_field)low, (enum tm_interval_field)high));
 		(*ret)->literal.i64[0] = micros;
@@ -317,6 +318,17 @@ tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct t
 	return TM_OK;
 }
 
+static tm_rc interval_us(struct sx *sx, const struct tm_expr *e, struct tm_interval v, int64_t *ret)
+{
+	return tm_micros_of(v.days, v.micros, ret) ? TM_OK : sx_interval_overflow(sx, e->line, e->column_no);
+}
+
+tm_rc sx_interval_overflow(struct sx *sx, int line, int column)
+{
+	return sx_fail(sx, line, column, "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", "22015",
+		       "Integer overflow while operating with intervals.");
+}
+
 /* The length of a constant interval: a literal, or a string as window() takes. */
 tm_rc sx_interval_us(struct sx_env *env, const struct tm_expr *e, int64_t *ret_us, int32_t *ret_months)
 {
@@ -335,9 +347,8 @@ tm_rc sx_interval_us(struct sx_env *env, const struct tm_expr *e, int64_t *ret_u
 				    "double check that the input value is not null or empty and try again.",
 				    TM_STR_ARG(v->str[0]));
 			struct tm_interval i = all->literal.interval[0];
-			*ret_us = i.micros + i.days * (int64_t)86400000000;
 			*ret_months = i.months;
-			return TM_OK;
+			return interval_us(sx, e, i, ret_us);
 		}
 		case TM_T_INT:
 			*ret_us = v->i32[0];
@@ -353,9 +364,8 @@ tm_rc sx_interval_us(struct sx_env *env, const struct tm_expr *e, int64_t *ret_u
 			*ret_months = v->i32[0];
 			return TM_OK;
 		case TM_T_INTERVAL:
-			*ret_us = v->interval[0].micros + v->interval[0].days * (int64_t)86400000000;
 			*ret_months = v->interval[0].months;
-			return TM_OK;
+			return interval_us(sx, e, v->interval[0], ret_us);
 		default:
 			break;
 		}

@@ -54,7 +54,7 @@ static void lower_time_window(struct sx *sx, struct tm_op **io_op, const struct 
 	}
 	if (placeholder->args[0]->nullable)
 		op = sx_op_filter(sx, op, sx_is_null(sx, placeholder->args[0], true));
-	size_t windows = (size_t)((w->length_us + w->slide_us - 1) / w->slide_us);
+	size_t windows = (size_t)((w->length_us - 1) / w->slide_us + 1);
 	if (windows == 1 && w->length_us == w->slide_us) {
 		struct tm_expr *call = window_call(sx, placeholder, &sx_kernel_window, placeholder->type, 0);
 		call->nullable = false;

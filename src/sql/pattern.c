@@ -373,12 +373,9 @@ static int64_t field_of(const struct tm_pattern *p, const struct tm_local *t, en
 	}
 }
 
-void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zone, int64_t us, bool local, struct tm_buf *out)
+static void format(const struct tm_pattern *p, const struct tm_sql_zone *zone, struct tm_local t, int64_t utc, int32_t offset,
+		   struct tm_buf *out)
 {
-	struct tm_local t;
-	int64_t utc = tm_floor_div(us, TM_US_SECOND);
-	int32_t offset = local ? 0 : tm_sql_zone_offset(zone, utc);
-	tm_local_of(local ? us : us + offset * TM_US_SECOND, &t);
 	for (size_t i = 0; i < p->count; i++) {
 		const struct item *it = &p->items[i];
 		switch (it->kind) {
@@ -434,6 +431,21 @@ void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zon
 			break;
 		}
 	}
+}
+
+void tm_pattern_format(const struct tm_pattern *p, const struct tm_sql_zone *zone, int64_t us, bool local, struct tm_buf *out)
+{
+	struct tm_local t;
+	int64_t utc = tm_floor_div(us, TM_US_SECOND);
+	tm_local_of(local ? us : tm_sql_zone_to_local(zone, us), &t);
+	format(p, zone, t, utc, local ? 0 : tm_sql_zone_offset(zone, utc), out);
+}
+
+void tm_pattern_format_date(const struct tm_pattern *p, const struct tm_sql_zone *zone, int32_t day, struct tm_buf *out)
+{
+	struct tm_local t = {.days = day};
+	tm_civil_of(day, &t.year, &t.month, &t.day);
+	format(p, zone, t, day * (int64_t)86400, 0, out);
 }
 
 /* ---- parsing ---- */
@@ -656,11 +668,11 @@ static bool in_range(struct parse *x, enum field f, int64_t lo, int64_t hi, cons
 
 static bool resolve(struct parse *x, int64_t *ret_local_us, struct tm_buf *why)
 {
-	if (!in_range(x, F_MONTH, 1, 12, "MonthOfYear", why) || !in_range(x, F_DAY, 1, 31, "DayOfMonth", why) ||
-	    !in_range(x, F_DOY, 1, 366, "DayOfYear", why) || !in_range(x, F_HOUR, 0, 23, "HourOfDay", why) ||
-	    !in_range(x, F_HOUR24, 1, 24, "ClockHourOfDay", why) || !in_range(x, F_HOUR12, 1, 12, "ClockHourOfAmPm", why) ||
-	    !in_range(x, F_HOUR0_11, 0, 11, "HourOfAmPm", why) || !in_range(x, F_MINUTE, 0, 59, "MinuteOfHour", why) ||
-	    !in_range(x, F_SECOND, 0, 59, "SecondOfMinute", why))
+	if (!in_range(x, F_YEAR, -999999999, 999999999, "YearOfEra", why) || !in_range(x, F_MONTH, 1, 12, "MonthOfYear", why) ||
+	    !in_range(x, F_DAY, 1, 31, "DayOfMonth", why) || !in_range(x, F_DOY, 1, 366, "DayOfYear", why) ||
+	    !in_range(x, F_HOUR, 0, 23, "HourOfDay", why) || !in_range(x, F_HOUR24, 1, 24, "ClockHourOfDay", why) ||
+	    !in_range(x, F_HOUR12, 1, 12, "ClockHourOfAmPm", why) || !in_range(x, F_HOUR0_11, 0, 11, "HourOfAmPm", why) ||
+	    !in_range(x, F_MINUTE, 0, 59, "MinuteOfHour", why) || !in_range(x, F_SECOND, 0, 59, "SecondOfMinute", why))
 		return false;
 	int64_t year = x->has[F_YEAR] ? x->v[F_YEAR] : 1970, day;
 	if (x->has_era && x->bc)
@@ -692,12 +704,10 @@ static bool resolve(struct parse *x, int64_t *ret_local_us, struct tm_buf *why)
 	int64_t hour = x->has[F_HOUR] ? x->v[F_HOUR] : x->has[F_HOUR24] ? x->v[F_HOUR24] % 24 : 0;
 	if (x->has[F_HOUR12] || x->has[F_HOUR0_11])
 		hour = (x->has[F_HOUR12] ? x->v[F_HOUR12] % 12 : x->v[F_HOUR0_11]) + (x->pm ? 12 : 0);
-	int64_t us;
-	if (__builtin_mul_overflow(day, TM_US_DAY, &us))
-		return false;
-	*ret_local_us = us + hour * TM_US_HOUR + (x->has[F_MINUTE] ? x->v[F_MINUTE] : 0) * TM_US_MINUTE +
-			(x->has[F_SECOND] ? x->v[F_SECOND] : 0) * TM_US_SECOND + x->nanos / 1000;
-	return true;
+	return tm_micros_of(day,
+			    hour * TM_US_HOUR + (x->has[F_MINUTE] ? x->v[F_MINUTE] : 0) * TM_US_MINUTE +
+				(x->has[F_SECOND] ? x->v[F_SECOND] : 0) * TM_US_SECOND + x->nanos / 1000,
+			    ret_local_us);
 }
 
 bool tm_pattern_parse(const struct tm_pattern *p, struct tm_str s, int64_t *ret_local_us, const struct tm_sql_zone **ret_zone,

@@ -1,5 +1,6 @@
 /* FROM: views, sources, VALUES, table functions, joins, watermarks, aliases. A relation is an operator and the columns that names
  * find in it. */
+#include "sql/datetime.h"
 #include "sql/sql_int.h"
 
 static void add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier)
@@ -675,7 +676,8 @@ static tm_rc watermark(struct sx_env *env, const struct ast_watermark *w, struct
 	TM_TRY(sx_resolve(&inner, w->expr, &e));
 	TM_TRY(sx_resolve(&inner, w->delay, &delay));
 	TM_TRY(sx_interval_us(&inner, delay, &us, &months));
-	us += months * (int64_t)31 * 86400000000;
+	if (!tm_micros_of(months * (int64_t)31, us, &us))
+		return sx_interval_overflow(sx, w->line, w->column);
 	if (us < 0)
 		return sx_fail(sx, w->line, w->column, "_LEGACY_ERROR_TEMP_1147", "", "Delay threshold (%.*s) should not be negative.",
 			       TM_STR_ARG(delay->text));

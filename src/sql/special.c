@@ -408,11 +408,14 @@ SPECIAL(special_window)
 		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", "42K09",
 			       "Cannot resolve \"%.*s\" due to data type mismatch: The `abs(start_time)`(%lldL) must be < the "
 			       "`slide_duration`(%lldL).",
-			       TM_STR_ARG(shown), (long long)(offset < 0 ? -offset : offset), (long long)slide);
-	if ((length + slide - 1) / slide > 10000)
+			       TM_STR_ARG(shown),
+			       (long long)(offset > 0            ? offset
+					   : offset > -INT64_MAX ? -offset
+								 : INT64_MAX),
+			       (long long)slide);
+	if ((length - 1) / slide + 1 > 10000)
 		return sx_fail(sx, e->line, e->column, "UNSUPPORTED_FEATURE.WINDOW", "0A000",
-			       "A row would belong to %lld windows; at most 10000 are supported.",
-			       (long long)((length + slide - 1) / slide));
+			       "A row would belong to %lld windows; at most 10000 are supported.", (long long)((length - 1) / slide + 1));
 	struct sx_time_window *w = TM_NEW(sx->arena, struct sx_time_window);
 	w->length_us = length;
 	w->slide_us = slide;

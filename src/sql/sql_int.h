@@ -202,6 +202,7 @@ tm_rc sx_special(struct sx_env *env, const struct ast_expr *e, struct tm_str nam
 tm_rc sx_extract(struct sx_env *env, struct tm_expr *base, struct tm_str field, int line, int column, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_bind_in(struct sx *sx, struct tm_expr **items, size_t n, int line, int column, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_interval_us(struct sx_env *env, const struct tm_expr *e, int64_t *ret_us, int32_t *ret_months) TM_CHECKED;
+tm_rc sx_interval_overflow(struct sx *sx, int line, int column);
 /* Binds an aggregate or scalar function of the catalogue. */
 tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n,
 	      struct tm_expr **ret) TM_CHECKED;

@@ -1,4 +1,5 @@
 /* Statements of a pipeline for an engine elsewhere (steps.h). The parser marked the places; here it is found out what stands there. */
+#include "sql/datetime.h"
 #include "sql/sql_int.h"
 
 static bool is_common(const struct ast_stmt *s, struct tm_str name)
@@ -55,7 +56,8 @@ static tm_rc watermark_mark(struct tm_sql *sql, struct tm_arena *arena, const st
 	m->column = w->column;
 	TM_TRY(sx_resolve(&env, w->delay, &delay));
 	TM_TRY(sx_interval_us(&env, delay, &m->delay_us, &months));
-	m->delay_us += months * (int64_t)31 * 86400000000;
+	if (!tm_micros_of(months * (int64_t)31, m->delay_us, &m->delay_us))
+		return sx_interval_overflow(&sx, w->line, w->column);
 	m->name = w->name;
 	const struct ast_names *names = &w->expr->names;
 	if (w->expr->kind != AST_NAME || names->count > 1 || w->name.at)
