@@ -54,7 +54,8 @@ static void bag_add(struct bag *b, struct tm_str value, int64_t count)
 	for (; b->slots[at]; at = (at + 1) & b->mask) {
 		size_t i = b->slots[at] - 1;
 		if (b->hashes[i] == h && tm_str_eq(bag_value(b, i), value)) {
-			b->counts[i] += count;
+			if (__builtin_add_overflow(b->counts[i], count, &b->counts[i])) /* a damaged state */
+				b->counts[i] = INT64_MAX;
 			return;
 		}
 	}
@@ -218,8 +219,9 @@ static tm_rc listagg_result(AGG_RESULT_ARGS)
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	uint32_t *order = NULL;
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	tm_column_init(ret, ev->arena, agg->type, n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && rc == TM_OK; i++) {
 		const struct value_list *l = states[i];
 		struct tm_appender *a = tm_appender_new(ev->arena, agg->args[0]->type);
 		struct tm_column c;
@@ -232,15 +234,17 @@ static tm_rc listagg_result(AGG_RESULT_ARGS)
 		tm_appender_finish(a, &c);
 		if (o->sort)
 			sort_values(ev, &c, l->count, o->descending, &order);
-		for (size_t j = 0; j < l->count; j++) {
+		for (size_t j = 0; j < l->count && rc == TM_OK; j++) {
 			if (j)
 				tm_buf_str_put(&b, o->separator);
 			fn_value_text(zone, &c, o->sort ? order[j] : j, &b);
+			rc = fn_text_limit(ev, &b);
 		}
-		ret->str[i] = fn_buf(ev, &b);
+		if (rc == TM_OK)
+			ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 static const struct tm_agg_kernel agg_listagg = {.name = "listagg",
 						 .state_bytes = sizeof(struct value_list),
@@ -402,6 +406,20 @@ static double number_at(const struct tm_column *c, size_t i)
 		return (double)c->i64[i];
 	}
 }
+static int64_t integer_at(const struct tm_column *c, size_t i)
+{
+	i = tm_row(c, i);
+	switch (tm_type_width(c->type)) {
+	case 1:
+		return c->i8[i];
+	case 2:
+		return c->i16[i];
+	case 4:
+		return c->i32[i];
+	default:
+		return c->i64[i];
+	}
+}
 static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
 			    size_t n)
 {
@@ -410,7 +428,7 @@ static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 			continue;
 		int64_t times = 1;
 		if (agg->arg_count > 2 && !((const struct percentile *)agg->bound)->typed)
-			times = tm_is_null(&args[2], i) ? 0 : (int64_t)number_at(&args[2], i);
+			times = tm_is_null(&args[2], i) ? 0 : integer_at(&args[2], i);
 		if (times < 0)
 			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003",
 					     "Found the negative value in frequency expression.");
@@ -468,15 +486,15 @@ static void put_number(struct tm_column *c, size_t i, double v)
 {
 	switch (c->type->kind) {
 	case TM_T_TINYINT:
-		c->i8[i] = (int8_t)v;
+		c->i8[i] = (int8_t)tm_double_i32(v);
 		break;
 	case TM_T_SMALLINT:
-		c->i16[i] = (int16_t)v;
+		c->i16[i] = (int16_t)tm_double_i32(v);
 		break;
 	case TM_T_INT:
 	case TM_T_DATE:
 	case TM_T_INTERVAL_YM:
-		c->i32[i] = (int32_t)v;
+		c->i32[i] = tm_double_i32(v);
 		break;
 	case TM_T_FLOAT:
 		c->f32[i] = (float)v;
@@ -493,7 +511,7 @@ static void put_number(struct tm_column *c, size_t i, double v)
 		break;
 	}
 	default:
-		c->i64[i] = (int64_t)v;
+		c->i64[i] = tm_double_i64(v);
 	}
 }
 static tm_rc percentile_result(AGG_RESULT_ARGS)

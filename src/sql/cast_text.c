@@ -138,12 +138,18 @@ tm_rc cast_to_string(struct tm_eval *ev, const struct cast_plan *p, const struct
 {
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	struct tm_buf text = {0};
+	tm_rc rc = TM_OK;
 	cast_begin(ev, p, in, rows, out);
-	for (size_t i = 0; i < rows; i++) {
+	for (size_t i = 0; i < rows && rc == TM_OK; i++) {
 		size_t start = text.len;
 		if (LIVE(i))
 			fn_value_text(zone, in, i, &text);
 		out->str[i].len = text.len - start;
+		rc = fn_text_limit(ev, &text);
+	}
+	if (rc != TM_OK) {
+		tm_buf_done(&text);
+		return rc;
 	}
 	char *at = tm_arena_alloc(ev->arena, text.len ? text.len : 1);
 	if (text.len)

@@ -113,6 +113,8 @@ KERNEL(array_concat)
 			continue;
 		for (size_t a = 0; a < n; a++) {
 			struct tm_span s = AT(a, span, i);
+			if (!fn_list_fits(&index, ret->span[i].from, s.count))
+				return fn_list_too_long(ev, "concat");
 			for (uint32_t j = 0; j < s.count; j++)
 				fn_index_add(ev, &index, (uint32_t)base[a] + s.from + j);
 		}
@@ -140,6 +142,8 @@ KERNEL(flatten)
 		}
 		for (uint32_t j = 0; j < s.count; j++) {
 			struct tm_span t = inner->span[tm_row(inner, s.from + j)];
+			if (!fn_list_fits(&index, ret->span[i].from, t.count))
+				return fn_list_too_long(ev, "flatten");
 			for (uint32_t k = 0; k < t.count; k++)
 				fn_index_add(ev, &index, t.from + k);
 		}

@@ -62,8 +62,9 @@ static tm_rc time_sequence(struct tm_eval *ev, const struct tm_sql_zone *zone, b
 			   struct numbers *out)
 {
 	bool forward = step.months > 0 || (step.months == 0 && (step.days > 0 || (step.days == 0 && step.micros > 0)));
-	int64_t from_us = date ? tm_sql_zone_to_utc(zone, from * TM_US_DAY) : from,
-		to_us = date ? tm_sql_zone_to_utc(zone, to * TM_US_DAY) : to;
+	int64_t from_us = from, to_us = to;
+	if (date && (!tm_micros_of(from, 0, &from_us) || !tm_micros_of(to, 0, &to_us)))
+		return fn_long_overflow(ev);
 	bool zero = step.months == 0 && step.days == 0 && step.micros == 0;
 	if ((zero && from != to) || (!zero && (forward ? from_us > to_us : from_us < to_us)))
 		return bad_boundaries(ev, from, to, 0);
@@ -171,12 +172,13 @@ BIND(sequence)
 KERNEL(array_join)
 {
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
 		struct tm_span s = AT(0, span, i);
 		bool first = true;
-		for (uint32_t j = 0; j < s.count; j++) {
+		for (uint32_t j = 0; j < s.count && rc == TM_OK; j++) {
 			const struct tm_column *c = &args[0].children[0];
 			bool null = tm_is_null(c, s.from + j);
 			if (null && call->arg_count < 3)
@@ -185,11 +187,14 @@ KERNEL(array_join)
 				tm_buf_str_put(&b, STR_AT(1, i));
 			first = false;
 			tm_buf_str_put(&b, null ? STR_AT(2, i) : c->str[tm_row(c, s.from + j)]);
+			rc = fn_text_limit(ev, &b);
 		}
+		if (rc != TM_OK)
+			break;
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 BIND(array_join)
 {

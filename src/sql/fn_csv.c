@@ -120,10 +120,11 @@ KERNEL(to_csv)
 	const struct csv *o = call->bound;
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	struct tm_buf b = {0}, field = {0};
+	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		for (size_t c = 0; c < args[0].type->child_count; c++) {
+		for (size_t c = 0; c < args[0].type->child_count && (rc = fn_text_limit(ev, &b)) == TM_OK; c++) {
 			const struct tm_column *column = &args[0].children[c];
 			size_t row = tm_row(&args[0], i);
 			if (c)
@@ -148,11 +149,15 @@ KERNEL(to_csv)
 			if (quote)
 				tm_buf_char(&b, o->quote);
 		}
+		if (rc == TM_OK)
+			rc = fn_text_limit(ev, &b);
+		if (rc != TM_OK)
+			break;
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
 	tm_buf_done(&field);
-	return TM_OK;
+	return rc;
 }
 BIND(to_csv)
 {

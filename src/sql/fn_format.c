@@ -210,12 +210,12 @@ static tm_rc format_arg(struct tm_eval *ev, const struct spec *s, const struct t
 		uint64_t bits = (uint64_t)v;
 		if (c->type->kind != TM_T_BIGINT)
 			bits &= c->type->kind == TM_T_INT ? 0xFFFFFFFFu : c->type->kind == TM_T_SMALLINT ? 0xFFFFu : 0xFFu;
-		tm_buf_printf(&t, conv == 'x' ? "%s%llx" : "%s%llo", s->alt ? (conv == 'x' ? "0x" : "0") : "", (unsigned long long)bits);
-		while (s->zero && (int)t.len < s->width) {
-			tm_buf_char(&t, ' ');
-			memmove(t.at + 1, t.at, t.len - 1);
-			t.at[0] = '0';
-		}
+		char digits[32];
+		int n = snprintf(digits, sizeof digits, conv == 'x' ? "%s%llx" : "%s%llo", s->alt ? (conv == 'x' ? "0x" : "0") : "",
+				 (unsigned long long)bits);
+		for (int j = n; s->zero && j < s->width; j++)
+			tm_buf_char(&t, '0');
+		tm_buf_put(&t, digits, (size_t)n);
 	} else if (conv == 'c' && whole && rounded(c, i, 0, TM_DOWN, &v)) {
 		char utf8[4];
 		tm_buf_put(&t, utf8, tm_utf8_put((uint32_t)v, utf8));
@@ -288,6 +288,7 @@ static tm_rc format_row(struct tm_eval *ev, const struct tm_expr *call, const st
 		j = parse_spec(f, j + 1, &s);
 		if (s.conv == '%' || s.conv == 'n') {
 			pad_out(&s, tm_str_of(s.conv == '%' ? "%" : "\n"), b);
+			TM_TRY(fn_text_limit(ev, b));
 			continue;
 		}
 		if (!s.conv || !strchr("dsxXofeEgGcCbBS", s.conv))
@@ -296,6 +297,7 @@ static tm_rc format_row(struct tm_eval *ev, const struct tm_expr *call, const st
 		if (arg >= call->arg_count)
 			return tm_fail(ev->err, TM_DATA, "Format specifier '%.*s'", (int)(j - start), f.at + start);
 		TM_TRY(format_arg(ev, &s, &args[arg], i, zone, b));
+		TM_TRY(fn_text_limit(ev, b));
 	}
 	return TM_OK;
 }
@@ -402,14 +404,14 @@ static bool to_number(const struct number_format *n, struct tm_str s, i128 *ret)
 		char c = s.at[j];
 		if (c >= '0' && c <= '9') {
 			*(point ? &places : &whole) += 1;
+			if (whole > n->whole || places > n->places)
+				return false;
 			v = v * 10 + (c - '0');
 		} else if (c == '.' && !point) {
 			point = true;
 		} else if (c != ',' || point) {
 			return false;
 		}
-		if (whole > n->whole || places > n->places)
-			return false;
 	}
 	if (whole + places == 0)
 		return false;

@@ -242,8 +242,10 @@ static void write_time(const struct to_json *o, const struct tm_sql_zone *zone, 
 	tm_buf_char(out, '"');
 	if (!p)
 		fn_value_text(zone, c, row, out);
+	else if (k == TM_T_DATE)
+		tm_pattern_format_date(p, zone, c->i32[row], out);
 	else
-		tm_pattern_format(p, zone, k == TM_T_DATE ? c->i32[row] * TM_US_DAY : c->i64[row], k != TM_T_TIMESTAMP, out);
+		tm_pattern_format(p, zone, c->i64[row], k != TM_T_TIMESTAMP, out);
 	tm_buf_char(out, '"');
 }
 
@@ -263,7 +265,7 @@ static void write_map(const struct to_json *o, const struct tm_sql_zone *zone, c
 			order.items[j - 1] = t;
 		}
 	tm_buf_char(out, '{');
-	for (size_t i = 0; i < order.count; i++) {
+	for (size_t i = 0; i < order.count && out->len <= TM_LIMIT_VALUES_BYTES; i++) {
 		if (i)
 			tm_buf_char(out, ',');
 		write_quoted(zone, &c->children[0], order.items[i], out);
@@ -311,7 +313,7 @@ static void write_json(const struct to_json *o, const struct tm_sql_zone *zone, 
 	case TM_T_ARRAY: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '[');
-		for (uint32_t i = 0; i < s.count; i++) {
+		for (uint32_t i = 0; i < s.count && out->len <= TM_LIMIT_VALUES_BYTES; i++) {
 			if (i)
 				tm_buf_char(out, ',');
 			write_json(o, zone, &c->children[0], s.from + i, out);
@@ -353,6 +355,7 @@ KERNEL(to_json)
 {
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin_raw(ev, call, ret);
 	for (size_t i = 0; i < ev->rows; i++) {
 		if (tm_is_null(&args[0], i)) {
@@ -360,10 +363,12 @@ KERNEL(to_json)
 			continue;
 		}
 		write_json(call->bound, zone, &args[0], i, &b);
+		if ((rc = fn_text_limit(ev, &b)) != TM_OK)
+			break;
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 BIND(to_json)
 {

@@ -6,6 +6,11 @@
 /* Elements that the functions of one batch may make. Spark's own limit is 2147483632 per array. */
 #define FN_LIST_LIMIT 33554432
 tm_rc fn_list_too_long(struct tm_eval *ev, const char *function);
+/* Where lists are joined the limit is one of each; a batch of long ones may make four times as many. from: where the row's begins. */
+static inline bool fn_list_fits(const struct fn_index *x, size_t from, size_t more)
+{
+	return x->count - from + more <= FN_LIST_LIMIT && x->count + more <= (size_t)4 * FN_LIST_LIMIT;
+}
 /* fn_begin with the first n arguments only. */
 void fn_begin_some(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, size_t n, struct tm_column *ret);
 /* Columns one after the other as one of type; ret_base[i]: where part i begins. */

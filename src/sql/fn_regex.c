@@ -481,6 +481,7 @@ static tm_rc replace_all(struct tm_eval *ev, struct regex *x, struct tm_str s, s
 		tm_buf_put(out, s.at + copied, from - copied);
 		copied = to;
 		TM_TRY(replacement(ev, x, s, with, out));
+		TM_TRY(fn_text_limit(ev, out));
 	}
 	tm_buf_put(out, s.at + copied, s.len - copied);
 	return TM_OK;

@@ -47,7 +47,7 @@ KERNEL(octet_length)
 KERNEL(bit_length)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) ret->i32[i] = (int32_t)STR_AT(0, i).len * 8;
+	FN_ROWS(i) ret->i32[i] = (int32_t)(STR_AT(0, i).len * 8); /* wraps, as in Java */
 	return TM_OK;
 }
 
@@ -235,7 +235,7 @@ static tm_rc pad(FN_EVAL_ARGS, bool left)
 		void *out;
 		TM_TRY(fn_try(ev, size, &out));
 		char *at = out;
-		if (!left) {
+		if (!left && s.len) {
 			memcpy(at, s.at, s.len);
 			at += s.len;
 		}
@@ -319,7 +319,9 @@ KERNEL(concat)
 		size_t size = 0;
 		for (size_t a = 0; a < call->arg_count; a++)
 			size += STR_AT(a, i).len;
-		char *out = tm_arena_alloc(ev->arena, size ? size : 1), *at = out;
+		void *out;
+		TM_TRY(fn_try(ev, size, &out));
+		char *at = out;
 		for (size_t a = 0; a < call->arg_count; a++) {
 			struct tm_str s = STR_AT(a, i);
 			if (s.len)
@@ -351,8 +353,9 @@ BIND(concat)
 KERNEL(concat_ws)
 {
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin_raw(ev, call, ret);
-	for (size_t i = 0; i < ev->rows; i++) {
+	for (size_t i = 0; i < ev->rows && rc == TM_OK; i++) {
 		bool first = true;
 		if (tm_is_null(&args[0], i)) {
 			fn_null(ev, ret, i);
@@ -364,7 +367,7 @@ KERNEL(concat_ws)
 				continue;
 			bool list = args[a].type->kind == TM_T_ARRAY;
 			struct tm_span span = list ? AT(a, span, i) : (struct tm_span){0, 1};
-			for (uint32_t j = 0; j < span.count; j++) {
+			for (uint32_t j = 0; j < span.count && rc == TM_OK; j++) {
 				const struct tm_column *c = list ? &args[a].children[0] : &args[a];
 				size_t row = list ? span.from + j : i;
 				if (tm_is_null(c, row))
@@ -373,12 +376,15 @@ KERNEL(concat_ws)
 					tm_buf_str_put(&b, sep);
 				tm_buf_str_put(&b, c->str[tm_row(c, row)]);
 				first = false;
+				rc = fn_text_limit(ev, &b);
 			}
 		}
+		if (rc != TM_OK)
+			break;
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 BIND(concat_ws)
 {
@@ -441,6 +447,7 @@ BIND(str_pair_test)
 KERNEL(replace)
 {
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -450,16 +457,19 @@ KERNEL(replace)
 			ret->str[i] = s;
 			continue;
 		}
-		while ((at = tm_str_find(s, what, from)) != SIZE_MAX) {
+		while (rc == TM_OK && (at = tm_str_find(s, what, from)) != SIZE_MAX) {
 			tm_buf_put(&b, s.at + from, at - from);
 			tm_buf_str_put(&b, with);
 			from = at + what.len;
+			rc = fn_text_limit(ev, &b);
 		}
+		if (rc != TM_OK)
+			break;
 		tm_buf_put(&b, s.at + from, s.len - from);
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 KERNEL(translate)
 {

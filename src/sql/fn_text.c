@@ -257,6 +257,7 @@ KERNEL(levenshtein)
 KERNEL(mask)
 {
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin_some(ev, call, args, 1, ret);
 	FN_ROWS(i)
 	{
@@ -268,7 +269,7 @@ KERNEL(mask)
 			else if (!tm_is_null(&args[k + 1], i))
 				with[k] = STR_AT(k + 1, i);
 		}
-		for (const char *at = s.at, *end = s.at + s.len; at < end;) {
+		for (const char *at = s.at, *end = s.at + s.len; at < end && rc == TM_OK;) {
 			const char *from = at;
 			UChar32 c = (UChar32)tm_utf8_next(&at, end);
 			int kind = u_isupper(c) ? 0 : u_islower(c) ? 1 : u_isdigit(c) ? 2 : 3;
@@ -276,11 +277,14 @@ KERNEL(mask)
 				tm_buf_str_put(&b, with[kind]);
 			else
 				tm_buf_put(&b, from, (size_t)(at - from));
+			rc = fn_text_limit(ev, &b);
 		}
+		if (rc != TM_OK)
+			break;
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 
 /* ---- character sets ---- */
@@ -642,10 +646,10 @@ KERNEL(luhn_check)
 			int d = s.at[j] - '0';
 			ok &= d >= 0 && d <= 9;
 			d = twice ? d * 2 : d;
-			sum += d > 9 ? d - 9 : d;
+			sum = (sum + (d > 9 ? d - 9 : d)) % 10;
 			twice = !twice;
 		}
-		ret->boolean[i] = ok && sum % 10 == 0;
+		ret->boolean[i] = ok && sum == 0;
 	}
 	return TM_OK;
 }

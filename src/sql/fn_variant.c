@@ -173,28 +173,28 @@ BIND(variant_get)
 }
 
 /* ---- schema ---- */
-static void schema(struct json_reader *r, struct tm_buf *out, int depth)
+/* False where the text is no JSON after all: a record's raw text may hold NaN. */
+static bool schema(struct json_reader *r, struct tm_buf *out, int depth)
 {
 	char c = json_peek(r);
 	if (depth <= 0)
-		return;
+		return false;
 	if (c == '{' || c == '[') {
 		char close = c == '{' ? '}' : ']';
 		struct tm_buf element = {0};
-		bool first = true;
+		bool first = true, ok = true;
 		r->at++;
 		tm_buf_cstr_put(out, c == '{' ? "OBJECT<" : "ARRAY<");
-		while (json_peek(r) && json_peek(r) != close) {
+		while (ok && json_peek(r) != close) {
 			struct tm_buf name = {0}, type = {0};
 			if (c == '{') {
-				json_read_string(r, &name);
-				json_peek(r);
-				r->at++;
+				ok = json_read_string(r, &name) && json_peek(r) == ':';
+				r->at += ok;
 			}
-			schema(r, &type, depth - 1);
+			ok = ok && schema(r, &type, depth - 1);
 			if (c == '{') {
 				tm_buf_printf(out, "%s%.*s: %.*s", first ? "" : ", ", (int)name.len, name.at ? name.at : "", (int)type.len,
-					      type.at);
+					      type.at ? type.at : "");
 			} else if (first || tm_str_is(tm_buf_str(&element), "VOID")) {
 				element.len = 0;
 				tm_buf_str_put(&element, tm_buf_str(&type));
@@ -205,10 +205,11 @@ static void schema(struct json_reader *r, struct tm_buf *out, int depth)
 			first = false;
 			tm_buf_done(&name);
 			tm_buf_done(&type);
-			if (json_peek(r) == ',')
-				r->at++;
+			char next = json_peek(r);
+			ok = ok && (next == ',' || next == close);
+			r->at += ok && next == ',';
 		}
-		r->at++;
+		r->at += ok;
 		if (c == '[') {
 			if (first)
 				tm_buf_cstr_put(out, "VOID");
@@ -216,10 +217,11 @@ static void schema(struct json_reader *r, struct tm_buf *out, int depth)
 		}
 		tm_buf_char(out, '>');
 		tm_buf_done(&element);
-		return;
+		return ok;
 	}
 	struct tm_buf text = {0};
-	if (json_value(r, &text, depth)) {
+	bool ok = json_value(r, &text, depth);
+	if (ok) {
 		int precision, scale;
 		struct tm_str s = tm_buf_str(&text);
 		bool fraction = memchr(s.at, '.', s.len), exponent = memchr(s.at, 'E', s.len);
@@ -237,20 +239,26 @@ static void schema(struct json_reader *r, struct tm_buf *out, int depth)
 			tm_buf_cstr_put(out, "BIGINT");
 	}
 	tm_buf_done(&text);
+	return ok;
 }
 KERNEL(schema_of_variant)
 {
 	struct tm_buf b = {0};
+	tm_rc rc = TM_OK;
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
 		struct json_reader r = json_reader_of(STR_AT(0, i));
 		r.variant = true;
-		schema(&r, &b, (int)TM_LIMIT_JSON_NESTING);
+		if (!schema(&r, &b, (int)TM_LIMIT_JSON_NESTING)) {
+			rc = tm_fail_class(ev->err, TM_DATA, "MALFORMED_VARIANT", "22023",
+					   "Variant binary is malformed. Please check the data source is valid.");
+			break;
+		}
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
-	return TM_OK;
+	return rc;
 }
 BIND(schema_of_variant)
 {
@@ -271,8 +279,9 @@ static tm_rc variant_to(struct tm_eval *ev, const struct cast_plan *p, const str
 static tm_rc to_variant(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
 {
 	struct tm_buf b = {0}, n = {0};
+	tm_rc rc = TM_OK;
 	cast_begin(ev, p, in, rows, out);
-	for (size_t i = 0; i < rows; i++) {
+	for (size_t i = 0; i < rows && rc == TM_OK; i++) {
 		if (tm_is_null(in, i))
 			continue;
 		b.len = n.len = 0;
@@ -280,13 +289,15 @@ static tm_rc to_variant(struct tm_eval *ev, const struct cast_plan *p, const str
 			json_quote(in->str[tm_row(in, i)], &b);
 		else
 			fn_json_text(ev->session, in, i, &b);
+		if ((rc = fn_text_limit(ev, &b)) != TM_OK)
+			break;
 		if (!normal(tm_buf_str(&b), &n))
 			tm_buf_str_put(&n, tm_buf_str(&b));
 		out->str[i] = fn_buf(ev, &n);
 	}
 	tm_buf_done(&b);
 	tm_buf_done(&n);
-	return TM_OK;
+	return rc;
 }
 cast_run *cast_variant_run(const struct tm_type *from, const struct tm_type *to)
 {

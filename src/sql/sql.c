@@ -191,6 +191,7 @@ out:
 struct json_sink {
 	struct tm_buf *out;
 	const struct tm_session *session;
+	struct tm_err *err;
 	bool any;
 };
 static tm_rc json_schema(void *ctx, const struct tm_schema *schema, const struct tm_session *session)
@@ -220,7 +221,10 @@ static tm_rc json_rows(void *ctx, const struct tm_batch *batch)
 		for (size_t k = 0; k < batch->column_count; k++) {
 			if (k)
 				tm_buf_cstr_put(j->out, ", ");
+			size_t start = j->out->len;
 			tm_value_json(j->session, &batch->columns[k], i, j->out);
+			if (j->out->len - start > TM_LIMIT_VALUES_BYTES)
+				return tm_fail(j->err, TM_LIMIT, "a value of more than %zu bytes cannot be shown", TM_LIMIT_VALUES_BYTES);
 		}
 		tm_buf_char(j->out, ']');
 	}
@@ -235,6 +239,7 @@ tm_rc tm_sql_run_json(struct tm_sql *sql, struct tm_str statement, struct tm_buf
 	size_t start = out->len;
 	if (!err)
 		err = &own;
+	j.err = err;
 	tm_rc rc = tm_sql_run(sql, statement, &sink, err);
 	if (rc == TM_OK) {
 		tm_buf_cstr_put(out, "]}");

@@ -74,7 +74,7 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 	case TM_T_ARRAY: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '[');
-		for (uint32_t i = 0; i < s.count; i++) {
+		for (uint32_t i = 0; i < s.count && out->len <= TM_LIMIT_VALUES_BYTES; i++) {
 			if (i)
 				tm_buf_cstr_put(out, ", ");
 			if (tm_is_null(&c->children[0], s.from + i))
@@ -88,7 +88,7 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 	case TM_T_MAP: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '{');
-		for (uint32_t i = 0; i < s.count; i++) {
+		for (uint32_t i = 0; i < s.count && out->len <= TM_LIMIT_VALUES_BYTES; i++) {
 			if (i)
 				tm_buf_cstr_put(out, ", ");
 			fn_value_text(zone, &c->children[0], s.from + i, out);
@@ -146,7 +146,8 @@ static void json_double(double v, struct tm_buf *out, bool single)
 	}
 }
 
-static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+/* most: length of out at which it ends; the caller has to see that it is too long. */
+static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, size_t most, struct tm_buf *out)
 {
 	if (tm_is_null(c, row)) {
 		tm_buf_cstr_put(out, "null");
@@ -183,9 +184,9 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 	case TM_T_ARRAY: {
 		struct tm_span s = c->span[row];
 		tm_buf_char(out, '[');
-		for (uint32_t i = 0; i < s.count; i++) {
+		for (uint32_t i = 0; i < s.count && out->len <= most; i++) {
 			tm_buf_cstr_put(out, i ? ", " : "");
-			value_json(zone, &c->children[0], s.from + i, out);
+			value_json(zone, &c->children[0], s.from + i, most, out);
 		}
 		tm_buf_char(out, ']');
 		break;
@@ -193,11 +194,11 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 	case TM_T_MAP: {
 		struct tm_span s = c->span[row];
 		tm_buf_cstr_put(out, "{\"$map\": [");
-		for (uint32_t i = 0; i < s.count; i++) {
+		for (uint32_t i = 0; i < s.count && out->len <= most; i++) {
 			tm_buf_cstr_put(out, i ? ", [" : "[");
-			value_json(zone, &c->children[0], s.from + i, out);
+			value_json(zone, &c->children[0], s.from + i, most, out);
 			tm_buf_cstr_put(out, ", ");
-			value_json(zone, &c->children[1], s.from + i, out);
+			value_json(zone, &c->children[1], s.from + i, most, out);
 			tm_buf_char(out, ']');
 		}
 		tm_buf_cstr_put(out, "]}");
@@ -207,7 +208,7 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 		tm_buf_char(out, '[');
 		for (size_t i = 0; i < c->type->child_count; i++) {
 			tm_buf_cstr_put(out, i ? ", " : "");
-			value_json(zone, &c->children[i], row, out);
+			value_json(zone, &c->children[i], row, most, out);
 		}
 		tm_buf_char(out, ']');
 		break;
@@ -233,7 +234,7 @@ void tm_value_json(const struct tm_session *session, const struct tm_column *c, 
 	if (!tm_is_null(c, row) && !plain(c->type))
 		json_text(zone, c, row, out);
 	else
-		value_json(zone, c, row, out);
+		value_json(zone, c, row, out->len + TM_LIMIT_VALUES_BYTES, out);
 }
 
 void fn_value_sql(const struct tm_session *session, const struct tm_column *c, size_t row, struct tm_buf *out)
