@@ -47,6 +47,64 @@ TEST(interval_overflow)
 	IS("CAST(try_subtract(make_interval(0, 0, 0, -1), make_interval(0, 0, 0, -2147483648)) AS STRING)", "[[\"2147483647 days\"]]");
 	IS("make_interval(0, 0) - make_interval(0, -2147483648)", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION\"");
 }
+/* What leaves the range of dates, times and intervals, or just reaches its end. */
+TEST(ends_of_the_calendar)
+{
+	IS("CAST(date_add(DATE'2024-01-01', 2147463647) AS TIMESTAMP)", "\"ARITHMETIC_OVERFLOW\"");
+	IS("try_cast(date_add(DATE'2024-01-01', 2147463647) AS TIMESTAMP)", "[[null]]");
+	IS("try_subtract(date_add(DATE'2024-01-01', 2147463647), DATE'2024-01-01')", "[[null]]");
+	IS("add_months(DATE'2024-01-01', 2147483647)", "\"ARITHMETIC_OVERFLOW\"");
+	IS("DATE'2024-01-01' - INTERVAL '178956970-8' YEAR TO MONTH", "\"INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING\"");
+	IS("try_add(DATE'2024-01-01', INTERVAL '178956970-7' YEAR TO MONTH)", "[[null]]");
+	LEGACY("DATE'2024-01-02' - make_interval(0, 0, 0, 0, 1), DATE'2024-01-02' + make_interval(0, 0, 0, 0, 25)",
+	       "[[\"2024-01-01\", \"2024-01-03\"]]");
+	IS("make_date(9999999, 1, 1)", "\"ARITHMETIC_OVERFLOW\"");
+	IS("make_date(2147483647, 1, 1)", "\"DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION\"");
+	IS("make_timestamp(294247, 1, 10, 4, 0, 54.775807)", "[[\"+294247-01-10 04:00:54.775807\"]]");
+	IS("make_timestamp(294247, 1, 10, 4, 0, 54.775808)", "\"ARITHMETIC_OVERFLOW\"");
+	IS("make_timestamp(-290308, 12, 21, 19, 59, 5.224192)", "[[\"-290308-12-21 19:59:05.224192\"]]");
+	IS("date_trunc('YEAR', timestamp_micros(-9223372036854775807L))", "\"ARITHMETIC_OVERFLOW\"");
+	IS("date_trunc('HOUR', TIMESTAMP'1969-12-31 23:59:59.5'), date_trunc('SECOND', TIMESTAMP'1969-12-31 23:59:59.5')",
+	   "[[\"1969-12-31 23:00:00\", \"1969-12-31 23:59:59\"]]");
+	IS("timestampdiff(MICROSECOND, timestamp_micros(-2L), timestamp_micros(9223372036854775807L))", "\"ARITHMETIC_OVERFLOW\"");
+	IS("timestampdiff(SECOND, timestamp_micros(-9223372036854775807L), timestamp_micros(9223372036854775807L))", "[[18446744073709]]");
+	IS("date_format(timestamp_micros(9223372036854775807L), 'yyyy HH:mm')", "[[\"+294247 04:00\"]]");
+	IS("to_timestamp('+999999999999999999', 'yyyy')", "\"CANNOT_PARSE_TIMESTAMP\"");
+	IS("to_json(struct(date_add(DATE'2024-01-01', 2147463647) AS d), map('dateFormat', 'dd.MM.yyyy'))",
+	   "[[\"{\\\"d\\\":\\\"08.10.+5881579\\\"}\"]]");
+	IS("INTERVAL '106751991 04:00:54.775808' DAY TO SECOND", "\"INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING\"");
+	IS("CAST(INTERVAL '-106751991 04:00:54.775808' DAY TO SECOND AS STRING)",
+	   "[[\"INTERVAL '-106751991 04:00:54.775808' DAY TO SECOND\"]]");
+	IS("INTERVAL '106751991 04:00:54.775807' DAY TO SECOND * 1.0D", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION\"");
+	IS("median(x) = max(x) FROM VALUES (INTERVAL '106751991 04:00:54.775807' DAY TO SECOND) t(x)", "[[true]]");
+	IS("try_sum(x) FROM VALUES (INTERVAL '178956970-7' YEAR TO MONTH), (INTERVAL '1' YEAR) t(x)", "[[null]]");
+	IS("sum(x) FROM VALUES (INTERVAL '106751991' DAY), (INTERVAL '1' DAY) t(x)", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION\"");
+	IS("- make_interval(0, -2147483648)", "\"ARITHMETIC_OVERFLOW\"");
+	IS("window(t, '2147483647 days') FROM VALUES (TIMESTAMP'2024-01-01') v(t)", "\"INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION\"");
+}
+TEST(ends_of_the_numbers)
+{
+	IS("-1S * -1S, pmod(-1, -2147483648), pmod(-1Y, -128Y)", "[[1, 2147483647, -1]]"); /* Java's: bytes are ints there */
+	IS("CAST('35000000000000000000000000000000000000' AS DECIMAL(38,1))", "\"NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION\"");
+	IS("from_json('{\"d\": 9e36}', 'd DECIMAL(38,1)')", "[[[\"9000000000000000000000000000000000000.0\"]]]");
+	IS("0e999999999999999BD", "[[\"0\"]]");
+	IS("1e-99999999999999999999BD", "\"DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION\"");
+	IS("conv('10', 10, -2147483648), conv('-10', 10, -16), round(1.5D, -400)", "[[null, \"-A\", 0.0]]");
+	IS("width_bucket(0.9999999999999999, 0, 1, 9223372036854775806L) > 0, width_bucket(1e308, -1e308, 1.5e308, 10)", "[[true, 1]]");
+	IS("to_number(repeat('9', 39), '99999999999999999999999999999999999999')", "\"INVALID_FORMAT.MISMATCH_INPUT\"");
+	IS("percentile_approx(x, 0.5) FROM VALUES (9223372036854775807L) t(x)", "[[9223372036854775807]]");
+	IS("format_string('%08x|%#x|%03o', 255, 255, 8)", "[[\"000000ff|0xff|010\"]]");
+	IS("lead(x, 2147483647) OVER (ORDER BY x), lag(x, -2147483648) OVER (ORDER BY x) FROM VALUES (1), (2) t(x)",
+	   "[[null, null], [null, null]]");
+}
+/* A short statement must not make more than the memory holds. */
+TEST(what_grows_has_a_limit)
+{
+	IS("length(replace(repeat('a', 100000), 'a', repeat('b', 100000)))", "\"INTERNAL_ERROR\"");
+	IS("size(flatten(array_repeat(array_repeat(1, 100000), 100000)))", "\"COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION\"");
+	IS("length(format_string('%01000000x', 1))", "[[1000000]]");
+	IS("schema_of_variant(from_json('[NaN]', 'variant'))", "\"MALFORMED_VARIANT\"");
+}
 TEST(the_k_values_of_max_by)
 {
 	IS("max_by(x, y, 2) FROM VALUES ('a', 10), ('b', 50), ('c', 20) t(x, y)", "[[[\"b\", \"c\"]]]"); /* Spark's own example */
