@@ -22,8 +22,10 @@
 #define TM_LIMIT_CQL_NESTING (64)                       /* of types and of literals */
 #define TM_LIMIT_SQL_BYTES (4 * TM_MIB)
 #define TM_LIMIT_SQL_NESTING (1000)          /* parser depth; deeper is refused before the stack runs out */
+#ifndef TM_LIMIT_VALUES_BYTES                /* the fuzz build sets it: there an input has some seconds */
 #define TM_LIMIT_VALUES_BYTES (512 * TM_MIB) /* what functions may make of one batch of rows: repeat('x', 2000000000) stops here */
-#define TM_LIMIT_JSON_NESTING (1000)         /* Jackson's StreamReadConstraints maxNestingDepth */
+#endif
+#define TM_LIMIT_JSON_NESTING (1000) /* Jackson's StreamReadConstraints maxNestingDepth */
 #define TM_LIMIT_JSON_STRING_BYTES (64 * TM_MIB)
 #define TM_LIMIT_TYPE_NESTING (100)
 #define TM_LIMIT_HTTP_BODY_BYTES (8 * TM_MIB)

@@ -4,7 +4,7 @@
 #include "sql/fn_arith.h"
 
 /* Elements that the functions of one batch may make. Spark's own limit is 2147483632 per array. */
-#define FN_LIST_LIMIT 33554432
+#define FN_LIST_LIMIT ((int)(TM_LIMIT_VALUES_BYTES / 16)) /* 33554432 */
 tm_rc fn_list_too_long(struct tm_eval *ev, const char *function);
 /* Where lists are joined the limit is one of each; a batch of long ones may make four times as many. from: where the row's begins. */
 static inline bool fn_list_fits(const struct fn_index *x, size_t from, size_t more)
