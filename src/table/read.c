@@ -272,6 +272,8 @@ static void open_iterator(struct tm_read *r)
 	r->read_options = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_iterate_upper_bound(r->read_options, r->upper.at, r->upper.len);
 	rocksdb_readoptions_set_iterate_lower_bound(r->read_options, r->lower.at, r->lower.len);
+	/* A scan over partitions would fill the cache with what nobody asks for again. */
+	rocksdb_readoptions_set_fill_cache(r->read_options, r->o.has_partition);
 	r->it = rocksdb_create_iterator_cf(r->store->db, r->read_options, r->store->family[TM_FAMILY_DATA]);
 }
 
