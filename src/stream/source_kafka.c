@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	SETTLE_MS = 10000,
-	BATCH_RECORDS_MAX = 1 << 15
-}; /* more would not be faster: rows sorted for the table leave the cache, and memory grows with it */
+/* A batch is held whole until it is committed. Larger ones would not be faster: rows sorted for the table leave the cache. Where the
+ * pipeline does not say how many (maxOffsetsPerTrigger), as many as make BATCH_BYTES, by the size of the records before them. */
+enum { SETTLE_MS = 10000, BATCH_RECORDS_MAX = 1 << 15, BATCH_RECORDS_MIN = 16, BATCH_BYTES = 2 * TM_MIB, RECORD_BYTES_FIRST = 512 };
 enum { K_KEY, K_VALUE, K_TOPIC, K_PARTITION, K_OFFSET, K_TIMESTAMP, K_TIMESTAMP_TYPE, K_HEADERS };
 enum choice { BY_NAME, BY_PATTERN, BY_ASSIGN };
 
@@ -29,7 +28,8 @@ struct kafka {
 	struct tm_str wanted; /* the option's text */
 	struct tm_offsets assigned;
 	pcre2_code *pattern;
-	int64_t max_offsets, min_offsets, max_delay_ms;
+	int64_t max_offsets, min_offsets, max_delay_ms; /* 0 = not given */
+	int64_t record_bytes;                           /* about what a record has, key and value */
 	bool fail_on_loss;
 	struct tm_arena options_arena, offsets_arena, range_arena;
 	struct tm_offsets pinned;   /* AvailableNow: read up to here */
@@ -126,6 +126,7 @@ static tm_rc kafka_open(struct tm_source *s, struct tm_err *err)
 		me->wanted = *v;
 		TM_TRY(tm_offsets_parse_assign(*v, &me->options_arena, &me->assigned, err));
 	}
+	me->record_bytes = RECORD_BYTES_FIRST;
 	TM_TRY(tm_option_i64(r->options, r->option_count, "maxOffsetsPerTrigger", 0, &me->max_offsets, err));
 	TM_TRY(tm_option_i64(r->options, r->option_count, "minOffsetsPerTrigger", 0, &me->min_offsets, err));
 	me->max_delay_ms = 15 * 60 * 1000;
@@ -342,6 +343,13 @@ static int64_t share(int64_t limit, int64_t has, int64_t total)
 	return n < has ? n : has;
 }
 
+/* As many as make a batch of BATCH_BYTES. */
+static int64_t batch_records(const struct kafka *me)
+{
+	int64_t n = BATCH_BYTES / (me->record_bytes > 0 ? me->record_bytes : 1);
+	return n < BATCH_RECORDS_MIN ? BATCH_RECORDS_MIN : n < BATCH_RECORDS_MAX ? n : BATCH_RECORDS_MAX;
+}
+
 static tm_rc kafka_latest(struct tm_source *s, struct tm_str from, struct tm_buf *ret_to, bool *ret_new, struct tm_err *err)
 {
 	struct kafka *me = (struct kafka *)s;
@@ -386,7 +394,9 @@ static tm_rc kafka_latest(struct tm_source *s, struct tm_str from, struct tm_buf
 	me->held = hold;
 	if (hold && now_ms - me->held_ms < me->max_delay_ms)
 		total = 0;
-	int64_t limit = me->max_offsets && me->max_offsets < BATCH_RECORDS_MAX ? me->max_offsets : BATCH_RECORDS_MAX;
+	int64_t limit = me->max_offsets ? me->max_offsets : batch_records(me);
+	if (limit > BATCH_RECORDS_MAX)
+		limit = BATCH_RECORDS_MAX;
 	for (size_t i = 0; i < list.count && total; i++)
 		list.items[i].offset += total > limit ? share(limit, has[i], total) : has[i];
 	*ret_new = total > 0;
@@ -430,12 +440,25 @@ static tm_rc kafka_range(struct tm_source *s, struct tm_str from, struct tm_str 
 
 /* ---- records ---- */
 
+static void see_sizes(struct kafka *me)
+{
+	const struct tm_broker_records *r = &me->records;
+	if (!r->count)
+		return;
+	int64_t bytes = 0;
+	for (size_t i = 0; i < r->count; i++)
+		bytes += (int64_t)(r->keys[i].len + r->values[i].len);
+	me->record_bytes += (bytes / (int64_t)r->count - me->record_bytes) / 4;
+}
+
 /* The next records of the span. Where records were deleted before they were read, goes on behind them if that is wanted. */
 static tm_rc read_span(struct kafka *me, struct span *span, struct tm_err *err)
 {
 	const struct tm_offset at = {span->topic, span->partition, span->at};
 	me->records.count = me->given = 0;
 	tm_rc rc = me->reader->klass->read(me->reader, &at, span->to, &me->records, &span->at, err);
+	if (rc == TM_OK)
+		see_sizes(me);
 	if (rc != TM_INVALID || err->code != 1)
 		return rc;
 	me->records.count = 0;
