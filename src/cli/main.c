@@ -1,6 +1,7 @@
 /* tidemill: the subcommands. */
 #include "cli/command.h"
 #include <curl/curl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -29,9 +30,18 @@ static void usage(FILE *to)
 	fprintf(to, "\n`tidemill COMMAND --help` lists a command's options. A first run: tidemill up examples/earthquakes\n");
 }
 
+/* Threads hand batches to each other, so memory freed in one heap is not what the next batch takes: with glibc's eight heaps a core a
+ * backlog held a quarter more. One for two cores costs no time, for what is taken often comes from our arenas. */
+static void few_heaps(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	mallopt(M_ARENA_MAX, cores > 3 ? (int)(cores / 2) : 1);
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	few_heaps();
 	if (argc < 2) {
 		usage(stderr);
 		return 2;
