@@ -83,8 +83,16 @@ class Kafka:
     def kill(self):
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
-        while os.path.exists("/proc/%d/cmdline" % pid) and open("/proc/%d/cmdline" % pid, encoding="utf-8").read():
+        while self.alive(pid):
             time.sleep(0.05)
+
+    @staticmethod
+    def alive(pid):
+        try:
+            with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
+                return not f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+        except OSError:
+            return False
 
     def stop(self):
         try:

@@ -113,7 +113,7 @@ probe_kafka_topic() {
 	local d h n
 	probe_kafka "$1" || return 1
 	d=$(find "$2" -maxdepth 1 -name '*-0' ! -name '__*' 2>/dev/null | head -1)
-	[ -n "$d" ] && [ "$SECONDS" -lt 20 ] || return 0
+	[ -n "$d" ] && [ $((SECONDS - BEGAN)) -lt 20 ] || return 0
 	d=$(basename "$d")
 	h=$(exec 3<>/dev/tcp/127.0.0.1/"$1" && printf '\0\0\0\x10\0\x03\0\x01\0\0\0\x07\0\x02hi\xff\xff\xff\xff' >&3 && {
 		n=$(timeout 2 head -c 4 <&3 | od -An -tu1)

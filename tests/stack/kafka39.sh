@@ -41,10 +41,19 @@ start() {
 	P
 	printf '%s\n' "${EXTRA[@]}" >>"$DATA/server.properties"
 	log4j "$DATA/log4j.properties" INFO System.out
-	launch "$DATA/pid" "$DATA/log" "$JAVA" -Xms"$HEAP" -Xmx"$HEAP" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
-		-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -Dlog4j.configuration="file:$DATA/log4j.properties" -cp "$LIB/*" kafka.Kafka "$DATA/server.properties"
-	SECONDS=0
-	wait_ready "Kafka 3.9 at 127.0.0.1:$PORT to list its broker and topics" "$DATA/pid" 240 "$DATA/log" probe_kafka_topic "$PORT" "$DATA/logs"
+	# After a kill ZooKeeper holds the broker's name until its old session has expired (18 s); a broker that finds it taken ends.
+	local from until=$((SECONDS + 40)) why=$DATA/why said=
+	while :; do
+		from=$(stat -c %s "$DATA/log" 2>/dev/null || echo 0)
+		launch "$DATA/pid" "$DATA/log" "$JAVA" -Xms"$HEAP" -Xmx"$HEAP" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
+			-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -Dlog4j.configuration="file:$DATA/log4j.properties" -cp "$LIB/*" kafka.Kafka "$DATA/server.properties"
+		BEGAN=$SECONDS
+		wait_ready "Kafka 3.9 at 127.0.0.1:$PORT to list its broker and topics" "$DATA/pid" 240 "$DATA/log" probe_kafka_topic "$PORT" "$DATA/logs" 2>"$why" && return 0
+		if [ $SECONDS -ge $until ] || ! tail -c +$((from + 1)) "$DATA/log" | grep -q registerBroker; then cat "$why" >&2; return 1; fi
+		[ -n "$said" ] || echo "kafka39: waiting for the session of the broker that was killed to expire in ZooKeeper"
+		said=1
+		sleep 3
+	done
 }
 
 case $CMD in
