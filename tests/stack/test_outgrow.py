@@ -29,8 +29,8 @@ def feed():
 
 @pytest.fixture(scope="module")
 def servers():
-    with own("kafka4") as kafka, own("cassandra") as cassandra, forward(BROKER, 29092, kafka):
-        yield {"127.0.0.1:29092": BROKER + ":29092", "127.0.0.1:19042": cassandra, "127.0.0.1 19042": cassandra.replace(":", " ")}
+    with own("kafka4") as kafka, own("cassandra") as cassandra, own("zookeeper") as zookeeper, forward(BROKER, 29092, kafka):
+        yield {"127.0.0.1:29092": BROKER + ":29092", "127.0.0.1:19042": cassandra, "127.0.0.1 19042": cassandra.replace(":", " "), "127.0.0.1:12181": zookeeper}
 
 
 class Shell:
@@ -38,7 +38,7 @@ class Shell:
 
     def __init__(self, folder, servers, **env):
         self.folder, self.servers = folder, servers
-        for name in ("examples", "deploy"):
+        for name in ("examples", "deploy", "tests"):
             os.symlink(os.path.join(ROOT, name), os.path.join(folder, name))
         tools = os.path.join(folder, "bin")
         os.makedirs(tools)
@@ -88,15 +88,22 @@ def test_every_step(servers, feed, tmp_path_factory, request):
     said = shell.run(switch)
     assert figures(said) == EXPECTED, said
 
-    check, without = steps["3. Processing: Apache Spark"]
+    check, spark, without = steps["3. Processing: Apache Spark"]
     assert " 0 errors" in shell.run(check)
-    shell.run(without)
+    said = shell.run(spark)
+    assert figures(said) == EXPECTED and "Spark 4.3" in said, said
+    said = shell.run(without)
+    assert figures(said) == EXPECTED and "Spark" not in said, said
 
     export, run = steps["4. DAGs: Apache Airflow"]
     said = shell.run(export)
     assert "airflow.env" in said and "warning" not in said, said
     said = shell.run(run)
     assert figures(said) == {**EXPECTED, "earthquakes": 2 * 1707}, said
+
+    # One block after the other in one shell: the second ends what the first began.
+    said = shell.run("".join(steps["5. Two machines: Apache ZooKeeper"]))
+    assert " 0 errors" in said and said.count(" leads") == 2 and said.count(" follows") == 1 and re.search(r"^ *1679$", said, re.M), said
 
 
 def test_other_means_and_back(servers, feed, tmp_path_factory):
