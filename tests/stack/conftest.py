@@ -16,6 +16,20 @@ STACK = os.environ.get("STACK_HOME", "/var/tmp/tidemill-stack")
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "e2e")]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    """A failure is said when it happens, not only after the last test: the whole takes more than an hour."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+
+    class AtOnce:
+        @staticmethod
+        def pytest_runtest_logreport(report):
+            if report.failed and terminal:
+                terminal.write_line("\n" + report.longreprtext[-4000:])
+
+    config.pluginmanager.register(AtOnce())
+
+
 class Installed:
     """A system that each test starts by itself: its interpreter, its jars, its script with the arguments that name it."""
 
