@@ -31,7 +31,7 @@ BUILD = os.environ.get("TM_BUILD", os.path.join(TOP, "build"))
 STACK = os.environ.get("STACK_HOME", "/var/tmp/tidemill-stack")
 SCRIPTS = os.path.join(TOP, "tests", "stack")
 LOAD = os.path.join(BUILD, "tests", "stack_load")
-BASE = int(os.environ.get("BENCH_STACK_PORT", "38000"))
+BASE = int(os.environ.get("BENCH_STACK_PORT", "31000"))
 SETTINGS = "ZooKeeper -Xmx128m, Kafka -Xmx1g, Cassandra -Xmx1g (commit log periodic), Spark 3.5 local[2], driver 2g, spark.sql.shuffle.partitions=2, topic of 4 partitions, acks=all; Tidemill as it comes"
 MARK = "TM_BENCH_STACK=" + uuid.uuid4().hex       # every process started here, and its children, have it in their environment
 DDL = ("CREATE KEYSPACE IF NOT EXISTS bench WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",

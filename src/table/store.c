@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Small enough that an idle process stays small; the memtable takes its memory in arena blocks as it fills. */
-#define DATA_BUFFER_BYTES (8 * TM_MIB) /* also what a start after a crash has to read again */
+/* Small, so that the process stays small: a memtable takes its memory in arena blocks as it fills, and BUFFERS of them may be held until
+ * they are on disk. They are also what a start after a crash has to read again. */
+#define BUFFERS 3
+#define DATA_BUFFER_BYTES (4 * TM_MIB)
 #define SMALL_BUFFER_BYTES (4 * TM_MIB)
 #define BLOCK_CACHE_BYTES (16 * TM_MIB)
 #define ARENA_BLOCK_BYTES (256 * TM_KIB)
+#define FILE_BUFFER_BYTES (256 * TM_KIB)
 #define WAL_TOTAL_BYTES (128 * TM_MIB)
 
 tm_rc tm_store_failed(char *message, const char *doing, struct tm_err *err)
@@ -171,10 +174,11 @@ static rocksdb_options_t *family_options(struct tm_store *store, int family)
 	rocksdb_options_set_max_total_wal_size(o, WAL_TOTAL_BYTES);
 	rocksdb_options_set_enable_pipelined_write(o, 0);
 	rocksdb_options_set_recycle_log_file_num(o, 0);
+	rocksdb_options_set_writable_file_max_buffer_size(o, FILE_BUFFER_BYTES);
 	rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
 	rocksdb_options_set_arena_block_size(o, ARENA_BLOCK_BYTES);
 	rocksdb_options_set_write_buffer_size(o, family == TM_FAMILY_DATA ? DATA_BUFFER_BYTES : SMALL_BUFFER_BYTES);
-	rocksdb_options_set_max_write_buffer_number(o, 3);
+	rocksdb_options_set_max_write_buffer_number(o, BUFFERS);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
 	rocksdb_options_set_compression(o, rocksdb_lz4_compression);
 	rocksdb_options_set_env(o, store->rocks_env);
