@@ -450,6 +450,8 @@ static void kb_free(struct tm_broker *broker)
 	for (size_t i = 0; i < 2; i++)
 		if (b->asking[i])
 			rd_kafka_destroy_flags(b->asking[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	if (b->outlived)
+		return;
 	pthread_mutex_destroy(&b->lock);
 	pthread_mutex_destroy(&b->appending);
 	pthread_mutex_destroy(&b->counting);

@@ -41,6 +41,7 @@ struct kafka_broker {
 	struct tm_arena nodes_arena;
 	struct tm_kafka_node *nodes;
 	size_t node_count;
+	bool outlived; /* by a handle that was given up and may still complain here: never freed */
 };
 static inline struct kafka_broker *kb_of(struct tm_broker *b) { return (struct kafka_broker *)b; }
 
@@ -96,6 +97,13 @@ void kb_commits_done(struct kb_commits *c);  /* commits the last; waits a little
 /* Has one of the partitions this text as the metadata of the group's offset? */
 tm_rc kb_group_marked(struct kafka_broker *b, const char *group, rd_kafka_topic_partition_list_t *parts, const char *mark, bool *ret,
 		      struct tm_err *err) TM_CHECKED;
+
+/* ---- broker_kafka_mark.c ---- */
+
+/* Commits offsets of the group within the transaction at work. *ret: librdkafka's error, the caller's; NULL = done. false: it did not
+ * return in time; the handle must not be touched any more, not even destroyed, and broker and caller's call-backs have to outlive it. */
+bool kb_send_offset(rd_kafka_t *rk, const char *group, rd_kafka_topic_partition_list_t *offsets, const struct tm_broker_caller *caller,
+		    rd_kafka_error_t **ret) TM_CHECKED;
 
 /* ---- broker_kafka_read.c, broker_kafka_write.c, broker_kafka_replay.c ---- */
 

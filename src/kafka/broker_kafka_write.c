@@ -30,6 +30,7 @@ struct kafka_writer {
 	const char *transactional_id, *marker_group;
 	bool exactly_once, turns; /* turns: other instances write under this id when they lead */
 	rd_kafka_t *rk;           /* NULL = none */
+	bool asked;               /* the marker group has answered since this producer began: its coordinator is there */
 	struct {
 		struct known_topic *items;
 		size_t count, cap;
@@ -68,20 +69,35 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 	}
 }
 
-static void drop_producer(struct kafka_writer *me)
+static void forget_topics(struct kafka_writer *me)
 {
-	if (!me->rk)
-		return;
 	for (size_t i = 0; i < me->topics.count; i++) {
 		rd_kafka_topic_destroy(me->topics.items[i].rkt);
 		free((void *)me->topics.items[i].name.at);
 	}
 	me->topics.count = 0;
+}
+
+static void drop_producer(struct kafka_writer *me)
+{
+	if (!me->rk)
+		return;
+	forget_topics(me);
 	rd_kafka_purge(me->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	while (rd_kafka_poll(me->rk, 0) > 0)
 		continue;
 	rd_kafka_destroy(me->rk);
 	me->rk = NULL;
+	me->asked = false;
+}
+
+/* Leaves the producer to the call that does not return. */
+static void give_up_producer(struct kafka_writer *me)
+{
+	forget_topics(me);
+	me->b->outlived = true;
+	me->rk = NULL;
+	me->asked = false;
 }
 
 static tm_rc error_of(struct kafka_writer *me, rd_kafka_error_t *error, const char *what, struct tm_err *err)
@@ -448,28 +464,29 @@ static bool again(struct kafka_writer *me, rd_kafka_error_t **error, struct pati
 }
 
 /* The batch's mark, as the offset of the group on the first part's partition. */
-static rd_kafka_error_t *mark(struct kafka_writer *me, const struct tm_broker_batch *batch, int64_t end)
+static tm_rc mark(struct kafka_writer *me, const struct tm_broker_batch *batch, int64_t end, struct tm_arena *arena, rd_kafka_error_t **ret,
+		  struct tm_err *err)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	char *name = tm_zalloc(batch->parts[0].topic.len + 1);
-	memcpy(name, batch->parts[0].topic.at, batch->parts[0].topic.len);
-	rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, name, batch->parts[0].partition);
-	free(name);
+	rd_kafka_topic_partition_t *p =
+	    rd_kafka_topic_partition_list_add(list, kb_cstr(arena, batch->parts[0].topic), batch->parts[0].partition);
 	char text[100];
 	marker_text(batch, text, sizeof text);
 	p->offset = end;
 	p->metadata_size = strlen(text);
 	p->metadata = rd_kafka_mem_malloc(me->rk, p->metadata_size);
 	memcpy(p->metadata, text, p->metadata_size);
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata_new(me->marker_group);
-	rd_kafka_error_t *error;
 	struct patience patience = {.since_ns = now_ns()};
+	bool returned;
 	do
-		error = rd_kafka_send_offsets_to_transaction(me->rk, list, group, KB_SLICE_MS * 5);
-	while (again(me, &error, &patience));
-	rd_kafka_consumer_group_metadata_destroy(group);
+		returned = kb_send_offset(me->rk, me->marker_group, list, &me->caller, ret);
+	while (returned && again(me, ret, &patience));
 	rd_kafka_topic_partition_list_destroy(list);
-	return error;
+	if (returned)
+		return TM_OK;
+	give_up_producer(me);
+	return tm_fail(err, TM_UNAVAILABLE, "the coordinator of group '%s' does not take the batch's mark; the sink's producer begins anew",
+		       me->marker_group);
 }
 
 static rd_kafka_error_t *commit(struct kafka_writer *me)
@@ -495,7 +512,7 @@ static tm_rc in_transaction(struct kafka_writer *me, const struct tm_broker_batc
 	for (size_t i = 0; i < me->ends.count; i++)
 		if (me->ends.items[i].partition == first->partition && tm_str_eq(me->ends.items[i].topic, first->topic))
 			end = me->ends.items[i].offset;
-	error = mark(me, batch, end);
+	TM_TRY(mark(me, batch, end, arena, &error, err));
 	if (!error)
 		error = commit(me);
 	return error ? error_of(me, error, "the batch's transaction", err) : TM_OK;
@@ -504,8 +521,9 @@ static tm_rc in_transaction(struct kafka_writer *me, const struct tm_broker_batc
 static tm_rc write_exactly_once(struct kafka_writer *me, const struct tm_broker_batch *batch, struct tm_arena *arena, struct tm_err *err)
 {
 	bool there = false;
-	if (batch->replay)
+	if (batch->replay || !me->asked) /* also because the group's first use takes a Kafka a while */
 		TM_TRY(already_committed(me, batch, &there, err));
+	me->asked = true;
 	if (there) {
 		tm_say(TM_SAY_INFO, "kafka", "batch %lld was committed before the restart", (long long)batch->batch_id);
 		return TM_OK;

@@ -308,6 +308,12 @@ static int compare_varint(struct tm_str a, struct tm_str b)
 	return c;
 }
 
+/* A null, which bound collections and tuples may hold, stands before all values, also before an empty one: as in the ordered form. */
+static int compare_part(const struct tm_cql_type *type, struct tm_str a, struct tm_str b)
+{
+	return a.at && b.at ? tm_value_compare(type, a, b) : (a.at != NULL) - (b.at != NULL);
+}
+
 static int compare_items(const struct tm_cql_type *type, struct tm_str a, struct tm_str b)
 {
 	struct tm_value_items x, y;
@@ -318,7 +324,7 @@ static int compare_items(const struct tm_cql_type *type, struct tm_str a, struct
 		bool more_x = tm_value_items_next(&x, &p), more_y = tm_value_items_next(&y, &q);
 		if (!more_x || !more_y)
 			return more_x - more_y;
-		int c = tm_value_compare(type->args[i % type->arg_count], p, q);
+		int c = compare_part(type->args[i % type->arg_count], p, q);
 		if (c)
 			return c;
 	}
@@ -332,12 +338,7 @@ static int compare_fields(const struct tm_cql_type *type, struct tm_str a, struc
 		bool more_x = tm_cursor_left(&x) && take_bytes(&x, &p), more_y = tm_cursor_left(&y) && take_bytes(&y, &q);
 		if (!more_x && !more_y)
 			return 0;
-		if (!p.at || !q.at) {
-			if (p.at || q.at)
-				return p.at ? 1 : -1;
-			continue;
-		}
-		int c = tm_value_compare(type->args[i], p, q);
+		int c = compare_part(type->args[i], p, q);
 		if (c)
 			return c;
 	}

@@ -3,7 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <librdkafka/rdkafka.h>
-#include "kafka/broker_kafka.h"
+#include <librdkafka/rdkafka_mock.h>
+#include "kafka/broker_kafka_int.h"
 #include "kafka/kafka.h"
 #include "log/log.h"
 #include "sql/sql.h"
@@ -386,6 +387,78 @@ static void batch_again(bool exactly_once)
 
 TEST(batch_again_at_least_once) { batch_again(false); }
 TEST(batch_again_exactly_once) { batch_again(true); }
+
+static rd_kafka_t *open_mock(struct house *h, rd_kafka_mock_cluster_t **ret)
+{
+	char why[200];
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
+	CHECK(rk != NULL);
+	*ret = rd_kafka_mock_cluster_new(rk, 1);
+	*h = (struct house){.prefix = "broker_ut_mock_"};
+	tm_arena_init(&h->arena);
+	snprintf(h->text, sizeof h->text, "kafka://%s", rd_kafka_mock_cluster_bootstraps(*ret));
+	CHECK_OK(tm_kafka_broker_new(tm_str_of(h->text), &h->broker, &h->err), h->err);
+	return rk;
+}
+
+static void close_mock(struct house *h, rd_kafka_t *rk, rd_kafka_mock_cluster_t *mock)
+{
+	tm_broker_free(h->broker);
+	tm_arena_done(&h->arena);
+	rd_kafka_mock_cluster_destroy(mock);
+	rd_kafka_destroy(rk);
+}
+
+/* As while a Kafka makes the topic for groups' offsets. After three such answers librdkafka forgets what it wanted from the coordinator. */
+static void no_coordinator(rd_kafka_mock_cluster_t *mock, size_t times)
+{
+	enum { FIND_COORDINATOR = 10 };
+	for (size_t i = 0; i < times; i++)
+		rd_kafka_mock_push_request_errors(mock, FIND_COORDINATOR, 1, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
+}
+
+TEST(first_transaction_waits_for_the_groups_coordinator)
+{
+	struct house h;
+	rd_kafka_mock_cluster_t *mock;
+	rd_kafka_t *rk = open_mock(&h, &mock);
+	struct tm_broker_writer *w = open_writer(&h, true);
+	struct tm_str topic = topic_named(&h, "sink");
+	int32_t partitions;
+	CHECK_OK(w->klass->topic(w, topic, &partitions, &h.err), h.err); /* the transactions have their coordinator */
+	no_coordinator(mock, 3);
+	const struct tm_record one = record("a", "1");
+	write_batch(&h, w, 0, false, topic, &one, 1);
+	tm_broker_writer_free(w);
+	close_mock(&h, rk, mock);
+}
+
+static bool stopping(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+TEST(call_that_librdkafka_forgets_is_given_up)
+{
+	struct house h;
+	rd_kafka_mock_cluster_t *mock;
+	rd_kafka_t *host = open_mock(&h, &mock), *rk;
+	rd_kafka_conf_t *conf = kb_conf(kb_of(h.broker), KB_WRITING);
+	kb_set(conf, "transactional.id", "t");
+	CHECK_OK(kb_handle(kb_of(h.broker), RD_KAFKA_PRODUCER, conf, &rk, &h.err), h.err);
+	CHECK(!rd_kafka_init_transactions(rk, 10000));
+	CHECK(!rd_kafka_begin_transaction(rk));
+	no_coordinator(mock, 3);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(list, "a", 0)->offset = 1;
+	const struct tm_broker_caller caller = {.stopping = stopping}; /* or it would be waited for longer */
+	rd_kafka_error_t *error = NULL;
+	CHECK(!kb_send_offset(rk, "g", list, &caller, &error));
+	rd_kafka_topic_partition_list_destroy(list);
+	kb_of(h.broker)->outlived = true;
+	close_mock(&h, host, mock);
+}
 
 TEST(large_records)
 {
