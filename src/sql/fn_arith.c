@@ -439,8 +439,8 @@ static tm_rc neg_interval(FN_EVAL_ARGS)
 	FN_ROWS(i)
 	{
 		struct tm_interval v = AT(0, interval, i), *r = &ret->interval[i];
-		bool small = __builtin_sub_overflow(0, v.months, &r->months) | __builtin_sub_overflow(0, v.days, &r->days),
-		     large = __builtin_sub_overflow(0, v.micros, &r->micros);
+		bool months = __builtin_sub_overflow(0, v.months, &r->months), days = __builtin_sub_overflow(0, v.days, &r->days),
+		     small = months || days, large = __builtin_sub_overflow(0, v.micros, &r->micros);
 		if ((small || large) && ev->session->ansi)
 			return fn_overflow(ev, small ? "integer " : "long ", NULL);
 	}
