@@ -340,10 +340,30 @@ static tm_rc parse_create(struct parser *p, struct cql_ddl *d, const struct cql_
 	return no_viable_at(p, start);
 }
 
+/* a TO b AND c TO d, behind RENAME */
+static tm_rc parse_renames(struct parser *p, struct cql_ddl *d)
+{
+	struct names from = {0}, to = {0};
+	d->alter = CQL_ALTER_RENAME;
+	TM_TRY(parse_if(p, false, &d->if_inner));
+	do {
+		struct tm_str a, b;
+		TM_TRY(parse_name(p, &a));
+		TM_TRY(need_word(p, "to"));
+		TM_TRY(parse_name(p, &b));
+		TM_PUSH_IN(p->arena, &from, a);
+		TM_PUSH_IN(p->arena, &to, b);
+	} while (take_word(p, "and"));
+	d->from = from.items;
+	d->to = to.items;
+	d->rename_count = from.count;
+	return TM_OK;
+}
+
 static tm_rc parse_alter_table(struct parser *p, struct cql_ddl *d)
 {
 	struct column_defs columns = {0};
-	struct names from = {0}, to = {0};
+	struct names from = {0};
 	d->kind = CQL_ALTER_TABLE;
 	TM_TRY(parse_if(p, false, &d->if_exists));
 	TM_TRY(parse_table_name(p, &d->name));
@@ -395,22 +415,8 @@ static tm_rc parse_alter_table(struct parser *p, struct cql_ddl *d)
 		}
 		return TM_OK;
 	}
-	if (take_word(p, "rename")) {
-		d->alter = CQL_ALTER_RENAME;
-		TM_TRY(parse_if(p, false, &d->if_inner));
-		do {
-			struct tm_str a, b;
-			TM_TRY(parse_name(p, &a));
-			TM_TRY(need_word(p, "to"));
-			TM_TRY(parse_name(p, &b));
-			TM_PUSH_IN(p->arena, &from, a);
-			TM_PUSH_IN(p->arena, &to, b);
-		} while (take_word(p, "and"));
-		d->from = from.items;
-		d->to = to.items;
-		d->rename_count = from.count;
-		return TM_OK;
-	}
+	if (take_word(p, "rename"))
+		return parse_renames(p, d);
 	if (take_word(p, "with")) {
 		d->alter = CQL_ALTER_OPTIONS;
 		return parse_properties(p, &d->properties);
@@ -420,7 +426,6 @@ static tm_rc parse_alter_table(struct parser *p, struct cql_ddl *d)
 
 static tm_rc parse_alter_type(struct parser *p, struct cql_ddl *d)
 {
-	struct names from = {0}, to = {0};
 	d->kind = CQL_ALTER_TYPE;
 	TM_TRY(parse_if(p, false, &d->if_exists));
 	TM_TRY(parse_table_name(p, &d->name));
@@ -444,23 +449,9 @@ static tm_rc parse_alter_type(struct parser *p, struct cql_ddl *d)
 		TM_TRY(need_word(p, "type"));
 		return parse_type(p, &unused);
 	}
-	if (!is_word(p, "rename"))
-		return no_viable(p);
-	advance(p);
-	d->alter = CQL_ALTER_RENAME;
-	TM_TRY(parse_if(p, false, &d->if_inner));
-	do {
-		struct tm_str a, b;
-		TM_TRY(parse_name(p, &a));
-		TM_TRY(need_word(p, "to"));
-		TM_TRY(parse_name(p, &b));
-		TM_PUSH_IN(p->arena, &from, a);
-		TM_PUSH_IN(p->arena, &to, b);
-	} while (take_word(p, "and"));
-	d->from = from.items;
-	d->to = to.items;
-	d->rename_count = from.count;
-	return TM_OK;
+	if (take_word(p, "rename"))
+		return parse_renames(p, d);
+	return no_viable(p);
 }
 
 static tm_rc parse_drop(struct parser *p, struct cql_ddl *d, const struct cql_token *start)

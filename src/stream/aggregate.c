@@ -306,16 +306,8 @@ static tm_rc aggregate_restore(struct tm_node *node, struct tm_str key, struct t
 	return TM_OK;
 }
 
-static void aggregate_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values) { tm_aggs_describe(node, keys, values); }
-
-static bool aggregate_wants(struct tm_node *node, int64_t evict_us)
-{
-	(void)evict_us;
-	return node->run->stream->mode != TM_MODE_COMPLETE;
-}
-
 static const struct tm_state_class state = {
-    .commit = aggregate_commit, .restore = aggregate_restore, .describe = aggregate_describe, .wants_no_data = aggregate_wants};
+    .commit = aggregate_commit, .restore = aggregate_restore, .describe = tm_aggs_describe, .wants_no_data = tm_aggs_want_no_data};
 const struct tm_node_class tm_aggregate_class = {.label = "Aggregate",
 						 .size = sizeof(struct aggregate),
 						 .open = aggregate_open,

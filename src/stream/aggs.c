@@ -1,5 +1,6 @@
 /* Aggregate states; see aggs.h. */
 #include "stream/aggs.h"
+#include "stream/state.h"
 #include <stdlib.h>
 
 void tm_aggs_init(struct tm_aggs *a, struct tm_agg *const *aggs, size_t count)
@@ -197,7 +198,7 @@ bool tm_aggs_decode(const struct tm_aggs *a, struct tm_cursor *in, void *states)
 	return true;
 }
 
-void tm_aggs_describe(const struct tm_node *node, struct tm_buf *keys, struct tm_buf *values)
+void tm_aggs_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values)
 {
 	const struct tm_op *op = node->op;
 	for (size_t i = 0; i < op->aggregate.key_count; i++) {
@@ -215,4 +216,10 @@ void tm_aggs_describe(const struct tm_node *node, struct tm_buf *keys, struct tm
 		tm_type_text(agg->type, values);
 		tm_buf_char(values, ';');
 	}
+}
+
+bool tm_aggs_want_no_data(struct tm_node *node, int64_t evict_us)
+{
+	(void)evict_us;
+	return node->run->stream->mode != TM_MODE_COMPLETE;
 }

@@ -24,5 +24,7 @@ tm_rc tm_aggs_results(const struct tm_aggs *a, struct tm_eval *ev, void *const *
 void tm_aggs_encode(const struct tm_aggs *a, const void *states, struct tm_buf *out);
 bool tm_aggs_decode(const struct tm_aggs *a, struct tm_cursor *in, void *states); /* states started before */
 /* What the state of an AGGREGATE operator is made of, as text. */
-void tm_aggs_describe(const struct tm_node *node, struct tm_buf *keys, struct tm_buf *values);
+void tm_aggs_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values);
+/* Of tm_state_class: a batch without data is for groups that leave; in complete mode none do. */
+bool tm_aggs_want_no_data(struct tm_node *node, int64_t evict_us);
 #endif

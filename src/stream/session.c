@@ -467,16 +467,8 @@ static tm_rc session_restore(struct tm_node *node, struct tm_str key, struct tm_
 	return TM_OK;
 }
 
-static void session_describe(struct tm_node *node, struct tm_buf *keys, struct tm_buf *values) { tm_aggs_describe(node, keys, values); }
-
-static bool session_wants(struct tm_node *node, int64_t evict_us)
-{
-	(void)evict_us;
-	return node->run->stream->mode != TM_MODE_COMPLETE;
-}
-
 static const struct tm_state_class state = {
-    .commit = session_commit, .restore = session_restore, .describe = session_describe, .wants_no_data = session_wants};
+    .commit = session_commit, .restore = session_restore, .describe = tm_aggs_describe, .wants_no_data = tm_aggs_want_no_data};
 const struct tm_node_class tm_session_class = {.label = "SessionAggregate",
 					       .size = sizeof(struct session),
 					       .open = session_open,
