@@ -1,5 +1,6 @@
 /* Addresses of other systems: see url.h. One pass from the left; nothing is guessed. */
 #include "base/url.h"
+#include <ctype.h>
 
 static int hex(char c)
 {
@@ -155,19 +156,57 @@ struct tm_str tm_url_hosts_text(const struct tm_url *url, int default_port, stru
 	return all;
 }
 
+bool tm_url_secret(struct tm_str name)
+{
+	static const char *const parts[] = {"password", "secret", ".pem", "oauthbearer.config"};
+	char low[128];
+	size_t n = name.len < sizeof low - 1 ? name.len : sizeof low - 1;
+	for (size_t i = 0; i < n; i++)
+		low[i] = (char)tolower((unsigned char)name.at[i]);
+	low[n] = 0;
+	bool is = n < name.len;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		is |= strstr(low, parts[i]) != NULL;
+	return is;
+}
+
+/* Where user:password ends, at its '@', and *colon where the password begins; SIZE_MAX = there is none. A '/' or '?' in the password
+ * should have been escaped, but what is no port is rather a password than shown. */
+static size_t end_of_user(struct tm_str text, size_t begin, size_t *colon)
+{
+	size_t at = SIZE_MAX, i = begin;
+	bool digits = true;
+	*colon = SIZE_MAX;
+	for (; i < text.len && !strchr("/?", text.at[i]); i++) {
+		at = text.at[i] == '@' ? i : at;
+		digits &= *colon == SIZE_MAX || (text.at[i] >= '0' && text.at[i] <= '9');
+		*colon = text.at[i] == ':' && *colon == SIZE_MAX ? i : *colon;
+	}
+	if (at == SIZE_MAX && *colon != SIZE_MAX && !digits)
+		for (; i < text.len; i++)
+			at = text.at[i] == '@' ? i : at;
+	return *colon == SIZE_MAX || at == SIZE_MAX || *colon > at ? SIZE_MAX : at;
+}
+
 struct tm_str tm_url_shown(struct tm_str text, struct tm_arena *arena)
 {
-	size_t begin = tm_str_find(text, TM_STR("://"), 0);
+	size_t begin = tm_str_find(text, TM_STR("://"), 0), colon;
 	if (begin == SIZE_MAX)
 		return tm_arena_str(arena, text);
-	begin += 3;
-	size_t colon = SIZE_MAX, at = SIZE_MAX;
-	for (size_t i = begin; i < text.len && !strchr("/?", text.at[i]); i++) {
-		if (text.at[i] == ':' && colon == SIZE_MAX)
-			colon = i;
-		at = text.at[i] == '@' ? i : at;
+	size_t at = end_of_user(text, begin + 3, &colon);
+	struct tm_str out = text, rest = at == SIZE_MAX ? text : tm_str_slice(text, at, text.len);
+	if (at != SIZE_MAX)
+		out = tm_arena_printf(arena, "%.*s:…%.*s", (int)colon, text.at, TM_STR_ARG(rest));
+	size_t query = tm_str_find(rest, TM_STR("?"), 0);
+	if (query == SIZE_MAX)
+		return tm_arena_str(arena, out);
+	out.len -= rest.len - query - 1;
+	rest = tm_str_slice(rest, query + 1, rest.len);
+	for (struct tm_str one, name; rest.len && tm_str_split(&rest, '&', &one);) {
+		struct tm_str value = one, plain = take_until(&value, "=");
+		bool secret = value.len && (!unescape(arena, plain, &name) || tm_url_secret(name));
+		out = tm_arena_printf(arena, "%.*s%.*s%.*s%s", TM_STR_ARG(out), TM_STR_ARG(plain),
+				      TM_STR_ARG(secret ? TM_STR("=…") : value), rest.at ? "&" : "");
 	}
-	if (at == SIZE_MAX || colon == SIZE_MAX || colon > at)
-		return tm_arena_str(arena, text);
-	return tm_arena_printf(arena, "%.*s:…%.*s", (int)colon, text.at, (int)(text.len - at), text.at + at);
+	return out;
 }

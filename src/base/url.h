@@ -27,6 +27,8 @@ const struct tm_str *tm_url_param(const struct tm_url *url, const char *name);
 tm_rc tm_url_params_known(const struct tm_url *url, const char *const *names, struct tm_err *err) TM_CHECKED;
 /* "host:port,host:port", with default_port where none is given; IPv6 addresses in brackets. */
 struct tm_str tm_url_hosts_text(const struct tm_url *url, int default_port, struct tm_arena *arena);
-/* The address for people: without the password. */
+/* Is a parameter of this name something that only the configuration should show (a password, a key, a token)? */
+bool tm_url_secret(struct tm_str name);
+/* The address for people: without the password and the values of secret parameters. */
 struct tm_str tm_url_shown(struct tm_str text, struct tm_arena *arena);
 #endif

@@ -27,12 +27,8 @@ tm_rc tm_instance_broker_start(struct tm_instance *in, struct tm_err *err)
 	if (!tm_instance_broker_outside(in))
 		return TM_OK;
 	tm_rc rc = tm_kafka_broker_connect(in->broker, CONNECT_WAIT_MS, err);
-	if (!rc)
-		return TM_OK;
-	tm_err_prefix(err, "broker: ");
-	tm_err_hint(err, rc == TM_DENIED
-			     ? "Look at user and password: broker: kafka://user:password@host:port?security.protocol=SASL_PLAINTEXT"
-			     : "Start the broker, or set broker (environment TIDEMILL_BROKER) to its address.");
+	if (rc)
+		tm_err_prefix(err, "broker: ");
 	return rc;
 }
 

@@ -19,10 +19,6 @@ static void check_broker(struct tm_outside_check *o)
 		return;
 	}
 	tm_err_prefix(&err, "broker: ");
-	if (err.rc == TM_DENIED)
-		tm_err_hint(&err, "Look at user and password of broker: kafka://user:password@host:port?security.protocol=SASL_PLAINTEXT");
-	else
-		tm_err_hint(&err, "Start the broker, or set broker (environment TIDEMILL_BROKER) to its address.");
 	o->problem(o->ctx, &err, false);
 }
 

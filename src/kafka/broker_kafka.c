@@ -83,6 +83,29 @@ struct tm_kafka_node tm_kafka_broker_bootstrap(struct tm_broker *broker)
 	return (struct tm_kafka_node){u->hosts[0].host, u->hosts[0].port ? u->hosts[0].port : 9092};
 }
 
+/* librdkafka sent a nonce twice until 2.6.1 (its pull request 4895); Kafka looks at it again since 4.0. */
+static bool scram_of_old(const struct kafka_broker *b)
+{
+	const struct tm_str *mechanism = tm_url_param(&b->url, "sasl.mechanisms");
+	if (!mechanism)
+		mechanism = tm_url_param(&b->url, "sasl.mechanism");
+	return mechanism && tm_str_starts(*mechanism, TM_STR("SCRAM")) && rd_kafka_version() < 0x02060100;
+}
+
+static tm_rc no_connection(const struct kafka_broker *b, tm_rc rc, struct tm_err *err)
+{
+	if (rc != TM_DENIED)
+		tm_err_hint(err, "Start the broker, or set broker (environment TIDEMILL_BROKER) to its address.");
+	else if (scram_of_old(b))
+		tm_err_hint(err,
+			    "Look at user and password. Kafka 4 takes no SCRAM from a librdkafka before 2.6.1, and this one is %s: there "
+			    "sasl.mechanisms=PLAIN goes, with security.protocol=SASL_SSL.",
+			    rd_kafka_version_str());
+	else
+		tm_err_hint(err, "Look at user and password: broker: kafka://user:password@host:port?security.protocol=SASL_PLAINTEXT");
+	return rc;
+}
+
 tm_rc tm_kafka_broker_connect(struct tm_broker *broker, int64_t wait_ms, struct tm_err *err)
 {
 	struct kafka_broker *b = kb_of(broker);
@@ -99,7 +122,7 @@ tm_rc tm_kafka_broker_connect(struct tm_broker *broker, int64_t wait_ms, struct 
 			return TM_OK;
 		}
 		if (rc != TM_UNAVAILABLE || now_ns() > until_ns)
-			return rc;
+			return no_connection(b, rc, err);
 		if (!told)
 			tm_say(TM_SAY_INFO, "kafka", "waiting for the broker %s: %s", b->b.address,
 			       err->detail[0] ? err->detail : err->what);

@@ -67,11 +67,6 @@ static void add_pair(struct kafka_broker *b, const char *name, struct tm_str val
 	b->pairs[b->pair_count++] = (struct kb_pair){name, kb_cstr(&b->arena, value)};
 }
 
-static bool secret(const char *name)
-{
-	return strstr(name, "password") || strstr(name, "secret") || strstr(name, ".pem") || strstr(name, "oauthbearer.config");
-}
-
 static tm_rc try_set(rd_kafka_conf_t *conf, const char *name, const char *value, const char *shown, struct tm_err *err)
 {
 	char why[400] = "";
@@ -80,7 +75,7 @@ static tm_rc try_set(rd_kafka_conf_t *conf, const char *name, const char *value,
 		return TM_OK;
 	if (res == RD_KAFKA_CONF_UNKNOWN)
 		return tm_fail(err, TM_INVALID, "there is no option %s", shown);
-	return tm_fail(err, TM_INVALID, "option %s: %s", shown, secret(name) ? "its value is refused" : why);
+	return tm_fail(err, TM_INVALID, "option %s: %s", shown, tm_url_secret(tm_str_of(name)) ? "its value is refused" : why);
 }
 
 tm_rc kb_address(struct kafka_broker *b, struct tm_str address, struct tm_err *err)

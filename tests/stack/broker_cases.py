@@ -57,7 +57,7 @@ class Kafka:
             own = ["PLAINTEXT://127.0.0.1:%d" % self.port] + list(listeners)
             control = ["CONTROLLER://127.0.0.1:%d" % self.second] if name == "kafka4" else []
             names = {entry.split(":")[0]: "PLAINTEXT" for entry in own + control}
-            names.update({n: "SASL_PLAINTEXT" for n in names if n.startswith("SASL")})
+            names.update({n: "SASL_SSL" if n.endswith("TLS") else "SASL_PLAINTEXT" for n in names if n.startswith("SASL")})
             self.options += ["listeners=" + ",".join(own + control), "advertised.listeners=" + ",".join(own + control),
                              "listener.security.protocol.map=" + ",".join("%s:%s" % pair for pair in names.items()), "inter.broker.listener.name=PLAINTEXT"]
 

@@ -8,6 +8,7 @@ import broker_cases as cases
 import conftest
 import instance
 
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_ann="s3cret";'
 
 
@@ -45,6 +46,68 @@ def test_topic_to_topic_and_tables(address, names, tmp_path, sink):
     assert lags == ["0", "0", "0"], out
 
 
+def make_certificates(folder):
+    """An authority, ca.pem, and what it signed for 127.0.0.1, with its key in one file."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder.mkdir()
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "kafka.key", "-out", "kafka.csr", "-subj", "/CN=kafka")
+    openssl("x509", "-req", "-in", "kafka.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "kafka.crt", "-days", "2", "-extfile", "names")
+    (folder / "kafka.pem").write_text((folder / "kafka.key").read_text() + (folder / "kafka.crt").read_text())
+
+
+@pytest.mark.parametrize("name", ["kafka39", "kafka4"])
+def test_tls_and_scram(tmp_path, name):
+    """The address that docs/broker.md shows, and what it says of an old librdkafka."""
+    conftest.install(name)
+    port = cases.free_ports(3)[2]
+    keys = tmp_path / "keys"
+    make_certificates(keys)
+    kafka = cases.Kafka(name, tmp_path / "kafka", listeners=["SASLTLS://127.0.0.1:%d" % port],
+                        options=["sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN", "listener.name.sasltls.scram-sha-512.sasl.jaas.config=" + SCRAM,
+                                 "listener.name.sasltls.plain.sasl.jaas.config=" + JAAS, "ssl.keystore.type=PEM", "ssl.keystore.location=%s" % (keys / "kafka.pem")]).start()
+    try:
+        kafka.tool("kafka.admin.ConfigCommand", "--bootstrap-server", kafka.address, "--alter", "--add-config", "SCRAM-SHA-512=[password=s3cret]",
+                   "--entity-type", "users", "--entity-name", "ann")
+        cases.make_topic(kafka.address, "in", 1)
+        address = "127.0.0.1:%d?security.protocol=SASL_SSL&sasl.mechanisms=SCRAM-SHA-512&sasl.username=ann&sasl.password=" % port
+        authority = "&ssl.ca.location=%s" % (keys / "ca.pem")
+        top, data = cases.project(tmp_path / "p", address + "wr0ng" + authority), str(tmp_path / "data")
+        refused = instance.command("up", top, "--until-idle", data=data)
+        assert refused.returncode != 0 and "uthentication" in refused.stderr and "wr0ng" not in refused.stderr, refused.stderr
+        use_broker(top, address + "s3cret")
+        refused = instance.command("up", top, "--until-idle", data=data)
+        assert refused.returncode != 0 and "certificate" in refused.stderr and "s3cret" not in refused.stderr, refused.stderr
+        use_broker(top, address + "s3cret" + authority)
+        if name == "kafka4" and client_is_old():
+            refused = instance.command("up", top, "--until-idle", data=data)
+            assert refused.returncode != 0 and "2.6.1" in refused.stderr, refused.stderr
+            use_broker(top, (address + "s3cret" + authority).replace("SCRAM-SHA-512", "PLAIN"))
+        all_go_through(kafka, top, data)
+    finally:
+        kafka.stop()
+
+
+def client_is_old():
+    version = subprocess.run(["pkg-config", "--modversion", "rdkafka"], stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+    return tuple(map(int, version.split(".")[:3])) < (2, 6, 1)
+
+
+def use_broker(top, address):
+    with open(os.path.join(top, "tidemill.yaml"), "w", encoding="utf-8") as f:
+        f.write("broker: kafka://%s\n" % address)
+
+
+def all_go_through(kafka, top, data):
+    feed = cases.Feed(kafka.address, "in", 100, 1000)
+    feed.start()
+    feed.join(60)
+    summary, status = instance.up_until_idle(top, data)
+    assert status == 0 and {t["name"]: t["records"] for t in summary["topics"]} == {"in": 100, "out": 100}
+
+
 def test_user_and_password(tmp_path):
     conftest.install("kafka4")
     port = cases.free_ports(3)[2]
@@ -56,12 +119,7 @@ def test_user_and_password(tmp_path):
         refused = instance.command("up", top, "--until-idle", data=data)
         assert refused.returncode != 0
         assert "uthentication" in refused.stderr and "wrong" not in refused.stderr, refused.stderr
-        with open(os.path.join(top, "tidemill.yaml"), "w", encoding="utf-8") as f:
-            f.write("broker: kafka://ann:s3cret@127.0.0.1:%d\n" % port)
-        feed = cases.Feed(kafka.address, "in", 100, 1000)
-        feed.start()
-        feed.join(60)
-        summary, status = instance.up_until_idle(top, data)
-        assert status == 0 and {t["name"]: t["records"] for t in summary["topics"]} == {"in": 100, "out": 100}
+        use_broker(top, "ann:s3cret@127.0.0.1:%d" % port)
+        all_go_through(kafka, top, data)
     finally:
         kafka.stop()

@@ -59,6 +59,20 @@ TEST(passwords_are_not_shown)
 	CHECK_INT(tm_url_parse(TM_STR("cassandra://ann:secret@db:99999"), &arena, &u, &err), TM_INVALID);
 	CHECK(!strstr(err.what, "secret") && strstr(err.what, "ann:…@db"));
 	CHECK(tm_str_is(tm_url_shown(TM_STR("kafka://db:9092"), &arena), "kafka://db:9092"));
+	static const char *const pairs[][2] = {
+	    {"kafka://db?sasl.username=ann&sasl.password=secret&ssl.ca.location=/ca.pem",
+	     "kafka://db?sasl.username=ann&sasl.password=…&ssl.ca.location=/ca.pem"},
+	    {"kafka://a:b@db/p?ssl.key.pem=secret", "kafka://a:…@db/p?ssl.key.pem=…"},
+	    {"kafka://db?SASL.PASSWORD=secret&&x", "kafka://db?SASL.PASSWORD=…&&x"},
+	    {"kafka://db?sasl%2Epassword=secret", "kafka://db?sasl%2Epassword=…"},
+	    {"kafka://db?sasl.password", "kafka://db?sasl.password"},
+	    {"kafka://ann:pa/ss?w@db:9092", "kafka://ann:…@db:9092"},
+	    {"kafka://db:9092?client.id=a@b", "kafka://db:9092?client.id=a@b"},
+	};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		CHECK_STR(tm_url_shown(tm_str_of(pairs[i][0]), &arena), pairs[i][1]);
+	CHECK_INT(tm_url_parse(TM_STR("kafka://db:99999?sasl.password=secret"), &arena, &u, &err), TM_INVALID);
+	CHECK(!strstr(err.what, "secret"));
 	tm_arena_done(&arena);
 }
 
