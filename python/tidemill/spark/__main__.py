@@ -2,7 +2,7 @@
 import os
 import sys
 
-if not __package__:  # by its path: the folder of the package becomes known here, and through the environment to Spark's workers
+if not __package__:  # by its path: the folder of the package becomes known here, and through the environment to the workers of a Spark that begins now
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path[0] = here
     os.environ["PYTHONPATH"] = os.pathsep.join([here] + [p for p in [os.environ.get("PYTHONPATH")] if p])

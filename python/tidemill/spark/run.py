@@ -156,19 +156,20 @@ class Runner:
         for name, value in plan.configuration(self.description, pyspark.__version__).items():
             builder = builder.config(name, value)
         self.spark = builder.getOrCreate()
-        if not (self.description.get("master") or "local").startswith("local"):
+        # Workers on this machine have our PYTHONPATH from the Java process, unless spark-submit began that one before us.
+        if "PYSPARK_GATEWAY_PORT" in os.environ or not self.spark.sparkContext.master.startswith("local"):
             self.ship()
         self.spark.streams.addListener(self.listener())
         return pyspark.__version__
 
     def ship(self):
-        """Executors elsewhere have not our package: it travels as a zip."""
+        """Gives the workers our package, as a zip."""
         import shutil
         import tempfile
 
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        folder = tempfile.mkdtemp(prefix="tidemill-spark-")
-        self.spark.sparkContext.addPyFile(shutil.make_archive(os.path.join(folder, "tidemill_runner"), "zip", root, "tidemill"))
+        self.shipped = tempfile.TemporaryDirectory(prefix="tidemill-spark-")
+        self.spark.sparkContext.addPyFile(shutil.make_archive(os.path.join(self.shipped.name, "tidemill_runner"), "zip", root, "tidemill"))
 
     def fail(self, error, step, query=None):
         from . import errors
@@ -177,7 +178,7 @@ class Runner:
         told = errors.place(errors.explain(causes, step), step, self.plan.views if self.plan else {})
         self.tell("failed" if query else "fatal", query=query.name if query else None, **told)
 
-    plan = None
+    plan = shipped = None
 
     def prepare(self):
         """True when the queries are there to be started."""
@@ -325,6 +326,8 @@ class Runner:
                     print("stopping %s: %s" % (q.name, e), file=sys.stderr)
         self.tell("stopped")
         self.spark.stop()
+        if self.shipped:
+            self.shipped.cleanup()
 
 
 def commands(runner):
