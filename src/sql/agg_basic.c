@@ -460,20 +460,6 @@ BIND(first_last)
 
 /* ---- bits and booleans ---- */
 enum { BIT_AND, BIT_OR, BIT_XOR };
-static int64_t integer_at(const struct tm_column *c, size_t i)
-{
-	i = tm_row(c, i);
-	switch (tm_type_width(c->type)) {
-	case 1:
-		return c->i8[i];
-	case 2:
-		return c->i16[i];
-	case 4:
-		return c->i32[i];
-	default:
-		return c->i64[i];
-	}
-}
 static void bit_join(int what, struct extreme *s, int64_t v)
 {
 	s->v = !s->has ? v : what == BIT_AND ? s->v & v : what == BIT_OR ? s->v | v : s->v ^ v;
@@ -484,7 +470,7 @@ static tm_rc bit_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, con
 	int what = (int)(intptr_t)agg->bound;
 	for (size_t i = 0; i < n; i++)
 		if (!tm_is_null(&args[0], i))
-			bit_join(what, states[i], integer_at(&args[0], i));
+			bit_join(what, states[i], fn_integer(&args[0], i));
 	return TM_OK;
 }
 static tm_rc bit_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from)

@@ -406,20 +406,6 @@ static double number_at(const struct tm_column *c, size_t i)
 		return (double)c->i64[i];
 	}
 }
-static int64_t integer_at(const struct tm_column *c, size_t i)
-{
-	i = tm_row(c, i);
-	switch (tm_type_width(c->type)) {
-	case 1:
-		return c->i8[i];
-	case 2:
-		return c->i16[i];
-	case 4:
-		return c->i32[i];
-	default:
-		return c->i64[i];
-	}
-}
 static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
 			    size_t n)
 {
@@ -428,7 +414,7 @@ static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 			continue;
 		int64_t times = 1;
 		if (agg->arg_count > 2 && !((const struct percentile *)agg->bound)->typed)
-			times = tm_is_null(&args[2], i) ? 0 : integer_at(&args[2], i);
+			times = tm_is_null(&args[2], i) ? 0 : fn_integer(&args[2], i);
 		if (times < 0)
 			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003",
 					     "Found the negative value in frequency expression.");

@@ -90,20 +90,6 @@ static struct tm_interval interval_at(const struct tm_column *c, size_t i)
 		return (struct tm_interval){c->i32[i], 0, 0};
 	return (struct tm_interval){0, (int32_t)(c->i64[i] / TM_US_DAY), c->i64[i] % TM_US_DAY};
 }
-static int64_t integer_at(const struct tm_column *c, size_t i)
-{
-	i = tm_row(c, i);
-	switch (tm_type_width(c->type)) {
-	case 1:
-		return c->i8[i];
-	case 2:
-		return c->i16[i];
-	case 4:
-		return c->i32[i];
-	default:
-		return c->i64[i];
-	}
-}
 KERNEL(sequence)
 {
 	const struct tm_type *e = call->type->children[0];
@@ -113,10 +99,10 @@ KERNEL(sequence)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t from = integer_at(&args[0], i), to = integer_at(&args[1], i);
+		int64_t from = fn_integer(&args[0], i), to = fn_integer(&args[1], i);
 		ret->span[i].from = (uint32_t)out.count;
 		if (number) {
-			TM_TRY(number_sequence(ev, from, to, call->arg_count > 2 ? integer_at(&args[2], i) : from <= to ? 1 : -1, &out));
+			TM_TRY(number_sequence(ev, from, to, call->arg_count > 2 ? fn_integer(&args[2], i) : from <= to ? 1 : -1, &out));
 		} else {
 			struct tm_interval step = {0, from <= to ? 1 : -1, 0};
 			if (call->arg_count > 2)

@@ -135,4 +135,19 @@ tm_rc fn_long_overflow(struct tm_eval *ev);
 tm_rc fn_interval_overflow(struct tm_eval *ev, const char *try_name);
 tm_rc fn_index_zero(struct tm_eval *ev);
 tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, ...) TM_PRINTF(3, 4); /* INVALID_PARAMETER_VALUE.klass */
+/* A boolean, an integer of any width, or what is stored as one (dates, intervals of months, times), not null. */
+static inline int64_t fn_integer(const struct tm_column *c, size_t i)
+{
+	i = tm_row(c, i);
+	switch (tm_type_width(c->type)) {
+	case 1:
+		return c->type->kind == TM_T_BOOLEAN ? c->boolean[i] : c->i8[i];
+	case 2:
+		return c->i16[i];
+	case 4:
+		return c->i32[i];
+	default:
+		return c->i64[i];
+	}
+}
 #endif

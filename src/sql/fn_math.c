@@ -337,20 +337,6 @@ BIND(round)
 
 /* ---- bits ---- */
 enum { B_AND, B_OR, B_XOR, B_LEFT, B_RIGHT, B_RIGHT_UNSIGNED };
-static int64_t wide(const struct tm_column *c, size_t i)
-{
-	i = tm_row(c, i);
-	switch (tm_type_width(c->type)) {
-	case 1:
-		return c->type->kind == TM_T_BOOLEAN ? c->boolean[i] : c->i8[i];
-	case 2:
-		return c->i16[i];
-	case 4:
-		return c->i32[i];
-	default:
-		return c->i64[i];
-	}
-}
 static void put_wide(struct tm_column *c, size_t i, int64_t v)
 {
 	switch (tm_type_width(c->type)) {
@@ -374,7 +360,7 @@ KERNEL(bits)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t a = wide(&args[0], i), b = wide(&args[1], i), r;
+		int64_t a = fn_integer(&args[0], i), b = fn_integer(&args[1], i), r;
 		int s = (int)(b & (narrow ? 31 : 63));
 		switch (op) {
 		case B_AND:
@@ -429,7 +415,7 @@ BIND(bits)
 KERNEL(bit_not)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) put_wide(ret, i, ~wide(&args[0], i));
+	FN_ROWS(i) put_wide(ret, i, ~fn_integer(&args[0], i));
 	return TM_OK;
 }
 BIND(bit_not)
@@ -444,7 +430,7 @@ BIND(bit_not)
 KERNEL(bit_count)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) ret->i32[i] = __builtin_popcountll((uint64_t)wide(&args[0], i));
+	FN_ROWS(i) ret->i32[i] = __builtin_popcountll((uint64_t)fn_integer(&args[0], i));
 	return TM_OK;
 }
 BIND(bit_count)
@@ -464,7 +450,7 @@ KERNEL(getbit)
 		if (p < 0 || p >= size)
 			return fn_bad_parameter(ev, "BIT_POSITION_RANGE",
 						"`pos` in `getbit` is invalid: Expects an integer value in [0, %d), but got %d.", size, p);
-		ret->i8[i] = (int8_t)(wide(&args[0], i) >> p & 1);
+		ret->i8[i] = (int8_t)(fn_integer(&args[0], i) >> p & 1);
 	}
 	return TM_OK;
 }
