@@ -44,6 +44,17 @@ TM_CURSOR_INT(tm_cursor_le64, uint64_t, TM_CURSOR_SAME)
 /* Unsigned LEB128 of at most max_bits bits (32 or 64); longer or overflowing sets bad. */
 static inline uint64_t tm_cursor_varint(struct tm_cursor *c, int max_bits)
 {
+	if (__builtin_expect(!c->bad && tm_cursor_left(c) >= 2, 1)) { /* most have one byte or two */
+		uint8_t low = (uint8_t)c->at[0], high = (uint8_t)c->at[1];
+		if (low < 0x80) {
+			c->at++;
+			return low;
+		}
+		if (high < 0x80) {
+			c->at += 2;
+			return (uint64_t)high << 7 | (low & 0x7F);
+		}
+	}
 	uint64_t v = 0;
 	for (int shift = 0; shift < max_bits; shift += 7) {
 		uint8_t b = tm_cursor_u8(c);

@@ -27,8 +27,8 @@ struct builder {
 	struct hint {
 		struct tm_str name;
 		int field;        /* -1: not asked for */
-		int mask;         /* of pattern's bytes that count; 0: too long for it */
-		char pattern[16]; /* "name": */
+		uint32_t mask;    /* of pattern's bytes that count; 0: too long for it */
+		char pattern[32]; /* "name": */
 	} hints[HINTS];           /* STRUCT: names in the order seen last */
 	size_t hint_count;
 };
@@ -84,7 +84,7 @@ static void room(struct run *r, const struct node *n, size_t rows)
 			room(r, &n->children[i], cap);
 }
 
-/* A row of a struct whose fields may hold something from an earlier try: all null again. */
+/* A row of a struct whose fields hold something, of the same name before or of a try that was given up: all null again. */
 static void clear_fields(struct run *r, const struct node *n, size_t row)
 {
 	for (size_t i = 0; i < n->child_count; i++) {
@@ -163,14 +163,53 @@ static enum outcome next_field(struct run *r, const struct node *n, size_t ordin
 			h->pattern[0] = '"';
 			memcpy(h->pattern + 1, name.at, name.len);
 			memcpy(h->pattern + 1 + name.len, "\":", 2);
-			h->mask = (1 << (name.len + 3)) - 1;
+			h->mask = (uint32_t)((1ull << (name.len + 3)) - 1);
 		}
 		b->hint_count = ordinal + 1;
 	}
 	return GOOD;
 }
 
+static bool from_text(struct run *r, const struct node *n, struct tm_str s, void *out);
+
 #if defined(__SSE2__)
+static inline bool name_is(const char *at, const struct hint *h)
+{
+	__m128i low =
+	    _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_loadu_si128((const __m128i *)(const void *)h->pattern));
+	uint32_t same = (uint32_t)_mm_movemask_epi8(low);
+	if (h->mask > 0xFFFF) {
+		__m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(at + 16)),
+					      _mm_loadu_si128((const __m128i *)(const void *)(h->pattern + 16)));
+		same |= (uint32_t)_mm_movemask_epi8(high) << 16;
+	}
+	return (same & h->mask) == h->mask;
+}
+
+/* Which of 16 bytes end a plain string: the quote, an escape, a control character. */
+static inline unsigned stops(const char *at)
+{
+	const __m128i q = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), limit = _mm_set1_epi8(0x1F);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+	return (unsigned)_mm_movemask_epi8(
+	    _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, q), _mm_cmpeq_epi8(v, slash)), _mm_cmpeq_epi8(_mm_min_epu8(v, limit), v)));
+}
+
+/* The quote that ends the string at `at`, before which 16 bytes are there; NULL where the general way must look, or nothing follows. */
+static inline const char *plain_end(const char *at, const char *end)
+{
+	unsigned stop = 0;
+	for (; end - at >= 16; at += 16)
+		if ((stop = stops(at)))
+			break;
+	if (!stop && at < end)
+		stop = stops(end - 16) >> (16 - (end - at));
+	if (!stop)
+		return NULL;
+	at += __builtin_ctz(stop);
+	return *at == '"' && at + 1 < end ? at : NULL;
+}
+
 /* The usual member of the usual record: the predicted name without white space, a plain string or a plain integer. True when it was
  * taken whole; else nothing has happened and the general way is gone. */
 static inline bool usual_member(struct run *r, const struct node *n, struct builder *b, size_t ordinal, size_t row)
@@ -179,36 +218,24 @@ static inline bool usual_member(struct run *r, const struct node *n, struct buil
 		return false;
 	const struct hint *h = &b->hints[ordinal];
 	const char *at = r->scan.at, *end = r->scan.end;
-	if (!h->mask || end - at < 64)
-		return false;
-	__m128i same =
-	    _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_loadu_si128((const __m128i *)(const void *)h->pattern));
-	if ((_mm_movemask_epi8(same) & h->mask) != h->mask)
+	if (!h->mask || end - at <= (h->mask > 0xFFFF ? 32 : 16) || !name_is(at, h))
 		return false;
 	at += h->name.len + 3;
 	const struct node *child = h->field < 0 ? NULL : &n->children[h->field];
+	struct builder *cb = child ? &r->builders[child->id] : NULL;
 	if (*at == '"') {
-		if (child && child->type->kind != TM_T_STRING)
+		if (child && (child->child_count || child->type->kind == TM_T_VARIANT))
 			return false;
 		const char *start = ++at;
-		const __m128i q = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), limit = _mm_set1_epi8(0x1F);
-		for (;; at += 16) {
-			if (end - at < 17)
-				return false;
-			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
-			int stop = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, q), _mm_cmpeq_epi8(v, slash)),
-								  _mm_cmpeq_epi8(_mm_min_epu8(v, limit), v)));
-			if (stop) {
-				at += __builtin_ctz((unsigned)stop);
-				break;
-			}
-		}
-		if (*at != '"')
+		if (!(at = plain_end(at, end)))
 			return false;
-		if (child) {
-			struct builder *cb = &r->builders[child->id];
-			((struct tm_str *)(void *)cb->data)[row] = (struct tm_str){start, (size_t)(at - start)};
+		struct tm_str s = {start, (size_t)(at - start)};
+		if (child && child->type->kind == TM_T_STRING) {
+			((struct tm_str *)(void *)cb->data)[row] = s;
 			cb->valid[row] = 1;
+		} else if (child) {
+			cb->valid[row] = from_text(r, child, s, cb->data + row * tm_type_width(child->type));
+			r->misfit |= !cb->valid[row];
 		}
 		at++;
 	} else if (*at >= '1' && *at <= '9') {
@@ -216,19 +243,19 @@ static inline bool usual_member(struct run *r, const struct node *n, struct buil
 			return false;
 		uint64_t v = 0;
 		const char *start = at;
-		while (*at >= '0' && *at <= '9' && at - start < 18)
+		while (at < end && *at >= '0' && *at <= '9' && at - start < 18)
 			v = v * 10 + (uint64_t)(*at++ - '0');
-		if (*at != ',' && *at != '}')
+		if (at >= end || (*at != ',' && *at != '}'))
 			return false;
 		if (child && child->type->kind == TM_T_INT) {
 			if (v > INT32_MAX)
 				return false;
-			((int32_t *)(void *)r->builders[child->id].data)[row] = (int32_t)v;
+			((int32_t *)(void *)cb->data)[row] = (int32_t)v;
 		} else if (child) {
-			((int64_t *)(void *)r->builders[child->id].data)[row] = (int64_t)v;
+			((int64_t *)(void *)cb->data)[row] = (int64_t)v;
 		}
 		if (child)
-			r->builders[child->id].valid[row] = 1;
+			cb->valid[row] = 1;
 	} else {
 		return false;
 	}
@@ -246,7 +273,6 @@ static inline bool usual_member(struct run *r, const struct node *n, struct buil
 static enum outcome object(struct run *r, const struct node *n, size_t row, int depth)
 {
 	r->scan.at++;
-	clear_fields(r, n, row);
 	tm_json_space(&r->scan);
 	if (r->scan.at < r->scan.end && *r->scan.at == '}') {
 		r->scan.at++;
@@ -543,6 +569,8 @@ static enum outcome value(struct run *r, const struct node *n, size_t row, int d
 		return BROKEN;
 	char c = *r->scan.at;
 	enum outcome got;
+	if (b->valid[row] && n->type->kind == TM_T_STRUCT)
+		clear_fields(r, n, row);
 	b->valid[row] = 0;
 	if (c == 'n') {
 		if (r->scan.end - r->scan.at < 4 || memcmp(r->scan.at, "null", 4) != 0)

@@ -195,8 +195,39 @@ static bool segment_ok(int where, int digits)
 	return where == 6 ? true : where == 0 ? digits >= 4 && digits <= 6 : digits > 0 && digits <= 2;
 }
 
+static int two_digits(const char *at, bool *bad)
+{
+	unsigned high = (unsigned)(at[0] - '0'), low = (unsigned)(at[1] - '0');
+	*bad |= high > 9 || low > 9;
+	return (int)(high * 10 + low);
+}
+
+/* yyyy-MM-dd'T'HH:mm:ss with or without a fraction and a zone: what most data has. False: anything else, see below. */
+static bool usual_split(struct tm_str s, struct timestamp_parts *p)
+{
+	const char *t = s.at, *end = s.at + s.len;
+	if (s.len < 19 || t[4] != '-' || t[7] != '-' || (t[10] != 'T' && t[10] != ' ') || t[13] != ':' || t[16] != ':')
+		return false;
+	bool bad = false;
+	int century = two_digits(t, &bad), year = two_digits(t + 2, &bad);
+	*p = (struct timestamp_parts){.v = {century * 100 + year, two_digits(t + 5, &bad), two_digits(t + 8, &bad),
+					    two_digits(t + 11, &bad), two_digits(t + 14, &bad), two_digits(t + 17, &bad)}};
+	t += 19;
+	if (t < end && *t == '.')
+		for (int64_t unit = 100000; ++t < end && *t >= '0' && *t <= '9'; unit /= 10)
+			p->v[6] += unit * (*t - '0'); /* beyond microseconds: dropped */
+	if (t < end && *t >= '0' && *t <= '9')
+		return false;
+	struct tm_str zone = trim((struct tm_str){t, (size_t)(end - t)});
+	if (zone.len)
+		p->zone = zone;
+	return !bad && p->v[3] < 24 && p->v[4] < 60 && p->v[5] < 60;
+}
+
 static bool timestamp_split(struct tm_str s, struct timestamp_parts *p)
 {
+	if (usual_split(s, p))
+		return true;
 	*p = (struct timestamp_parts){.v = {1, 1, 1}};
 	int where = 0, digits = 0, micros_digits = 0;
 	int64_t value = 0;

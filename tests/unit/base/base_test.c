@@ -83,6 +83,22 @@ TEST(crc32c_known_answers)
 	CHECK_INT(tm_crc32c(tm_crc32c(0, "1234", 4), "56789", 5), 0xE3069283u);
 }
 
+/* Bit by bit, as the polynomial is defined; what is long enough is read in lanes. */
+TEST(crc32c_of_any_length)
+{
+	static unsigned char bytes[7000];
+	uint32_t want = ~0u;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)tm_hash_u64(i + 1);
+	for (size_t n = 0; n < sizeof bytes - 1; n++) {
+		CHECK_INT(tm_crc32c(0, bytes + 1, n), ~want);
+		CHECK_INT(tm_crc32c(tm_crc32c(0, bytes + 1, n / 3), bytes + 1 + n / 3, n - n / 3), ~want);
+		want ^= bytes[1 + n];
+		for (int k = 0; k < 8; k++)
+			want = want & 1 ? want >> 1 ^ 0x82F63B78u : want >> 1;
+	}
+}
+
 TEST(file_replace_is_whole)
 {
 	char dir[] = "/tmp/tm-base-XXXXXX", path[64];

@@ -84,6 +84,31 @@ TEST(times)
 	CAST("2026-11-22 24:00:00", "timestamp", "!CAST_INVALID_INPUT");
 	CAST("2026-11-22 10:11", "timestamp_ntz", "2026-11-22 10:11:00");
 }
+/* The usual form is read by a shorter way: what it takes and what it leaves gives the same. */
+TEST(the_usual_timestamp)
+{
+	CAST("2026-11-22T10:11:12", "timestamp", "2026-11-22 10:11:12");
+	CAST("2026-11-22 10:11:12.", "timestamp", "2026-11-22 10:11:12");
+	CAST("2026-11-22 10:11:12.5", "timestamp", "2026-11-22 10:11:12.5");
+	CAST("2026-11-22 10:11:12.0000001Z", "timestamp", "2026-11-22 10:11:12");
+	CAST("2026-11-22 10:11:12.25 +01:00", "timestamp", "2026-11-22 09:11:12.25");
+	CAST("2026-11-22 10:11:12 UTC", "timestamp", "2026-11-22 10:11:12");
+	CAST("2026-11-22 10:11:12  ", "timestamp", "2026-11-22 10:11:12");
+	CAST("  2026-11-22 10:11:12.5  ", "timestamp", "2026-11-22 10:11:12.5");
+	CAST("+2026-11-22 10:11:12", "timestamp", "2026-11-22 10:11:12");
+	CAST("2026-11-22 10:11:123", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22 10:11:12:13", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22 10:11:12.5.5", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22 10:60:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22 24:11:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-13-22 10:11:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-02-30 10:11:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-1a-22 10:11:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22t10:11:12", "timestamp", "!CAST_INVALID_INPUT");
+	CAST("2026-11-22 1:11:12.25", "timestamp", "2026-11-22 01:11:12.25");
+	CAST("2026-11-22 10:11:12.5Z", "timestamp_ntz", "2026-11-22 10:11:12.5");
+	CAST("0001-01-01 00:00:00", "timestamp_ntz", "0001-01-01 00:00:00");
+}
 TEST(intervals)
 {
 	CAST("1 02:03:04.5", "interval day to second", "INTERVAL '1 02:03:04.5' DAY TO SECOND");
