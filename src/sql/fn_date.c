@@ -278,6 +278,17 @@ static enum level level_of(struct tm_str s)
 			return names[i].level;
 	return L_NONE;
 }
+/* The level that row i of an argument names; a constant is looked up once. */
+struct named_level {
+	struct tm_str name;
+	enum level level;
+};
+static enum level level_at(struct named_level *last, struct tm_str name)
+{
+	if (last->name.at != name.at || last->name.len != name.len)
+		*last = (struct named_level){name, level_of(name)};
+	return last->level;
+}
 static int64_t trunc_days(int64_t days, enum level level)
 {
 	int64_t y;
@@ -289,10 +300,11 @@ static int64_t trunc_days(int64_t days, enum level level)
 }
 KERNEL(trunc_date)
 {
+	struct named_level last = {{NULL, 0}, L_NONE};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		enum level level = level_of(STR_AT(1, i));
+		enum level level = level_at(&last, STR_AT(1, i));
 		if (level < L_WEEK) {
 			fn_null(ev, ret, i);
 			continue;
@@ -308,10 +320,11 @@ KERNEL(trunc_time) /* date_trunc(format, timestamp) */
 {
 	const struct tm_sql_zone *zone = args[1].type->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	static const int64_t unit[] = {1, 1, 1000, TM_US_SECOND, TM_US_MINUTE, TM_US_HOUR};
+	struct named_level last = {{NULL, 0}, L_NONE};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		enum level level = level_of(STR_AT(0, i));
+		enum level level = level_at(&last, STR_AT(0, i));
 		int64_t us = AT(1, i64, i), local = tm_sql_zone_to_local(zone, us);
 		bool over = false;
 		if (level == L_NONE) {

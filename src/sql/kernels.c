@@ -332,7 +332,9 @@ const struct tm_kernel sx_kernel_map_item = {.name = "getmapvalue", .eval = eval
 /* ---- event-time windows ---- */
 static int64_t window_start(const struct sx_window_bound *b, int64_t ts)
 {
-	int64_t slide = b->window.slide_us, rest = (int64_t)(((__int128)ts - b->window.offset_us) % slide);
+	int64_t slide = b->window.slide_us, since;
+	bool over = __builtin_sub_overflow(ts, b->window.offset_us, &since);
+	int64_t rest = over ? (int64_t)(((__int128)ts - b->window.offset_us) % slide) : since % slide;
 	if (rest < 0)
 		rest += slide;
 	return tm_time_shift(tm_time_shift(ts, -rest), -b->back * slide);
