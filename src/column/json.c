@@ -156,7 +156,7 @@ static enum outcome next_field(struct run *r, const struct node *n, size_t ordin
 	if (field_name(r, &name) != GOOD)
 		return BROKEN;
 	*ret_field = field_find(n, name);
-	if (ordinal < HINTS && !memchr(name.at, '\\', name.len) && !memchr(name.at, '"', name.len)) {
+	if (ordinal < HINTS && ordinal <= b->hint_count && !memchr(name.at, '\\', name.len) && !memchr(name.at, '"', name.len)) {
 		struct hint *h = &b->hints[ordinal];
 		*h = (struct hint){.name = name, .field = *ret_field};
 		if (name.len + 3 <= sizeof h->pattern) {

@@ -133,6 +133,17 @@ TEST(the_usual_record_reads_like_any_other)
 	}
 }
 
+/* A name that is not kept for prediction leaves no hole that an empty name would fall into. */
+TEST(an_unusual_name_before_an_empty_one)
+{
+	tm_arena_init(&arena);
+	static const char *const texts[] = {"{'q\"':1,\"a\":2}", "{\"\":6}"};
+	struct tm_column c;
+	decode(row_type(), NULL, texts, 2, &c, NULL);
+	CHECK(c.children[0].i32[0] == 2 && tm_is_null(&c.children[0], 1));
+	tm_arena_done(&arena);
+}
+
 TEST(the_last_of_two_structs_of_one_name)
 {
 	tm_arena_init(&arena);
