@@ -109,6 +109,24 @@ TEST(the_usual_timestamp)
 	CAST("2026-11-22 10:11:12.5Z", "timestamp_ntz", "2026-11-22 10:11:12.5");
 	CAST("0001-01-01 00:00:00", "timestamp_ntz", "0001-01-01 00:00:00");
 }
+/* A space in front goes the longer way: nothing near the usual form is read otherwise. */
+TEST(timestamps_near_the_usual_form)
+{
+	static const char usual[] = " 2026-11-22T10:11:12.123456+01:00", bytes[] = "0123456789-+:.TZ \t/9";
+	const struct tm_sql_zone *utc = tm_sql_zone_utc();
+	for (uint64_t seed = 1; seed < 300000; seed++) {
+		char text[sizeof usual];
+		memcpy(text, usual, sizeof usual);
+		uint64_t r = tm_hash_u64(seed);
+		for (int k = 0; k < 1 + (int)(r & 1); k++, r >>= 24)
+			text[1 + (r >> 1) % (sizeof usual - 2)] = bytes[(r >> 9) % (sizeof bytes - 1)];
+		size_t len = r & 6 ? 18 + (r >> 3) % (sizeof usual - 18) : sizeof usual - 1;
+		int64_t shorter = 0, longer = 0;
+		bool good = tm_timestamp_parse((struct tm_str){text + 1, len - 1}, utc, 0, &shorter);
+		CHECK_INT(good, tm_timestamp_parse((struct tm_str){text, len}, utc, 0, &longer));
+		CHECK_INT(shorter, longer);
+	}
+}
 TEST(intervals)
 {
 	CAST("1 02:03:04.5", "interval day to second", "INTERVAL '1 02:03:04.5' DAY TO SECOND");
