@@ -38,6 +38,13 @@ struct tm_str tm_str_slice(struct tm_str s, size_t from, size_t to)
 	return (struct tm_str){s.at ? s.at + from : NULL, to - from};
 }
 
+bool tm_str_among(struct tm_str s, const char *const *names)
+{
+	while (*names && !tm_str_is(s, *names))
+		names++;
+	return *names;
+}
+
 static bool space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 struct tm_str tm_str_trim(struct tm_str s)

@@ -49,6 +49,8 @@ struct tm_str tm_str_trim(struct tm_str s);
 bool tm_str_to_i64(struct tm_str s, int64_t *ret);
 /* Takes the part before the next sep off *rest; false when *rest was already used up. */
 bool tm_str_split(struct tm_str *rest, char sep, struct tm_str *ret_part);
+/* Is it one of names (NULL-terminated)? */
+bool tm_str_among(struct tm_str s, const char *const *names);
 /* Closest of names (NULL-terminated) for "did you mean"; NULL when none is close. */
 const char *tm_str_closest(struct tm_str s, const char *const *names);
 

@@ -129,10 +129,7 @@ const struct tm_str *tm_url_param(const struct tm_url *url, const char *name)
 tm_rc tm_url_params_known(const struct tm_url *url, const char *const *names, struct tm_err *err)
 {
 	for (size_t i = 0; i < url->param_count; i++) {
-		bool known = false;
-		for (size_t n = 0; names[n]; n++)
-			known |= tm_str_is(url->params[i].name, names[n]);
-		if (known)
+		if (tm_str_among(url->params[i].name, names))
 			continue;
 		tm_rc rc = tm_fail(err, TM_INVALID, "the %.*s:// address has an unknown option '%.*s'", TM_STR_ARG(url->scheme),
 				   TM_STR_ARG(url->params[i].name));

@@ -50,14 +50,11 @@ static int by_place(const void *a, const void *b)
 
 static bool primitive(struct tm_str type)
 {
-	static const char *const names[] = {"ascii",  "bigint",    "blob",     "boolean", "counter", "date",     "decimal",
-					    "double", "duration",  "float",    "inet",    "int",     "smallint", "text",
-					    "time",   "timestamp", "timeuuid", "tinyint", "uuid",    "varchar",  "varint"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (tm_str_is(type, names[i]))
-			return true;
-	return tm_str_starts(type, TM_STR("frozen<")) || tm_str_starts(type, TM_STR("tuple<")) || tm_str_starts(type, TM_STR("vector<")) ||
-	       tm_str_starts(type, TM_STR("'"));
+	static const char *const names[] = {"ascii",    "bigint",  "blob", "boolean", "counter",  "date", "decimal", "double",
+					    "duration", "float",   "inet", "int",     "smallint", "text", "time",    "timestamp",
+					    "timeuuid", "tinyint", "uuid", "varchar", "varint",   NULL};
+	return tm_str_among(type, names) || tm_str_starts(type, TM_STR("frozen<")) || tm_str_starts(type, TM_STR("tuple<")) ||
+	       tm_str_starts(type, TM_STR("vector<")) || tm_str_starts(type, TM_STR("'"));
 }
 
 static struct tm_str select_text(const struct tm_moved_table *t, struct tm_arena *arena)

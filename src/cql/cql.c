@@ -6,12 +6,9 @@ struct tm_str cql_session_keyspace(const struct tm_cql_session *s) { return s->k
 
 bool cql_is_system_keyspace(struct tm_str name)
 {
-	static const char *const names[] = {"system",        "system_schema", "system_auth",          "system_distributed",
-					    "system_traces", "system_views",  "system_virtual_schema"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (tm_str_is(name, names[i]))
-			return true;
-	return false;
+	static const char *const names[] = {"system",        "system_schema", "system_auth",           "system_distributed",
+					    "system_traces", "system_views",  "system_virtual_schema", NULL};
+	return tm_str_among(name, names);
 }
 
 static tm_rc no_keyspace(struct tm_err *err)

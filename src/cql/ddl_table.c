@@ -445,12 +445,9 @@ static tm_rc check_sai_options(const struct tm_map *options, const struct tm_cql
 {
 	static const char *const known[] = {"case_sensitive",          "normalize",    "ascii",
 					    "similarity_function",     "optimize_for", "maximum_node_connections",
-					    "construction_beam_width", "target"};
+					    "construction_beam_width", "target",       NULL};
 	for (size_t i = 0; i < options->count; i++) {
-		bool found = false;
-		for (size_t j = 0; j < sizeof known / sizeof *known; j++)
-			found |= tm_str_is(options->entries[i].key, known[j]);
-		if (!found)
+		if (!tm_str_among(options->entries[i].key, known))
 			return cql_fail(err, CQL_CODE_INVALID, "Properties specified [%.*s] are not understood by StorageAttachedIndex",
 					TM_STR_ARG(options->entries[i].key));
 		struct tm_str v = options->entries[i].value;

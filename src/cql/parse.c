@@ -119,12 +119,9 @@ static bool reserved(struct tm_str name)
 	    "grant",        "if",       "in",       "index",  "infinity", "insert",      "into",      "is",      "keyspace", "limit",
 	    "materialized", "mbean",    "mbeans",   "modify", "nan",      "norecursive", "not",       "null",    "of",       "on",
 	    "or",           "order",    "primary",  "rename", "revoke",   "schema",      "select",    "set",     "table",    "to",
-	    "token",        "truncate", "unlogged", "update", "use",      "using",       "view",      "where",   "with",
+	    "token",        "truncate", "unlogged", "update", "use",      "using",       "view",      "where",   "with",     NULL,
 	};
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (tm_str_is(name, words[i]))
-			return true;
-	return false;
+	return tm_str_among(name, words);
 }
 
 bool is_name(const struct parser *p)
@@ -231,10 +228,8 @@ tm_rc parse_type(struct parser *p, struct cql_raw_type **ret)
 			return no_viable_at(p, word);
 		if (tm_str_is(t->name, "frozen")) {
 			t = t->args[0];
-			static const char *const freezable[] = {"list", "set", "map", "tuple", "vector"};
-			bool can = t->frozen;
-			for (size_t i = 0; i < sizeof freezable / sizeof *freezable; i++)
-				can |= t->arg_count && tm_str_is(t->name, freezable[i]);
+			static const char *const freezable[] = {"list", "set", "map", "tuple", "vector", NULL};
+			bool can = t->frozen || (t->arg_count && tm_str_among(t->name, freezable));
 			can |= !t->arg_count && (t->keyspace.at || t->quoted || !tm_type_native_named(t->name));
 			if (!can) {
 				struct tm_buf b = {0};

@@ -83,12 +83,9 @@ static tm_rc check_distinct(struct cql_scope *s, struct cql_select_plan *plan)
 /* Functions that keep the order of time, and so may end a GROUP BY. */
 static bool monotonic(struct tm_str name)
 {
-	static const char *const names[] = {"floor",        "todate",          "to_date",          "totimestamp",
-					    "to_timestamp", "tounixtimestamp", "to_unix_timestamp"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (tm_str_is(name, names[i]))
-			return true;
-	return false;
+	static const char *const names[] = {"floor",        "todate",          "to_date",           "totimestamp",
+					    "to_timestamp", "tounixtimestamp", "to_unix_timestamp", NULL};
+	return tm_str_among(name, names);
 }
 
 static tm_rc bind_group(struct cql_scope *s, const struct cql_select *sel, struct cql_select_plan *plan)

@@ -77,7 +77,7 @@ static void add_entry(struct tm_arena *arena, struct tm_map *m, const char *key,
 static tm_rc check_compaction(struct tm_arena *arena, struct tm_map *m, struct tm_err *err)
 {
 	static const char *const known[] = {"SizeTieredCompactionStrategy", "LeveledCompactionStrategy", "TimeWindowCompactionStrategy",
-					    "UnifiedCompactionStrategy"};
+					    "UnifiedCompactionStrategy", NULL};
 	struct tm_map_entry *c = (struct tm_map_entry *)entry(m, "class");
 	if (!c)
 		return cql_fail(err, CQL_CODE_CONFIG, "Missing sub-option 'class' for the 'compaction' option.");
@@ -85,10 +85,7 @@ static tm_rc check_compaction(struct tm_arena *arena, struct tm_map *m, struct t
 	static const char prefix[] = "org.apache.cassandra.db.compaction.";
 	if (tm_str_starts(name, TM_STR("org.apache.cassandra.db.compaction.")))
 		name = tm_str_slice(name, sizeof prefix - 1, name.len);
-	bool found = false;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		found |= tm_str_is(name, known[i]);
-	if (!found)
+	if (!tm_str_among(name, known))
 		return cql_fail(err, CQL_CODE_CONFIG, "Unable to find compaction strategy class '%s%.*s'",
 				tm_str_find(name, TM_STR("."), 0) == SIZE_MAX ? prefix : "", TM_STR_ARG(name));
 	c->value = tm_arena_printf(arena, "%s%.*s", prefix, TM_STR_ARG(name));
@@ -108,7 +105,8 @@ static tm_rc check_compaction(struct tm_arena *arena, struct tm_map *m, struct t
 
 static tm_rc check_compression(struct tm_arena *arena, struct tm_map *m, struct tm_err *err)
 {
-	static const char *const known[] = {"LZ4Compressor", "SnappyCompressor", "DeflateCompressor", "ZstdCompressor", "NoopCompressor"};
+	static const char *const known[] = {"LZ4Compressor",  "SnappyCompressor", "DeflateCompressor",
+					    "ZstdCompressor", "NoopCompressor",   NULL};
 	struct tm_map_entry *c = (struct tm_map_entry *)entry(m, "class");
 	const struct tm_map_entry *enabled = entry(m, "enabled"), *chunk = entry(m, "chunk_length_in_kb");
 	int64_t n;
@@ -123,10 +121,7 @@ static tm_rc check_compression(struct tm_arena *arena, struct tm_map *m, struct 
 		struct tm_str name = tm_str_starts(c->value, TM_STR("org.apache.cassandra.io.compress."))
 					 ? tm_str_slice(c->value, sizeof prefix - 1, c->value.len)
 					 : c->value;
-		bool found = false;
-		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-			found |= tm_str_is(name, known[i]);
-		if (!found)
+		if (!tm_str_among(name, known))
 			return cql_fail(err, CQL_CODE_CONFIG, "Could not create Compression for type %s%.*s",
 					tm_str_find(name, TM_STR("."), 0) == SIZE_MAX ? prefix : "", TM_STR_ARG(name));
 		c->value = tm_arena_printf(arena, "%s%.*s", prefix, TM_STR_ARG(name));

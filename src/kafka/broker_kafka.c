@@ -12,11 +12,8 @@ static void pause_ms(int64_t ms) { nanosleep(&(struct timespec){ms / 1000, ms % 
 
 bool kb_internal(struct tm_str topic)
 {
-	static const char *const names[] = {"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (tm_str_is(topic, names[i]))
-			return true;
-	return tm_str_starts(topic, TM_STR("__tidemill_")); /* the journal of several instances */
+	static const char *const names[] = {"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata", NULL};
+	return tm_str_among(topic, names) || tm_str_starts(topic, TM_STR("__tidemill_")); /* the journal of several instances */
 }
 
 tm_rc kb_asking(struct kafka_broker *b, bool committed, rd_kafka_t **ret, struct tm_err *err)

@@ -247,12 +247,9 @@ static bool reserved(struct tm_str name)
 	    "into",        "is",           "keyspace", "limit",   "materialized", "mbean", "mbeans",    "modify",   "nan",
 	    "norecursive", "not",          "null",     "of",      "on",           "or",    "order",     "primary",  "rename",
 	    "replace",     "revoke",       "schema",   "select",  "set",          "table", "to",        "token",    "truncate",
-	    "unlogged",    "unset",        "update",   "use",     "using",        "view",  "where",     "with",
+	    "unlogged",    "unset",        "update",   "use",     "using",        "view",  "where",     "with",     NULL,
 	};
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (tm_str_is(name, words[i]))
-			return true;
-	return false;
+	return tm_str_among(name, words);
 }
 
 void tm_type_name_text(struct tm_str name, struct tm_buf *out)
