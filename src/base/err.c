@@ -43,14 +43,20 @@ TM_PRINTF(3, 0) static void put(char *out, size_t size, const char *fmt, va_list
 	out[end] = 0;
 }
 
+/* The caller's fmt with its arguments, into a field. */
+#define PUT(field, fmt)                                                                                                                    \
+	do {                                                                                                                               \
+		va_list ap;                                                                                                                \
+		va_start(ap, fmt);                                                                                                         \
+		put(field, sizeof(field), fmt, ap);                                                                                        \
+		va_end(ap);                                                                                                                \
+	} while (0)
+
 tm_rc tm_fail(struct tm_err *err, tm_rc rc, const char *fmt, ...)
 {
 	if (err) {
 		start(err, rc);
-		va_list ap;
-		va_start(ap, fmt);
-		put(err->what, sizeof err->what, fmt, ap);
-		va_end(ap);
+		PUT(err->what, fmt);
 	}
 	return rc;
 }
@@ -61,10 +67,7 @@ tm_rc tm_fail_class(struct tm_err *err, tm_rc rc, const char *klass, const char 
 		start(err, rc);
 		snprintf(err->klass, sizeof err->klass, "%s", klass);
 		snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
-		va_list ap;
-		va_start(ap, fmt);
-		put(err->what, sizeof err->what, fmt, ap);
-		va_end(ap);
+		PUT(err->what, fmt);
 	}
 	return rc;
 }
@@ -73,20 +76,14 @@ void tm_err_detail(struct tm_err *err, const char *fmt, ...)
 {
 	if (!err)
 		return;
-	va_list ap;
-	va_start(ap, fmt);
-	put(err->detail, sizeof err->detail, fmt, ap);
-	va_end(ap);
+	PUT(err->detail, fmt);
 }
 
 void tm_err_hint(struct tm_err *err, const char *fmt, ...)
 {
 	if (!err)
 		return;
-	va_list ap;
-	va_start(ap, fmt);
-	put(err->hint, sizeof err->hint, fmt, ap);
-	va_end(ap);
+	PUT(err->hint, fmt);
 }
 
 void tm_err_at(struct tm_err *err, const char *file, int line, int column)
@@ -105,10 +102,7 @@ void tm_err_prefix(struct tm_err *err, const char *fmt, ...)
 		return;
 	char old[sizeof err->what];
 	memcpy(old, err->what, sizeof old);
-	va_list ap;
-	va_start(ap, fmt);
-	put(err->what, sizeof err->what, fmt, ap);
-	va_end(ap);
+	PUT(err->what, fmt);
 	size_t n = strlen(err->what);
 	snprintf(err->what + n, sizeof err->what - n, "%s", old);
 }
@@ -122,10 +116,7 @@ tm_rc tm_fail_errno(struct tm_err *err, int errnum, const char *fmt, ...)
 									    : TM_IO;
 	if (err) {
 		start(err, rc);
-		va_list ap;
-		va_start(ap, fmt);
-		put(err->what, sizeof err->what, fmt, ap);
-		va_end(ap);
+		PUT(err->what, fmt);
 		size_t n = strlen(err->what);
 		snprintf(err->what + n, sizeof err->what - n, ": %s", strerror(errnum));
 		if (rc == TM_DISK_FULL)
