@@ -1,5 +1,6 @@
 /* Statements and shapes for moving tables. */
 #include "cli/export_cql.h"
+#include "table/type.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +16,6 @@ tm_rc tm_moved_query(struct tm_cassandra_client *s, struct tm_str text, int32_t 
 					       .now_in_seconds = INT64_MIN,
 					       .consistency = 1};
 	return tm_cassandra_client_query(s, text, &options, arena, ret, err);
-}
-
-void tm_cql_name(struct tm_str name, struct tm_buf *out)
-{
-	tm_buf_char(out, '"');
-	for (size_t i = 0; i < name.len; i++) {
-		if (name.at[i] == '"')
-			tm_buf_char(out, '"');
-		tm_buf_char(out, name.at[i]);
-	}
-	tm_buf_char(out, '"');
 }
 
 /* ---- the shape ---- */
@@ -62,24 +52,24 @@ static struct tm_str select_text(const struct tm_moved_table *t, struct tm_arena
 	struct tm_buf b = {0};
 	tm_buf_cstr_put(&b, "SELECT ");
 	for (size_t i = 0; i < t->column_count; i++) {
-		tm_cql_name(t->columns[i].name, &b);
+		tm_type_name_quoted(t->columns[i].name, &b);
 		tm_buf_cstr_put(&b, ", ");
 	}
 	for (size_t i = t->key_count; i < t->column_count && !t->counters; i++)
 		for (int k = 0; k < TIMES; k++) {
 			tm_buf_cstr_put(&b, k ? "ttl(" : "writetime(");
-			tm_cql_name(t->columns[i].name, &b);
+			tm_type_name_quoted(t->columns[i].name, &b);
 			tm_buf_cstr_put(&b, "), ");
 		}
 	tm_buf_cstr_put(&b, "token(");
 	for (size_t i = 0; i < t->partition_key_count; i++) {
 		tm_buf_cstr_put(&b, i ? ", " : "");
-		tm_cql_name(t->columns[i].name, &b);
+		tm_type_name_quoted(t->columns[i].name, &b);
 	}
 	tm_buf_cstr_put(&b, ") FROM ");
-	tm_cql_name(t->keyspace, &b);
+	tm_type_name_quoted(t->keyspace, &b);
 	tm_buf_char(&b, '.');
-	tm_cql_name(t->name, &b);
+	tm_type_name_quoted(t->name, &b);
 	struct tm_str text = tm_arena_str(arena, tm_buf_str(&b));
 	tm_buf_done(&b);
 	return text;
@@ -181,7 +171,7 @@ tm_rc tm_moved_scan(struct tm_cassandra_client *s, const struct tm_moved_table *
 		tm_buf_cstr_put(&text, " WHERE token(");
 		for (size_t i = 0; i < t->partition_key_count; i++) {
 			tm_buf_cstr_put(&text, i ? ", " : "");
-			tm_cql_name(t->columns[i].name, &text);
+			tm_type_name_quoted(t->columns[i].name, &text);
 		}
 		tm_buf_printf(&text, ") > %" PRId64, *behind);
 	}

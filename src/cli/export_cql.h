@@ -29,7 +29,6 @@ tm_rc tm_moved_table_load(struct tm_cassandra_client *s, struct tm_str keyspace,
 			  struct tm_moved_table *ret, struct tm_err *err) TM_CHECKED;
 /* The same columns, kinds and types? Says the first difference. */
 tm_rc tm_moved_table_same(const struct tm_moved_table *ours, const struct tm_moved_table *theirs, struct tm_err *err) TM_CHECKED;
-void tm_cql_name(struct tm_str name, struct tm_buf *out); /* in quotes */
 
 /* A row of `select`. */
 struct tm_moved_row {

@@ -3,6 +3,7 @@
  * elements' times: its elements have no identity, so a list that is written twice at one time would hold them twice. A row that has
  * nothing but its key is written at time 1. Counters get what is missing to the source's value. */
 #include "cli/export_row.h"
+#include "table/type.h"
 #include <stdlib.h>
 
 enum { CELLS_MAX = 2048 }; /* a table has fewer columns */
@@ -86,16 +87,16 @@ static struct pair of_cell(const struct writing *wr, size_t column)
 
 static void put_table(const struct tm_moved_table *t, struct tm_buf *b)
 {
-	tm_cql_name(t->keyspace, b);
+	tm_type_name_quoted(t->keyspace, b);
 	tm_buf_char(b, '.');
-	tm_cql_name(t->name, b);
+	tm_type_name_quoted(t->name, b);
 }
 
 static void put_where(const struct tm_moved_table *t, size_t keys, struct tm_buf *b)
 {
 	for (size_t i = 0; i < keys; i++) {
 		tm_buf_cstr_put(b, i ? " AND " : " WHERE ");
-		tm_cql_name(t->columns[i].name, b);
+		tm_type_name_quoted(t->columns[i].name, b);
 		tm_buf_cstr_put(b, " = ?");
 	}
 }
@@ -114,7 +115,7 @@ static tm_rc insert(struct writing *wr, size_t keys, const size_t *columns, size
 	for (size_t i = 0; i < keys + count; i++) {
 		size_t c = i < keys ? i : columns[i - keys];
 		tm_buf_cstr_put(&b, i ? ", " : "");
-		tm_cql_name(t->columns[c].name, &b);
+		tm_type_name_quoted(t->columns[c].name, &b);
 		values[n++] = wr->row->values[c];
 		list = list || t->columns[c].list;
 	}
@@ -140,9 +141,9 @@ static tm_rc add_elements(struct writing *wr, size_t keys, size_t column, struct
 	tm_buf_cstr_put(&b, "UPDATE ");
 	put_table(t, &b);
 	tm_buf_cstr_put(&b, " USING TIMESTAMP ? AND TTL ? SET ");
-	tm_cql_name(t->columns[column].name, &b);
+	tm_type_name_quoted(t->columns[column].name, &b);
 	tm_buf_cstr_put(&b, " = ");
-	tm_cql_name(t->columns[column].name, &b);
+	tm_type_name_quoted(t->columns[column].name, &b);
 	tm_buf_cstr_put(&b, " + ?");
 	put_where(t, keys, &b);
 	values[n++] = number(&wr->arena, p.time_us, 8);
@@ -259,7 +260,7 @@ static tm_rc write_counters(struct writing *wr, struct tm_err *err)
 		size_t keys = c->is_static ? t->partition_key_count : t->key_count;
 		b.len = 0;
 		tm_buf_cstr_put(&b, "SELECT ");
-		tm_cql_name(c->name, &b);
+		tm_type_name_quoted(c->name, &b);
 		tm_buf_cstr_put(&b, " FROM ");
 		put_table(t, &b);
 		put_where(t, keys, &b);
@@ -274,9 +275,9 @@ static tm_rc write_counters(struct writing *wr, struct tm_err *err)
 		tm_buf_cstr_put(&b, "UPDATE ");
 		put_table(t, &b);
 		tm_buf_cstr_put(&b, " SET ");
-		tm_cql_name(c->name, &b);
+		tm_type_name_quoted(c->name, &b);
 		tm_buf_cstr_put(&b, " = ");
-		tm_cql_name(c->name, &b);
+		tm_type_name_quoted(c->name, &b);
 		tm_buf_cstr_put(&b, " + ?");
 		put_where(t, keys, &b);
 		struct tm_cql_value *values = TM_NEW_N(&wr->arena, struct tm_cql_value, keys + 1);

@@ -252,17 +252,8 @@ static bool reserved(struct tm_str name)
 	return tm_str_among(name, words);
 }
 
-void tm_type_name_text(struct tm_str name, struct tm_buf *out)
+void tm_type_name_quoted(struct tm_str name, struct tm_buf *out)
 {
-	bool plain = name.len > 0 && ((name.at[0] >= 'a' && name.at[0] <= 'z')) && !reserved(name);
-	for (size_t i = 0; plain && i < name.len; i++) {
-		char c = name.at[i];
-		plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-	}
-	if (plain) {
-		tm_buf_str_put(out, name);
-		return;
-	}
 	tm_buf_char(out, '"');
 	for (size_t i = 0; i < name.len; i++) {
 		if (name.at[i] == '"')
@@ -270,6 +261,19 @@ void tm_type_name_text(struct tm_str name, struct tm_buf *out)
 		tm_buf_char(out, name.at[i]);
 	}
 	tm_buf_char(out, '"');
+}
+
+void tm_type_name_text(struct tm_str name, struct tm_buf *out)
+{
+	bool plain = name.len > 0 && ((name.at[0] >= 'a' && name.at[0] <= 'z')) && !reserved(name);
+	for (size_t i = 0; plain && i < name.len; i++) {
+		char c = name.at[i];
+		plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+	}
+	if (plain)
+		tm_buf_str_put(out, name);
+	else
+		tm_type_name_quoted(name, out);
 }
 
 void tm_table_type_text(const struct tm_cql_type *t, struct tm_buf *out)

@@ -43,6 +43,7 @@ const struct tm_cql_type *tm_type_with_udt(const struct tm_cql_type *type, const
 void tm_table_type_text(const struct tm_cql_type *type, struct tm_buf *out);
 /* A name, in double quotes where CQL needs them. */
 void tm_type_name_text(struct tm_str name, struct tm_buf *out);
+void tm_type_name_quoted(struct tm_str name, struct tm_buf *out); /* always in quotes */
 /* Value length where it is fixed, else 0. */
 size_t tm_type_fixed_length(const struct tm_cql_type *type);
 #endif
