@@ -70,15 +70,7 @@ void tm_key_partition(struct tm_buf *out, uint32_t number, struct tm_str key)
 {
 	tm_buf_be32(out, number);
 	tm_buf_be64(out, (uint64_t)tm_value_token(key) ^ 1ull << 63);
-	for (size_t from = 0;;) {
-		const char *zero = key.len > from ? memchr(key.at + from, 0, key.len - from) : NULL;
-		size_t to = zero ? (size_t)(zero - key.at) : key.len;
-		tm_buf_put(out, key.at + from, to - from);
-		tm_buf_put(out, zero ? "\0\xFF" : "\0\0", 2);
-		if (!zero)
-			return;
-		from = to + 1;
-	}
+	tm_value_escaped_put(key, out);
 }
 
 void tm_table_partition_key(const struct tm_table_def *def, const struct tm_str *values, struct tm_buf *out)

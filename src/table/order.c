@@ -20,9 +20,9 @@ static void flip(char *at, size_t n)
 		at[i] = (char)~at[i];
 }
 
-static void put_escaped(struct tm_str s, struct tm_buf *out)
+void tm_value_escaped_put(struct tm_str s, struct tm_buf *out)
 {
-	for (size_t from = 0; from <= s.len;) {
+	for (size_t from = 0;;) {
 		const char *zero = s.len > from ? memchr(s.at + from, 0, s.len - from) : NULL;
 		size_t to = zero ? (size_t)(zero - s.at) : s.len;
 		tm_buf_put(out, s.at + from, to - from);
@@ -31,7 +31,6 @@ static void put_escaped(struct tm_str s, struct tm_buf *out)
 			return;
 		from = to + 1;
 	}
-	tm_buf_put(out, "\0\0", 2);
 }
 
 static bool take_escaped(struct tm_cursor *c, struct tm_arena *arena, struct tm_str *ret)
@@ -311,7 +310,7 @@ static void put_value(const struct tm_cql_type *type, struct tm_str s, struct tm
 		put_parts(type, s, out);
 		return;
 	default:
-		put_escaped(s, out);
+		tm_value_escaped_put(s, out);
 	}
 }
 

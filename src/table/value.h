@@ -13,6 +13,8 @@ int tm_value_compare(const struct tm_cql_type *type, struct tm_str a, struct tm_
 void tm_value_order_put(const struct tm_cql_type *type, struct tm_str bytes, struct tm_buf *out);
 /* Reads an ordered form back into serialised bytes in arena; false on bytes that are none. */
 bool tm_value_order_take(const struct tm_cql_type *type, struct tm_cursor *c, struct tm_arena *arena, struct tm_str *ret);
+/* Zero bytes as 00 FF, and 00 00 at the end: the ordered form of texts and blobs, and of a partition key. */
+void tm_value_escaped_put(struct tm_str s, struct tm_buf *out);
 /* False for types whose ordered form loses what does not matter for order (1.0 and 1.00): the original is stored too. */
 bool tm_value_order_is_exact(const struct tm_cql_type *type);
 
