@@ -35,6 +35,8 @@ static bool mark_is(const struct cql_token *t, const char *mark) { return t->kin
 static bool word_is(const struct cql_token *t, const char *word) { return t->kind == CQL_T_NAME && tm_str_is(t->text, word); }
 bool is_mark(const struct parser *p, const char *mark) { return mark_is(cur(p), mark); }
 bool is_word(const struct parser *p, const char *word) { return word_is(cur(p), word); }
+bool mark_at(const struct parser *p, size_t n, const char *mark) { return mark_is(ahead(p, n), mark); }
+bool word_at(const struct parser *p, size_t n, const char *word) { return word_is(ahead(p, n), word); }
 
 bool take_mark(struct parser *p, const char *mark)
 {
@@ -139,6 +141,16 @@ tm_rc parse_name(struct parser *p, struct tm_str *ret)
 	return TM_OK;
 }
 
+tm_rc parse_column_names(struct parser *p, struct names *out)
+{
+	do {
+		struct tm_str name;
+		TM_TRY(parse_name(p, &name));
+		TM_PUSH_IN(p->arena, out, name);
+	} while (take_mark(p, ","));
+	return TM_OK;
+}
+
 tm_rc parse_table_name(struct parser *p, struct cql_name *ret)
 {
 	*ret = (struct cql_name){0};
@@ -217,7 +229,7 @@ tm_rc parse_type(struct parser *p, struct cql_raw_type **ret)
 	}
 	bool container = false;
 	for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
-		container |= is_word(p, containers[i]) && mark_is(ahead(p, 1), "<");
+		container |= is_word(p, containers[i]) && mark_at(p, 1, "<");
 	if (container) {
 		t->name = cur(p)->text;
 		const struct cql_token *word = cur(p);
@@ -320,12 +332,9 @@ static tm_rc parse_braces(struct parser *p, struct cql_expr **ret)
 {
 	struct cql_expr *e = new_expr(p, CQL_E_SET, (struct tm_str){0});
 	struct exprs items = {0};
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} names = {0};
+	struct names names = {0};
 	advance(p);
-	if (is_name(p) && !is_word(p, "true") && !is_word(p, "false") && mark_is(ahead(p, 1), ":")) {
+	if (is_name(p) && !is_word(p, "true") && !is_word(p, "false") && mark_at(p, 1, ":")) {
 		e->kind = CQL_E_UDT;
 		do {
 			struct tm_str name;
@@ -423,7 +432,7 @@ static tm_rc parse_call(struct parser *p, struct cql_expr **ret)
 	TM_TRY(need_mark(p, "("));
 	struct exprs items = {0};
 	if (p->selecting && tm_str_is(e->text, "count") && !e->keyspace.at &&
-	    (is_mark(p, "*") || (cur(p)->kind == CQL_T_INTEGER && mark_is(ahead(p, 1), ")")))) {
+	    (is_mark(p, "*") || (cur(p)->kind == CQL_T_INTEGER && mark_at(p, 1, ")")))) {
 		if (cur(p)->kind == CQL_T_INTEGER && !tm_str_is(cur(p)->text, "1"))
 			return tm_fail(p->err, TM_SYNTAX, "Only COUNT(1) is supported, got COUNT(%.*s)", TM_STR_ARG(cur(p)->text));
 		e->kind = CQL_E_COUNT_ROWS;
@@ -505,7 +514,7 @@ static tm_rc parse_primary(struct parser *p, struct cql_expr **ret)
 	case CQL_T_NAME:
 	case CQL_T_QUOTED: {
 		const struct cql_token *next = ahead(p, 1);
-		bool call = mark_is(next, "(") || (mark_is(next, ".") && mark_is(ahead(p, 3), "("));
+		bool call = mark_is(next, "(") || (mark_is(next, ".") && mark_at(p, 3, "("));
 		if (call && (is_name(p) || word_is(t, "token")))
 			return parse_call(p, ret);
 		if (t->kind == CQL_T_NAME) {
@@ -646,43 +655,36 @@ static tm_rc parse_in_values(struct parser *p, struct cql_relation *r)
 	return TM_OK;
 }
 
-static tm_rc parse_names(struct parser *p, struct cql_relation *r)
+/* (a, b) */
+static tm_rc parse_columns(struct parser *p, struct cql_relation *r)
 {
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} names = {0};
+	struct names names = {0};
 	TM_TRY(need_mark(p, "("));
-	do {
-		struct tm_str name;
-		TM_TRY(parse_name(p, &name));
-		TM_PUSH_IN(p->arena, &names, name);
-	} while (take_mark(p, ","));
+	TM_TRY(parse_column_names(p, &names));
 	TM_TRY(need_mark(p, ")"));
 	r->columns = names.items;
 	r->column_count = names.count;
 	return TM_OK;
 }
 
-tm_rc parse_relation(struct parser *p, struct cql_relation *r, bool condition)
+static tm_rc parse_relation(struct parser *p, struct cql_relation *r, bool condition)
 {
 	*r = (struct cql_relation){0};
 	TM_TRY(enter(p));
 	if (is_mark(p, "(") && !condition) {
 		/* (a, b) op …, or a relation in parentheses */
-		const struct cql_token *second = ahead(p, 2);
-		if (mark_is(ahead(p, 1), "(") || !(mark_is(second, ",") || mark_is(second, ")"))) {
+		if (mark_at(p, 1, "(") || !(mark_at(p, 2, ",") || mark_at(p, 2, ")"))) {
 			advance(p);
 			TM_TRY(parse_relation(p, r, condition));
 			p->depth--;
 			return need_mark(p, ")");
 		}
 		r->tuple = true;
-		TM_TRY(parse_names(p, r));
+		TM_TRY(parse_columns(p, r));
 	} else if (is_word(p, "token") && !condition) {
 		advance(p);
 		r->token = true;
-		TM_TRY(parse_names(p, r));
+		TM_TRY(parse_columns(p, r));
 	} else {
 		const struct cql_token *start = cur(p);
 		struct tm_str *name = TM_NEW(p->arena, struct tm_str);
@@ -721,7 +723,7 @@ tm_rc parse_relation(struct parser *p, struct cql_relation *r, bool condition)
 	return parse_term(p, &r->value);
 }
 
-tm_rc parse_where(struct parser *p, struct cql_relation **ret, size_t *ret_count)
+tm_rc parse_relations(struct parser *p, bool conditions, struct cql_relation **ret, size_t *ret_count)
 {
 	struct {
 		struct cql_relation *items;
@@ -729,7 +731,7 @@ tm_rc parse_where(struct parser *p, struct cql_relation **ret, size_t *ret_count
 	} list = {0};
 	do {
 		struct cql_relation r;
-		TM_TRY(parse_relation(p, &r, false));
+		TM_TRY(parse_relation(p, &r, conditions));
 		TM_PUSH_IN(p->arena, &list, r);
 	} while (take_word(p, "and"));
 	*ret = list.items;

@@ -14,6 +14,16 @@ static tm_rc parse_if(struct parser *p, bool not_exists, bool *ret)
 }
 
 /* ---- properties: name = value, joined by AND ---- */
+static tm_rc parse_property_value(struct parser *p, struct tm_str *ret)
+{
+	const struct cql_token *t = cur(p);
+	if (t->kind == CQL_T_SYMBOL || t->kind == CQL_T_END || t->kind == CQL_T_QUOTED)
+		return no_viable(p);
+	*ret = t->text;
+	advance(p);
+	return TM_OK;
+}
+
 static tm_rc parse_property_map(struct parser *p, struct tm_map *ret)
 {
 	struct {
@@ -29,11 +39,7 @@ static tm_rc parse_property_map(struct parser *p, struct tm_map *ret)
 		e.key = t->text;
 		advance(p);
 		TM_TRY(need_mark(p, ":"));
-		t = cur(p);
-		if (t->kind == CQL_T_SYMBOL || t->kind == CQL_T_END || t->kind == CQL_T_QUOTED)
-			return no_viable(p);
-		e.value = t->text;
-		advance(p);
+		TM_TRY(parse_property_value(p, &e.value));
 		TM_PUSH_IN(p->arena, &list, e);
 		if (!take_mark(p, ","))
 			break;
@@ -51,11 +57,7 @@ static tm_rc parse_property(struct parser *p, struct cql_properties *ret)
 		x.is_map = true;
 		TM_TRY(parse_property_map(p, &x.map));
 	} else {
-		const struct cql_token *t = cur(p);
-		if (t->kind == CQL_T_SYMBOL || t->kind == CQL_T_END || t->kind == CQL_T_QUOTED)
-			return no_viable(p);
-		x.value = t->text;
-		advance(p);
+		TM_TRY(parse_property_value(p, &x.value));
 	}
 	for (size_t i = 0; i < ret->count; i++)
 		if (tm_str_eq(ret->items[i].name, x.name))
@@ -73,21 +75,6 @@ static tm_rc parse_properties(struct parser *p, struct cql_properties *ret)
 }
 
 /* ---- CREATE TABLE ---- */
-struct names {
-	struct tm_str *items;
-	size_t count, cap;
-};
-
-static tm_rc parse_name_list(struct parser *p, struct names *out)
-{
-	do {
-		struct tm_str n;
-		TM_TRY(parse_name(p, &n));
-		TM_PUSH_IN(p->arena, out, n);
-	} while (take_mark(p, ","));
-	return TM_OK;
-}
-
 static tm_rc parse_primary_key(struct parser *p, struct cql_ddl *d)
 {
 	struct names partition = {0}, clustering = {0};
@@ -95,7 +82,7 @@ static tm_rc parse_primary_key(struct parser *p, struct cql_ddl *d)
 	d->primary_count++;
 	TM_TRY(need_mark(p, "("));
 	if (take_mark(p, "(")) {
-		TM_TRY(parse_name_list(p, &partition));
+		TM_TRY(parse_column_names(p, &partition));
 		TM_TRY(need_mark(p, ")"));
 	} else {
 		struct tm_str n;
@@ -103,7 +90,7 @@ static tm_rc parse_primary_key(struct parser *p, struct cql_ddl *d)
 		TM_PUSH_IN(p->arena, &partition, n);
 	}
 	if (take_mark(p, ","))
-		TM_TRY(parse_name_list(p, &clustering));
+		TM_TRY(parse_column_names(p, &clustering));
 	d->partition = partition.items;
 	d->partition_count = partition.count;
 	d->clustering = clustering.items;
@@ -161,7 +148,7 @@ static tm_rc parse_clustering_order(struct parser *p, struct cql_ddl *d)
 static tm_rc parse_table_options(struct parser *p, struct cql_ddl *d)
 {
 	do {
-		if (is_word(p, "compact") && ahead(p, 1)->kind == CQL_T_NAME && tm_str_is(ahead(p, 1)->text, "storage")) {
+		if (is_word(p, "compact") && word_at(p, 1, "storage")) {
 			advance(p);
 			advance(p);
 			d->compact_storage = true;
@@ -394,14 +381,14 @@ static tm_rc parse_alter_table(struct parser *p, struct cql_ddl *d)
 	if (take_word(p, "drop")) {
 		d->alter = CQL_ALTER_DROP;
 		TM_TRY(parse_if(p, false, &d->if_inner));
-		if (is_word(p, "compact") && ahead(p, 1)->kind == CQL_T_NAME && tm_str_is(ahead(p, 1)->text, "storage")) {
+		if (is_word(p, "compact") && word_at(p, 1, "storage")) {
 			d->alter = CQL_ALTER_OTHER;
 			advance(p);
 			advance(p);
 			return TM_OK;
 		}
 		bool parens = take_mark(p, "(");
-		TM_TRY(parse_name_list(p, &from));
+		TM_TRY(parse_column_names(p, &from));
 		if (parens)
 			TM_TRY(need_mark(p, ")"));
 		d->from = from.items;

@@ -1,16 +1,21 @@
 /* SELECT, INSERT, UPDATE, DELETE and BATCH. */
 #include "cql/parse_int.h"
 
-static bool mark_at(const struct parser *p, size_t n, const char *mark)
+/* a, b, … */
+static tm_rc parse_terms(struct parser *p, struct cql_expr ***ret, size_t *ret_count)
 {
-	const struct cql_token *t = ahead(p, n);
-	return t->kind == CQL_T_SYMBOL && tm_str_is(t->raw, mark);
-}
-
-static bool word_at(const struct parser *p, size_t n, const char *word)
-{
-	const struct cql_token *t = ahead(p, n);
-	return t->kind == CQL_T_NAME && tm_str_is(t->text, word);
+	struct {
+		struct cql_expr **items;
+		size_t count, cap;
+	} list = {0};
+	do {
+		struct cql_expr *e;
+		TM_TRY(parse_term(p, &e));
+		TM_PUSH_IN(p->arena, &list, e);
+	} while (take_mark(p, ","));
+	*ret = list.items;
+	*ret_count = list.count;
+	return TM_OK;
 }
 
 /* ---- SELECT ---- */
@@ -69,20 +74,10 @@ static tm_rc parse_order(struct parser *p, struct cql_select *s)
 
 static tm_rc parse_group(struct parser *p, struct cql_select *s)
 {
-	struct {
-		struct cql_expr **items;
-		size_t count, cap;
-	} list = {0};
 	TM_TRY(need_word(p, "by"));
 	p->selecting = true;
-	do {
-		struct cql_expr *e;
-		TM_TRY(parse_term(p, &e));
-		TM_PUSH_IN(p->arena, &list, e);
-	} while (take_mark(p, ","));
+	TM_TRY(parse_terms(p, &s->group, &s->group_count));
 	p->selecting = false;
-	s->group = list.items;
-	s->group_count = list.count;
 	return TM_OK;
 }
 
@@ -108,7 +103,7 @@ tm_rc parse_select(struct parser *p, struct cql_statement *st)
 	TM_TRY(parse_table_name(p, &s->table));
 	bool first = true;
 	if (take_word(p, "where")) {
-		TM_TRY(parse_where(p, &s->where, &s->where_count));
+		TM_TRY(parse_relations(p, false, &s->where, &s->where_count));
 		first = false;
 	}
 	if (take_word(p, "group")) {
@@ -167,18 +162,7 @@ static tm_rc parse_conditions(struct parser *p, struct cql_modify *m)
 		m->if_exists = true;
 		return TM_OK;
 	}
-	struct {
-		struct cql_relation *items;
-		size_t count, cap;
-	} list = {0};
-	do {
-		struct cql_relation r;
-		TM_TRY(parse_relation(p, &r, true));
-		TM_PUSH_IN(p->arena, &list, r);
-	} while (take_word(p, "and"));
-	m->conditions = list.items;
-	m->condition_count = list.count;
-	return TM_OK;
+	return parse_relations(p, true, &m->conditions, &m->condition_count);
 }
 
 /* ---- INSERT ---- */
@@ -198,33 +182,16 @@ static tm_rc parse_insert(struct parser *p, struct cql_modify *m)
 				return no_viable(p);
 		}
 	} else if (is_mark(p, "(")) {
-		struct {
-			struct tm_str *items;
-			size_t count, cap;
-		} names = {0};
-		struct {
-			struct cql_expr **items;
-			size_t count, cap;
-		} values = {0};
+		struct names names = {0};
 		advance(p);
-		do {
-			struct tm_str name;
-			TM_TRY(parse_name(p, &name));
-			TM_PUSH_IN(p->arena, &names, name);
-		} while (take_mark(p, ","));
+		TM_TRY(parse_column_names(p, &names));
 		TM_TRY(need_mark(p, ")"));
 		TM_TRY(need_word(p, "values"));
 		TM_TRY(need_mark(p, "("));
-		do {
-			struct cql_expr *v;
-			TM_TRY(parse_term(p, &v));
-			TM_PUSH_IN(p->arena, &values, v);
-		} while (take_mark(p, ","));
+		TM_TRY(parse_terms(p, &m->values, &m->value_count));
 		TM_TRY(need_mark(p, ")"));
 		m->columns = names.items;
 		m->column_count = names.count;
-		m->values = values.items;
-		m->value_count = values.count;
 	} else {
 		return no_viable_at(p, table);
 	}
@@ -318,7 +285,7 @@ static tm_rc parse_update(struct parser *p, struct cql_modify *m)
 	m->assignments = list.items;
 	m->assignment_count = list.count;
 	TM_TRY(need_word(p, "where"));
-	TM_TRY(parse_where(p, &m->where, &m->where_count));
+	TM_TRY(parse_relations(p, false, &m->where, &m->where_count));
 	return parse_conditions(p, m);
 }
 
@@ -357,7 +324,7 @@ static tm_rc parse_delete(struct parser *p, struct cql_modify *m)
 	TM_TRY(parse_table_name(p, &m->table));
 	TM_TRY(parse_using(p, &m->timestamp, NULL));
 	TM_TRY(need_word(p, "where"));
-	TM_TRY(parse_where(p, &m->where, &m->where_count));
+	TM_TRY(parse_relations(p, false, &m->where, &m->where_count));
 	return parse_conditions(p, m);
 }
 
