@@ -367,47 +367,15 @@ static tm_rc produce_all(struct kafka_broker *b, rd_kafka_topic_t *topic, int32_
 			 struct appending *a, struct tm_err *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct tm_record *r = &records[i];
-		rd_kafka_headers_t *headers = r->header_count ? rd_kafka_headers_new(r->header_count) : NULL;
-		for (size_t h = 0; h < r->header_count; h++)
-			rd_kafka_header_add(headers, r->headers[h].key.at, (ssize_t)r->headers[h].key.len,
-					    r->headers[h].value_null ? NULL
-					    : r->headers[h].value.at ? r->headers[h].value.at
-								     : "",
-					    (ssize_t)r->headers[h].value.len);
-		rd_kafka_vu_t v[8] = {
-		    {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
-		    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-		    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-		    {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = r->timestamp_ms},
-		    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = a},
-		    {.vtype = RD_KAFKA_VTYPE_VALUE,
-		     .u.mem = {(void *)(uintptr_t)(r->value_null ? NULL
-						   : r->value.at ? r->value.at
-								 : ""),
-			       r->value.len}},
-		    {.vtype = RD_KAFKA_VTYPE_KEY,
-		     .u.mem = {(void *)(uintptr_t)(r->key_null ? NULL
-						   : r->key.at ? r->key.at
-							       : ""),
-			       r->key.len}},
-		    {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-		};
-		rd_kafka_error_t *error = rd_kafka_produceva(b->producer, v, headers ? 8 : 7);
+		rd_kafka_resp_err_t code = kb_produce(b->producer, topic, partition, &records[i], RD_KAFKA_MSG_F_COPY, a);
 		const struct rd_kafka_metadata *m;
-		if (error && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
+		if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
 		    !rd_kafka_metadata(b->producer, 0, topic, &m, KB_CALL_MS)) { /* the topic grew */
 			rd_kafka_metadata_destroy(m);
-			rd_kafka_error_destroy(error);
-			error = rd_kafka_produceva(b->producer, v, headers ? 8 : 7);
+			code = kb_produce(b->producer, topic, partition, &records[i], RD_KAFKA_MSG_F_COPY, a);
 		}
-		if (error) {
-			rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-			rd_kafka_error_destroy(error);
-			if (headers)
-				rd_kafka_headers_destroy(headers);
+		if (code)
 			return kb_fail(b, code, err, "topic '%s'", rd_kafka_topic_name(topic));
-		}
 		a->left++;
 	}
 	return TM_OK;

@@ -111,6 +111,9 @@ tm_rc kb_reader(struct tm_broker *b, const struct tm_broker_reader_options *opti
 		struct tm_err *err) TM_CHECKED;
 tm_rc kb_writer(struct tm_broker *b, const struct tm_broker_writer_options *options, struct tm_broker_writer **ret,
 		struct tm_err *err) TM_CHECKED;
+/* Hands a record over; flags are RD_KAFKA_MSG_F_*, opaque is the delivery's. */
+rd_kafka_resp_err_t kb_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const struct tm_record *r, int flags,
+			       void *opaque);
 /* Which records of a batch that runs again are in the topics already: looked for behind `ends` (of the last committed batch), else from the
  * batch's time on. *ret_written has a byte for each record, parts one after another, in the arena. */
 tm_rc kb_written(struct kafka_broker *b, const struct tm_broker_batch *batch, const struct tm_offsets *ends,

@@ -279,6 +279,9 @@ static tm_rc writer_load(struct tm_broker_writer *w, struct tm_str saved, struct
 
 /* ---- a batch ---- */
 
+/* librdkafka takes NULL for null, so that what is empty needs an address. */
+static void *bytes_of(struct tm_str s, bool null) { return (void *)(uintptr_t)(null ? NULL : s.at ? s.at : ""); }
+
 static rd_kafka_headers_t *headers_of(const struct tm_record *r)
 {
 	if (!r->header_count)
@@ -286,42 +289,29 @@ static rd_kafka_headers_t *headers_of(const struct tm_record *r)
 	rd_kafka_headers_t *list = rd_kafka_headers_new(r->header_count);
 	for (size_t h = 0; h < r->header_count; h++) {
 		const struct tm_header *one = &r->headers[h];
-		rd_kafka_header_add(list, one->key.at ? one->key.at : "", (ssize_t)one->key.len,
-				    one->value_null ? NULL
-				    : one->value.at ? one->value.at
-						    : "",
+		rd_kafka_header_add(list, bytes_of(one->key, false), (ssize_t)one->key.len, bytes_of(one->value, one->value_null),
 				    (ssize_t)one->value.len);
 	}
 	return list;
 }
 
-static rd_kafka_resp_err_t produce(struct kafka_writer *me, rd_kafka_topic_t *topic, int32_t partition, const struct tm_record *r,
-				   struct in_flight *way)
+rd_kafka_resp_err_t kb_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const struct tm_record *r, int flags,
+			       void *opaque)
 {
 	rd_kafka_headers_t *headers = headers_of(r);
 	rd_kafka_vu_t v[8] = {
 	    {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
 	    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-	    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0}, /* the batch's memory outlives its delivery */
+	    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = flags},
 	    {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = r->timestamp_ms},
-	    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = way},
-	    {.vtype = RD_KAFKA_VTYPE_VALUE,
-	     .u.mem = {(void *)(uintptr_t)(r->value_null ? NULL
-					   : r->value.at ? r->value.at
-							 : ""),
-		       r->value.len}},
-	    {.vtype = RD_KAFKA_VTYPE_KEY,
-	     .u.mem = {(void *)(uintptr_t)(r->key_null ? NULL
-					   : r->key.at ? r->key.at
-						       : ""),
-		       r->key.len}},
+	    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
+	    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {bytes_of(r->value, r->value_null), r->value.len}},
+	    {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {bytes_of(r->key, r->key_null), r->key.len}},
 	    {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
 	};
-	rd_kafka_error_t *error = rd_kafka_produceva(me->rk, v, headers ? 8 : 7);
-	if (!error) {
-		me->left++;
+	rd_kafka_error_t *error = rd_kafka_produceva(rk, v, headers ? 8 : 7);
+	if (!error)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	}
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
 	rd_kafka_error_destroy(error);
 	if (headers)
@@ -367,8 +357,10 @@ static tm_rc send_part(struct kafka_writer *me, const struct tm_broker_part *par
 			i++;
 			continue;
 		}
-		rd_kafka_resp_err_t code = produce(me, t->rkt, part->partition, &part->records[i], way);
+		/* Not copied: the batch's memory outlives its delivery. */
+		rd_kafka_resp_err_t code = kb_produce(me->rk, t->rkt, part->partition, &part->records[i], 0, way);
 		if (!code) {
+			me->left++;
 			if (++i % 10000 == 0)
 				rd_kafka_poll(me->rk, 0);
 		} else if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
