@@ -93,11 +93,24 @@ static tm_rc feed(struct tm_cassandra_client *c, const char *data, size_t n, int
 	return rc;
 }
 
+/* Takes what has come, or waits for it. */
+static tm_rc more(struct tm_cassandra_client *c, int64_t deadline_ns, const char *closed, struct tm_err *err)
+{
+	char data[READ_BYTES];
+	ssize_t n = recv(c->fd, data, sizeof data, 0);
+	if (n > 0)
+		return feed(c, data, (size_t)n, deadline_ns, err);
+	if (n == 0)
+		return lost(c, err, closed);
+	if (errno == EAGAIN)
+		return wait_for(c, POLLIN, deadline_ns, err);
+	return errno == EINTR ? TM_OK : lost(c, err, strerror(errno));
+}
+
 /* The next response of our stream; events and late answers of others are passed over. */
 static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct tm_cass_envelope *ret, struct tm_err *err)
 {
 	struct tm_cass_fault fault;
-	char data[READ_BYTES];
 	for (;;) {
 		enum tm_cass_read rc = tm_cass_reader_next(&c->reader, ret, &fault);
 		if (rc == TM_CASS_FAULT)
@@ -107,15 +120,7 @@ static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct 
 			return TM_OK;
 		if (rc == TM_CASS_ENVELOPE)
 			continue;
-		ssize_t n = recv(c->fd, data, sizeof data, 0);
-		if (n > 0)
-			TM_TRY(feed(c, data, (size_t)n, deadline_ns, err));
-		else if (n == 0)
-			return lost(c, err, "the server closed it");
-		else if (errno == EAGAIN)
-			TM_TRY(wait_for(c, POLLIN, deadline_ns, err));
-		else if (errno != EINTR)
-			return lost(c, err, strerror(errno));
+		TM_TRY(more(c, deadline_ns, "the server closed it", err));
 	}
 }
 
@@ -217,20 +222,10 @@ static tm_rc connect_to(struct tm_cassandra_client *c, const char *host, int por
 static tm_rc secure(struct tm_cassandra_client *c, const char *host, struct tm_err *err)
 {
 	int64_t deadline = tm_mono_ns(tm_env_real()) + (int64_t)c->timeout_ms * 1000000;
-	char data[READ_BYTES];
 	c->tls = tm_cass_tls_new(c->tls_context, host);
 	TM_TRY(feed(c, NULL, 0, deadline, err));
-	while (!tm_cass_tls_ready(c->tls)) {
-		ssize_t n = recv(c->fd, data, sizeof data, 0);
-		if (n > 0)
-			TM_TRY(feed(c, data, (size_t)n, deadline, err));
-		else if (n == 0)
-			return lost(c, err, "the server closed it during the TLS handshake");
-		else if (errno == EAGAIN)
-			TM_TRY(wait_for(c, POLLIN, deadline, err));
-		else if (errno != EINTR)
-			return lost(c, err, strerror(errno));
-	}
+	while (!tm_cass_tls_ready(c->tls))
+		TM_TRY(more(c, deadline, "the server closed it during the TLS handshake", err));
 	return TM_OK;
 }
 
