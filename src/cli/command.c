@@ -39,6 +39,14 @@ int tm_command_fail(const struct tm_err *err, bool json, struct tm_str source)
 	return tm_rc_exit(err->rc) ? tm_rc_exit(err->rc) : 1;
 }
 
+int tm_command_misused(const struct tm_command *self, bool json)
+{
+	struct tm_err err;
+	tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
+	tm_command_fail(&err, json, (struct tm_str){0});
+	return 2;
+}
+
 bool tm_command_parse(const struct tm_command *self, int argc, char **argv, const struct tm_arg *args, size_t arg_count,
 		      const struct tm_common *common, struct tm_texts *ret_words, int *ret_status)
 {

@@ -38,5 +38,7 @@ bool tm_command_parse(const struct tm_command *self, int argc, char **argv, cons
 		      const struct tm_common *common, struct tm_texts *ret_words, int *ret_status);
 /* Says the error (as JSON on standard output with json) and gives its exit status. source: the text it points into, or empty. */
 int tm_command_fail(const struct tm_err *err, bool json, struct tm_str source);
+/* Says how it is used; gives the exit status. */
+int tm_command_misused(const struct tm_command *self, bool json);
 bool tm_color(int fd); /* a terminal, and NO_COLOR is not set */
 #endif

@@ -169,14 +169,11 @@ int tm_command_dag(const struct tm_command *self, int argc, char **argv)
 		if (strcmp(verb, "export") == 0 && words.count <= 2) {
 			status = tm_dag_export(&c.common, words.count == 2 ? words.items[1] : NULL, c.secrets);
 		} else if (!is_list && !is_trigger && !is_logs) {
-			tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
-			tm_command_fail(&err, c.common.json, (struct tm_str){0});
-			status = 2;
-		} else if (tm_remote_find(&c.remote, c.common.project, &err) != TM_OK) {
-			status = tm_command_fail(&err, c.common.json, (struct tm_str){0});
-			tm_remote_done(&c.remote);
+			status = tm_command_misused(self, c.common.json);
 		} else {
-			status = is_list      ? list(&c)
+			tm_rc rc = tm_remote_find(&c.remote, c.common.project, &err);
+			status = rc != TM_OK  ? tm_command_fail(&err, c.common.json, (struct tm_str){0})
+				 : is_list    ? list(&c)
 				 : is_trigger ? trigger(&c, words.items[1])
 					      : logs(&c, words.items[1], words.count == 3 ? words.items[2] : NULL);
 			tm_remote_done(&c.remote);

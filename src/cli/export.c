@@ -162,9 +162,7 @@ int tm_command_export(const struct tm_command *self, int argc, char **argv)
 			if (strcmp(words.items[0], kinds[i].kind) == 0)
 				kind = i;
 		if (kind == KINDS) {
-			tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
-			tm_command_fail(&err, x.common.json, (struct tm_str){0});
-			status = 2;
+			status = tm_command_misused(self, x.common.json);
 		} else {
 			x.kind = kinds[kind].kind;
 			x.names = words.items + 1;

@@ -173,14 +173,11 @@ int tm_command_topic(const struct tm_command *self, int argc, char **argv)
 		bool one = words.count == 2;
 		if (!(strcmp(verb, "list") == 0 && words.count == 1) &&
 		    !((strcmp(verb, "tail") == 0 || strcmp(verb, "produce") == 0) && one)) {
-			tm_fail(&err, TM_INVALID, "usage: %s", self->usage);
-			tm_command_fail(&err, c.common.json, (struct tm_str){0});
-			status = 2;
-		} else if (tm_remote_find(&c.remote, c.common.project, &err) != TM_OK) {
-			status = tm_command_fail(&err, c.common.json, (struct tm_str){0});
-			tm_remote_done(&c.remote);
+			status = tm_command_misused(self, c.common.json);
 		} else {
-			status = strcmp(verb, "list") == 0   ? list(&c)
+			tm_rc rc = tm_remote_find(&c.remote, c.common.project, &err);
+			status = rc != TM_OK                 ? tm_command_fail(&err, c.common.json, (struct tm_str){0})
+				 : strcmp(verb, "list") == 0 ? list(&c)
 				 : strcmp(verb, "tail") == 0 ? tail(&c, words.items[1])
 							     : produce(&c, words.items[1]);
 			tm_remote_done(&c.remote);
