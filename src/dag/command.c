@@ -47,11 +47,15 @@ static tm_rc act(struct command *c, void (*fn)(void *))
 	return c->rc;
 }
 
-static tm_rc no_dag(struct tm_err *err, const char *dag_id)
+/* The command's DAG, with a definition where that is asked for; NULL: the command has failed. */
+static struct dag_entry *dag_of(struct command *c, bool defined)
 {
-	tm_fail(err, TM_NOT_FOUND, "there is no DAG '%s'", dag_id);
-	tm_err_hint(err, "`tidemill dag list` shows the DAGs that were loaded");
-	return TM_NOT_FOUND;
+	struct dag_entry *e = tm_dag_entry(c->d, c->dag_id, false);
+	if (e && (e->def || !defined))
+		return e;
+	c->rc = tm_fail(c->err, TM_NOT_FOUND, "there is no DAG '%s'", c->dag_id);
+	tm_err_hint(c->err, "`tidemill dag list` shows the DAGs that were loaded");
+	return NULL;
 }
 
 static void file_set(void *ctx)
@@ -95,11 +99,9 @@ tm_rc tm_dag_trigger(struct tm_dag *d, const char *dag_id, const struct tm_dag_t
 static void pause_dag(void *ctx)
 {
 	struct command *c = ctx;
-	struct dag_entry *e = tm_dag_entry(c->d, c->dag_id, false);
-	if (!e) {
-		c->rc = no_dag(c->err, c->dag_id);
+	struct dag_entry *e = dag_of(c, false);
+	if (!e)
 		return;
-	}
 	e->paused = c->flag;
 	tm_dag_store_exec(c->d->store, "UPDATE dag SET paused=? WHERE dag_id=?", "is", (int64_t)c->flag, c->dag_id);
 	tm_dag_schedule_next(c->d, e);
@@ -196,11 +198,9 @@ static void clear_task(struct tm_dag *d, struct run *r, int task, bool only_fail
 static void clear(void *ctx)
 {
 	struct command *c = ctx;
-	struct dag_entry *e = tm_dag_entry(c->d, c->dag_id, false);
-	if (!e || !e->def) {
-		c->rc = no_dag(c->err, c->dag_id);
+	struct dag_entry *e = dag_of(c, true);
+	if (!e)
 		return;
-	}
 	int task = c->task_id ? tm_dag_def_task(e->def, c->task_id) : -1;
 	if (c->task_id && task < 0) {
 		c->rc = tm_fail(c->err, TM_NOT_FOUND, "DAG '%s' has no task '%s'", c->dag_id, c->task_id);
@@ -251,11 +251,9 @@ static void mark_instance(struct tm_dag *d, struct run *r, int task, struct ti *
 static void mark(void *ctx)
 {
 	struct command *c = ctx;
-	struct dag_entry *e = tm_dag_entry(c->d, c->dag_id, false);
-	if (!e || !e->def) {
-		c->rc = no_dag(c->err, c->dag_id);
+	struct dag_entry *e = dag_of(c, true);
+	if (!e)
 		return;
-	}
 	int task = c->task_id ? tm_dag_def_task(e->def, c->task_id) : -1;
 	struct run *r = active_by_id(e, c->run_id);
 	if (!r && c->task_id)
