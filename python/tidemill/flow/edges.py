@@ -2,7 +2,27 @@
 from tidemill.flow.errors import AirflowException
 
 
-class EdgeModifier:
+class Arrows:
+    """`this >> other` and `this << other`; where `other` has no arrows itself (a list), also from its side."""
+
+    def __rshift__(self, other):
+        self.set_downstream(other)
+        return other
+
+    def __lshift__(self, other):
+        self.set_upstream(other)
+        return other
+
+    def __rrshift__(self, other):
+        self.__lshift__(other)
+        return self
+
+    def __rlshift__(self, other):
+        self.__rshift__(other)
+        return self
+
+
+class EdgeModifier(Arrows):
     def __init__(self, label=None):
         self.label = label
         self._up, self._down = [], []
@@ -20,22 +40,6 @@ class EdgeModifier:
             for d in self._down:
                 u.set_downstream(d, edge_modifier=self)
 
-    def __rshift__(self, other):
-        self.set_downstream(other)
-        return other
-
-    def __lshift__(self, other):
-        self.set_upstream(other)
-        return other
-
-    def __rrshift__(self, other):
-        self.set_upstream(other)
-        return self
-
-    def __rlshift__(self, other):
-        self.set_downstream(other)
-        return self
-
     def add_edge_info(self, dag, upstream_id, downstream_id):
         dag.edge_info.setdefault(upstream_id, {})[downstream_id] = {"label": self.label}
 
@@ -48,23 +52,7 @@ def _list(other):
     return list(other) if isinstance(other, (list, tuple, set)) else [other]
 
 
-class DependencyMixin:
-    def __rshift__(self, other):
-        self.set_downstream(other)
-        return other
-
-    def __lshift__(self, other):
-        self.set_upstream(other)
-        return other
-
-    def __rrshift__(self, other):
-        self.__lshift__(other)
-        return self
-
-    def __rlshift__(self, other):
-        self.__rshift__(other)
-        return self
-
+class DependencyMixin(Arrows):
     def as_setup(self):
         raise AirflowException("this cannot be a setup")
 

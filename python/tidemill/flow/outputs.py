@@ -4,6 +4,11 @@ from tidemill.flow.errors import AirflowException
 from tidemill.flow.names import NOTSET
 
 
+def _of_operator(name):
+    """A property that is read from and written to the operator."""
+    return property(lambda self: getattr(self.operator, name), lambda self, v: setattr(self.operator, name, v))
+
+
 class XComArg(DependencyMixin):
     def __new__(cls, *args, **kwargs):
         return super().__new__(PlainXComArg if cls is XComArg else cls)
@@ -104,29 +109,9 @@ class PlainXComArg(XComArg):
     def __iter__(self):
         raise TypeError("'XComArg' object is not iterable")
 
-    @property
-    def is_setup(self):
-        return self.operator.is_setup
-
-    @is_setup.setter
-    def is_setup(self, v):
-        self.operator.is_setup = v
-
-    @property
-    def is_teardown(self):
-        return self.operator.is_teardown
-
-    @is_teardown.setter
-    def is_teardown(self, v):
-        self.operator.is_teardown = v
-
-    @property
-    def on_failure_fail_dagrun(self):
-        return self.operator.on_failure_fail_dagrun
-
-    @on_failure_fail_dagrun.setter
-    def on_failure_fail_dagrun(self, v):
-        self.operator.on_failure_fail_dagrun = v
+    is_setup = _of_operator("is_setup")
+    is_teardown = _of_operator("is_teardown")
+    on_failure_fail_dagrun = _of_operator("on_failure_fail_dagrun")
 
     @property
     def task_id(self):
