@@ -71,6 +71,8 @@ class Children:
     """Processes forked here; each is watched through a pidfd, and its end told to the engine."""
 
     def __init__(self, channel):
+        gc.collect()
+        gc.freeze()  # the pages of what is loaded by now stay shared with them
         self.channel, self.pids = channel, {}
         self.poll = select.poll()
         self.poll.register(channel.sock, select.POLLIN)
@@ -111,6 +113,12 @@ class Children:
             else:
                 readable = True
         return readable
+
+    def messages(self):
+        """What the engine sends, each with its socket; None when it is gone."""
+        while True:
+            if self.wait():
+                yield self.channel.receive()
 
     def leave(self):
         """The engine wants us gone: when the last child has ended."""
@@ -327,13 +335,8 @@ def parent_main(sock, path):
     except Exception:
         pass
     channel.send({"op": "loaded", "definition": definition, "modules": loader.project_modules(), "unsafe_to_fork": unsafe})
-    gc.collect()
-    gc.freeze()
     children = Children(channel)
-    while True:
-        if not children.wait():
-            continue
-        received = channel.receive()
+    for received in children.messages():
         if received is None or received[0]["op"] == "retire":
             children.leave()
         message, task_sock = received
@@ -385,13 +388,8 @@ def root_main():
     sock.set_inheritable(False)
     os.set_inheritable(4, True)
     channel = Channel(sock)
-    gc.collect()
-    gc.freeze()
     children = Children(channel)
-    while True:
-        if not children.wait():
-            continue
-        received = channel.receive()
+    for received in children.messages():
         if received is None:
             os._exit(0)
         message, file_sock = received
