@@ -8,19 +8,9 @@ enum { REPLICAS_MAX = 16, REFRESH_MS = 500 };
 
 /* ---- rows of system tables ---- */
 
-static struct tm_str cell(const struct tm_cql_result *r, size_t row, const char *name)
-{
-	for (size_t i = 0; i < r->column_count; i++)
-		if (tm_str_is(r->columns[i].name, name)) {
-			const struct tm_cql_value *v = &r->values[row * r->column_count + i];
-			return v->null ? (struct tm_str){0} : v->bytes;
-		}
-	return (struct tm_str){0};
-}
-
 static bool cell_text(const struct tm_cql_result *r, size_t row, const char *name, char *out, size_t size)
 {
-	struct tm_str s = cell(r, row, name);
+	struct tm_str s = tm_cass_cell(r, row, name);
 	if (!s.len || s.len >= size)
 		return false;
 	memcpy(out, s.at, s.len);
@@ -30,14 +20,14 @@ static bool cell_text(const struct tm_cql_result *r, size_t row, const char *nam
 
 static bool cell_inet(const struct tm_cql_result *r, size_t row, const char *name, char *out, size_t size)
 {
-	struct tm_str s = cell(r, row, name);
+	struct tm_str s = tm_cass_cell(r, row, name);
 	return (s.len == 4 || s.len == 16) && inet_ntop(s.len == 4 ? AF_INET : AF_INET6, s.at, out, (socklen_t)size) &&
 	       strcmp(out, "0.0.0.0") != 0 && strcmp(out, "::") != 0;
 }
 
 static int cell_port(const struct tm_cql_result *r, size_t row, const char *name, int fallback)
 {
-	struct tm_str s = cell(r, row, name);
+	struct tm_str s = tm_cass_cell(r, row, name);
 	struct tm_cursor c = tm_cursor_of(s);
 	int port = (int)tm_cursor_be32(&c);
 	return s.len == 4 && port > 0 && port < 65536 ? port : fallback;
@@ -45,7 +35,7 @@ static int cell_port(const struct tm_cql_result *r, size_t row, const char *name
 
 static void cell_tokens(struct tm_cass_session *s, const struct tm_cql_result *r, size_t row, uint32_t node)
 {
-	struct tm_cursor c = tm_cursor_of(cell(r, row, "tokens"));
+	struct tm_cursor c = tm_cursor_of(tm_cass_cell(r, row, "tokens"));
 	uint32_t n = tm_cursor_be32(&c);
 	for (uint32_t i = 0; i < n && tm_cursor_ok(&c); i++) {
 		struct tm_str text = tm_cursor_take(&c, tm_cursor_be32(&c));
@@ -86,7 +76,7 @@ static struct tm_cass_node *by_address(struct tm_cass_session *s, const char *ho
 
 static void node_fill(struct tm_cass_node *n, const struct tm_cql_result *r, size_t row)
 {
-	memcpy(n->host_id, cell(r, row, "host_id").at, 16);
+	memcpy(n->host_id, tm_cass_cell(r, row, "host_id").at, 16);
 	n->known = n->seen = true;
 	n->data_center[0] = n->rack[0] = n->release[0] = 0;
 	cell_text(r, row, "data_center", n->data_center, sizeof n->data_center);
@@ -97,8 +87,8 @@ static void node_fill(struct tm_cass_node *n, const struct tm_cql_result *r, siz
 static struct tm_cass_node *peer(struct tm_cass_session *s, const struct tm_cql_result *r, size_t row)
 {
 	char host[INET6_ADDRSTRLEN];
-	struct tm_str id = cell(r, row, "host_id");
-	if (id.len != 16 || !cell(r, row, "data_center").len)
+	struct tm_str id = tm_cass_cell(r, row, "host_id");
+	if (id.len != 16 || !tm_cass_cell(r, row, "data_center").len)
 		return NULL; /* one that is joining or leaving */
 	if (!cell_inet(r, row, "native_address", host, sizeof host) && !cell_inet(r, row, "rpc_address", host, sizeof host) &&
 	    !cell_inet(r, row, "peer", host, sizeof host))
@@ -176,14 +166,14 @@ static void look_done(struct tm_cass_session *s)
 	s->looking = false;
 	if (!s->control)
 		return;
-	if (local->rc || local->response.result.row_count < 1 || cell(&local->response.result, 0, "host_id").len != 16) {
+	if (local->rc || local->response.result.row_count < 1 || tm_cass_cell(&local->response.result, 0, "host_id").len != 16) {
 		tm_cass_link_close(s->control, "system.local cannot be read there");
 		return;
 	}
 	const struct tm_cql_result *me = &local->response.result, *others = &peers->response.result;
 	for (size_t i = 0; i < s->nodes.count; i++)
 		s->nodes.items[i]->seen = false;
-	struct tm_cass_node *n = by_id(s, cell(me, 0, "host_id"));
+	struct tm_cass_node *n = by_id(s, tm_cass_cell(me, 0, "host_id"));
 	struct tm_cass_node *own = n ? n : s->control->node;
 	node_fill(own, me, 0);
 	struct tm_cass_node **list = TM_NEW_N(&s->look_arena, struct tm_cass_node *, others->row_count + 1);

@@ -211,6 +211,8 @@ struct tm_cass_response { /* what a client reads; in the arena or pointing into 
 };
 tm_rc tm_cass_response_read(const struct tm_cass_envelope *envelope, const struct tm_cql_result *known, struct tm_arena *arena,
 			    struct tm_cass_response *ret, struct tm_err *err) TM_CHECKED;
+/* Cells of a result by name; at NULL = null or no such column. */
+struct tm_str tm_cass_cell(const struct tm_cql_result *r, size_t row, const char *name);
 
 /* The protocol's own notations. */
 void tm_cass_put_string(struct tm_buf *out, struct tm_str s);      /* [string] */

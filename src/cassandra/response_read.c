@@ -372,3 +372,13 @@ tm_rc tm_cass_response_read(const struct tm_cass_envelope *e, const struct tm_cq
 	*ret = out;
 	return TM_OK;
 }
+
+struct tm_str tm_cass_cell(const struct tm_cql_result *r, size_t row, const char *name)
+{
+	for (size_t i = 0; i < r->column_count; i++)
+		if (tm_str_is(r->columns[i].name, name)) {
+			const struct tm_cql_value *v = &r->values[row * r->column_count + i];
+			return v->null ? (struct tm_str){0} : v->bytes;
+		}
+	return (struct tm_str){0};
+}

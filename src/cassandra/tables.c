@@ -104,7 +104,7 @@ static bool agree(struct tm_outside *o)
 			break;
 		}
 		for (size_t k = 0; k < r.row_count; k++) {
-			struct tm_str v = tm_outside_cell(&r, k, "schema_version");
+			struct tm_str v = tm_cass_cell(&r, k, "schema_version");
 			if (!first.at)
 				first = v;
 			same = same && (!v.len || tm_str_eq(first, v));

@@ -83,6 +83,4 @@ tm_rc tm_outside_write(struct tm_tables *t, const struct tm_tables_write *write,
 void tm_outside_inserts_done(struct tm_outside *o);
 
 struct tm_cass_waiter tm_outside_waiter(const struct tm_broker_caller *caller);
-/* Cells of a result by name; at NULL = null or no such column. */
-struct tm_str tm_outside_cell(const struct tm_cql_result *r, size_t row, const char *name);
 #endif

@@ -6,19 +6,9 @@
 
 enum { SCHEMA_TIMEOUT_MS = 20000, TYPE_DEPTH_MAX = 16, TYPES_MAX = 5000 };
 
-struct tm_str tm_outside_cell(const struct tm_cql_result *r, size_t row, const char *name)
-{
-	for (size_t i = 0; i < r->column_count; i++)
-		if (tm_str_is(r->columns[i].name, name)) {
-			const struct tm_cql_value *v = &r->values[row * r->column_count + i];
-			return v->null ? (struct tm_str){0} : v->bytes;
-		}
-	return (struct tm_str){0};
-}
-
 static int32_t cell_int(const struct tm_cql_result *r, size_t row, const char *name)
 {
-	struct tm_cursor c = tm_cursor_of(tm_outside_cell(r, row, name));
+	struct tm_cursor c = tm_cursor_of(tm_cass_cell(r, row, name));
 	return (int32_t)tm_cursor_be32(&c);
 }
 
@@ -78,11 +68,11 @@ static const struct tm_cql_type *user_type(struct type_reader *r, struct tm_str 
 	struct tm_str field_names[FIELDS_MAX];
 	const struct tm_cql_type *fields[FIELDS_MAX];
 	for (size_t i = 0; r->types && i < r->types->row_count; i++) {
-		struct tm_str ks = tm_outside_cell(r->types, i, "keyspace_name");
-		if (!tm_str_eq(tm_outside_cell(r->types, i, "type_name"), name) || !tm_str_eq(ks, r->keyspace))
+		struct tm_str ks = tm_cass_cell(r->types, i, "keyspace_name");
+		if (!tm_str_eq(tm_cass_cell(r->types, i, "type_name"), name) || !tm_str_eq(ks, r->keyspace))
 			continue;
-		struct tm_cursor names = tm_cursor_of(tm_outside_cell(r->types, i, "field_names")),
-				 texts = tm_cursor_of(tm_outside_cell(r->types, i, "field_types"));
+		struct tm_cursor names = tm_cursor_of(tm_cass_cell(r->types, i, "field_names")),
+				 texts = tm_cursor_of(tm_cass_cell(r->types, i, "field_types"));
 		uint32_t n = tm_cursor_be32(&names), m = tm_cursor_be32(&texts);
 		if (n != m || n > FIELDS_MAX || r->depth > TYPE_DEPTH_MAX)
 			return NULL;
@@ -201,9 +191,9 @@ static struct tm_cass_replication replication_of(struct tm_outside *o, const str
 	struct tm_cass_replication ret = {0};
 	tm_cass_session_state(o->session, &state);
 	for (size_t i = 0; i < l->keyspaces.row_count; i++) {
-		if (!tm_str_eq(tm_outside_cell(&l->keyspaces, i, "keyspace_name"), keyspace))
+		if (!tm_str_eq(tm_cass_cell(&l->keyspaces, i, "keyspace_name"), keyspace))
 			continue;
-		struct tm_cursor c = tm_cursor_of(tm_outside_cell(&l->keyspaces, i, "replication"));
+		struct tm_cursor c = tm_cursor_of(tm_cass_cell(&l->keyspaces, i, "replication"));
 		uint32_t n = tm_cursor_be32(&c);
 		for (uint32_t k = 0; k < n && tm_cursor_ok(&c); k++) {
 			struct tm_str key, value;
@@ -222,8 +212,8 @@ static struct tm_cass_replication replication_of(struct tm_outside *o, const str
 
 static struct tm_outside_def *def_new(struct tm_outside *o, const struct look *l, size_t row)
 {
-	struct tm_str keyspace = tm_outside_cell(&l->tables, row, "keyspace_name"), name = tm_outside_cell(&l->tables, row, "table_name"),
-		      id = tm_outside_cell(&l->tables, row, "id");
+	struct tm_str keyspace = tm_cass_cell(&l->tables, row, "keyspace_name"), name = tm_cass_cell(&l->tables, row, "table_name"),
+		      id = tm_cass_cell(&l->tables, row, "id");
 	struct tm_outside_def *d = tm_zalloc(sizeof *d);
 	struct {
 		struct tm_table_column *items;
@@ -234,22 +224,22 @@ static struct tm_outside_def *def_new(struct tm_outside *o, const struct look *l
 	d->def = (struct tm_table_def){.keyspace = tm_arena_str(&d->arena, keyspace),
 				       .name = tm_arena_str(&d->arena, name),
 				       .default_ttl = cell_int(&l->tables, row, "default_time_to_live"),
-				       .comment = tm_arena_str(&d->arena, tm_outside_cell(&l->tables, row, "comment"))};
+				       .comment = tm_arena_str(&d->arena, tm_cass_cell(&l->tables, row, "comment"))};
 	if (id.len == 16)
 		memcpy(d->def.id, id.at, 16);
 	d->replication = replication_of(o, l, keyspace);
 	for (size_t i = 0; i < l->columns.row_count; i++) {
 		struct tm_table_column c = {0};
-		if (!tm_str_eq(tm_outside_cell(&l->columns, i, "table_name"), name) ||
-		    !tm_str_eq(tm_outside_cell(&l->columns, i, "keyspace_name"), keyspace) ||
-		    !column_kind(tm_outside_cell(&l->columns, i, "kind"), &c.kind))
+		if (!tm_str_eq(tm_cass_cell(&l->columns, i, "table_name"), name) ||
+		    !tm_str_eq(tm_cass_cell(&l->columns, i, "keyspace_name"), keyspace) ||
+		    !column_kind(tm_cass_cell(&l->columns, i, "kind"), &c.kind))
 			continue;
-		c.name = tm_arena_str(&d->arena, tm_outside_cell(&l->columns, i, "column_name"));
+		c.name = tm_arena_str(&d->arena, tm_cass_cell(&l->columns, i, "column_name"));
 		c.position = c.kind <= TM_COLUMN_CLUSTERING ? (size_t)cell_int(&l->columns, i, "position") : 0;
-		c.type = tm_outside_type(tm_outside_cell(&l->columns, i, "type"), keyspace, &l->types);
+		c.type = tm_outside_type(tm_cass_cell(&l->columns, i, "type"), keyspace, &l->types);
 		if (!c.type) /* one that only the server knows: its bytes */
 			c.type = tm_type_native(TM_CQL_BLOB);
-		if (tm_str_is(tm_outside_cell(&l->columns, i, "clustering_order"), "desc"))
+		if (tm_str_is(tm_cass_cell(&l->columns, i, "clustering_order"), "desc"))
 			c.type = tm_type_reversed(c.type, true);
 		d->def.partition_key_count += c.kind == TM_COLUMN_PARTITION_KEY;
 		d->def.clustering_count += c.kind == TM_COLUMN_CLUSTERING;
