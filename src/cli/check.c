@@ -76,14 +76,6 @@ static void check_file(struct check *c, const char *folder, const char *suffix,
 	tm_dir_list_free(names, count);
 }
 
-static int line_at(struct tm_str text, const char *at)
-{
-	int line = 1;
-	for (const char *p = text.at; p < at; p++)
-		line += *p == '\n';
-	return line;
-}
-
 static tm_rc check_cql(struct check *c, const char *path, struct tm_buf *text, struct tm_err *err)
 {
 	struct tm_str rest = tm_buf_str(text), statement;
@@ -100,8 +92,7 @@ static tm_rc check_cql(struct check *c, const char *path, struct tm_buf *text, s
 			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
 		tm_arena_done(&arena);
 		if (rc != TM_OK) {
-			tm_err_at(err, path, line_at(tm_buf_str(text), statement.at) + (err->line ? err->line - 1 : 0),
-				  err->column ? err->column : 1);
+			tm_instance_cql_err_at(err, path, text->at, statement.at);
 			return rc;
 		}
 	}

@@ -19,6 +19,13 @@ bool tm_export_stopping(void) { return stop_wanted; }
 
 /* ---- progress and notes ---- */
 
+void tm_export_waits(void *ctx, const char *what)
+{
+	(void)ctx;
+	if (what && *what)
+		tm_say(TM_SAY_INFO, "export", "waiting: %s", what);
+}
+
 static int64_t now_ns(void) { return tm_mono_ns(tm_env_real()); }
 
 void tm_export_progress(struct tm_export *x, const char *what, const char *unit)

@@ -32,6 +32,8 @@ tm_rc tm_export_tables(struct tm_export *x, struct tm_err *err) TM_CHECKED;
 
 /* what: "topic earthquakes"; unit: "records". Said from 300 ms on, a few times a second on a terminal, else every two seconds. */
 void tm_export_progress(struct tm_export *x, const char *what, const char *unit);
+/* A call-back of what waits for a target. */
+void tm_export_waits(void *ctx, const char *what);
 void tm_export_note(struct tm_export *x, const char *fmt, ...) TM_PRINTF(2, 3);
 /* Is it one of the names given? Names with * and ? are patterns. */
 bool tm_export_wanted(const struct tm_export *x, struct tm_str name);

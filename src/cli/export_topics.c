@@ -31,12 +31,6 @@ struct moving {
 /* ---- the two sides ---- */
 
 static bool stopping(void *ctx) { return (void)ctx, tm_export_stopping(); }
-static void waits(void *ctx, const char *what)
-{
-	(void)ctx;
-	if (what && *what)
-		tm_say(TM_SAY_INFO, "export", "waiting: %s", what);
-}
 static void woken(void *ctx) { (void)ctx; }
 
 static tm_rc connect_to(struct tm_str address, struct tm_broker **ret, struct tm_err *err)
@@ -79,8 +73,10 @@ static tm_rc open_source(struct moving *m, struct tm_err *err)
 static tm_rc open_reader(struct tm_broker *b, struct tm_broker_reader **ret, struct tm_err *err)
 {
 	static const struct tm_option committed = {TM_STR("kafka.isolation.level"), TM_STR("read_committed")};
-	const struct tm_broker_reader_options options = {
-	    .options = &committed, .option_count = 1, .headers = true, .caller = {.stopping = stopping, .waits = waits, .woken = woken}};
+	const struct tm_broker_reader_options options = {.options = &committed,
+							 .option_count = 1,
+							 .headers = true,
+							 .caller = {.stopping = stopping, .waits = tm_export_waits, .woken = woken}};
 	return b->klass->reader(b, &options, ret, err);
 }
 

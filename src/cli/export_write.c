@@ -71,13 +71,7 @@ static struct known *find(struct tm_moved_writer *w, struct tm_str text)
 /* ---- writes ---- */
 
 static bool stopping(void *ctx) { return (void)ctx, tm_export_stopping(); }
-static void waits(void *ctx, const char *what)
-{
-	(void)ctx;
-	if (what && *what)
-		tm_say(TM_SAY_INFO, "export", "waiting: %s", what);
-}
-static const struct tm_cass_waiter waiter = {.stopping = stopping, .waits = waits};
+static const struct tm_cass_waiter waiter = {.stopping = stopping, .waits = tm_export_waits};
 
 tm_rc tm_moved_writer_flush(struct tm_moved_writer *w, struct tm_err *err)
 {

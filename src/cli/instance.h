@@ -67,6 +67,8 @@ tm_rc tm_instance_cql(struct tm_instance *instance, struct tm_str statement, str
 		      struct tm_cql_result *ret, struct tm_err *err) TM_CHECKED;
 /* A file of tables/: its statements in order; errors with the file's line and column. */
 tm_rc tm_instance_cql_file(struct tm_instance *instance, const char *path, struct tm_err *err) TM_CHECKED;
+/* The position in a statement becomes that in its file. */
+void tm_instance_cql_err_at(struct tm_err *err, const char *path, const char *file, const char *statement);
 /* ---- broker.c: the stage `broker` ---- */
 /* The broker of the topics; world.broker too where it is not the log. Connects to nothing. */
 tm_rc tm_instance_broker_new(struct tm_instance *instance, struct tm_err *err) TM_CHECKED;

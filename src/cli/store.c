@@ -47,12 +47,12 @@ tm_rc tm_instance_cql(struct tm_instance *in, struct tm_str statement, struct tm
 	return tm_cql_query(&session, statement, &options, NULL, arena, ret, err);
 }
 
-static int line_of(struct tm_str text, const char *at)
+void tm_instance_cql_err_at(struct tm_err *err, const char *path, const char *file, const char *statement)
 {
 	int line = 1;
-	for (const char *p = text.at; p < at; p++)
+	for (const char *p = file; p < statement; p++)
 		line += *p == '\n';
-	return line;
+	tm_err_at(err, path, line + (err->line ? err->line - 1 : 0), err->column ? err->column : 1);
 }
 
 /* "CREATE TABLE IF NOT EXISTS ks.t" says nothing when the table is there: the keyspace is in its text, before the first dot. */
@@ -93,9 +93,8 @@ tm_rc tm_instance_cql_file(struct tm_instance *in, const char *path, struct tm_e
 		rc = tm_instance_cql(in, statement, tm_str_of(keyspace), &arena, &result, err);
 		if (rc == TM_OK && result.kind == TM_CQL_SET_KEYSPACE)
 			snprintf(keyspace, sizeof keyspace, "%.*s", TM_STR_ARG(result.keyspace));
-		if (rc != TM_OK) /* positions of a statement become those of the file */
-			tm_err_at(err, path, line_of(tm_buf_str(&text), statement.at) + (err->line ? err->line - 1 : 0),
-				  err->column ? err->column : 1);
+		if (rc != TM_OK)
+			tm_instance_cql_err_at(err, path, text.at, statement.at);
 		else
 			note_keyspace(in, statement, tm_str_of(keyspace));
 		tm_arena_done(&arena);
