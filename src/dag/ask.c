@@ -97,26 +97,17 @@ static json_t *variable_delete(struct tm_dag *d, const struct work *w, const jso
 	return json_true();
 }
 
-static void iso_column(json_t *row, const char *from, const char *to)
+/* The first row as an answer, null where there is none; takes the rows. */
+static json_t *run_answer(json_t *rows)
 {
-	const json_t *v = json_object_get(row, from);
-	json_t *text = tm_dag_iso(json_is_integer(v) ? json_integer_value(v) : TM_DAG_NEVER);
-	json_object_del(row, from);
-	json_object_set_new(row, to, text);
-}
-static void iso_run(json_t *row)
-{
-	static const char *const columns[][2] = {{"logical_us", "logical_date"},
-						 {"interval_start_us", "data_interval_start"},
-						 {"interval_end_us", "data_interval_end"},
-						 {"run_after_us", "run_after"},
-						 {"queued_us", "queued_at"},
-						 {"start_us", "start_date"},
-						 {"end_us", "end_date"}};
-	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-		iso_column(row, columns[i][0], columns[i][1]);
-	json_t *conf = json_loads(text_of(row, "conf") ?: "{}", 0, NULL);
-	json_object_set_new(row, "conf", conf ? conf : json_object());
+	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
+	if (json_is_object(row)) {
+		tm_dag_iso_columns(row);
+		json_t *conf = json_loads(text_of(row, "conf") ?: "{}", 0, NULL);
+		json_object_set_new(row, "conf", conf ? conf : json_object());
+	}
+	json_decref(rows);
+	return row;
 }
 
 /* The newest successful run before the asker's. */
@@ -127,11 +118,7 @@ static json_t *prev_success(struct tm_dag *d, const struct work *w, const json_t
 					 "SELECT p.* FROM run p, run me WHERE me.id=? AND p.dag_id = me.dag_id AND p.state='success' AND "
 					 "p.logical_us < me.logical_us ORDER BY p.logical_us DESC LIMIT 1",
 					 "i", w->run_id);
-	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
-	if (json_is_object(row))
-		iso_run(row);
-	json_decref(rows);
-	return row;
+	return run_answer(rows);
 }
 
 static json_t *run_get(struct tm_dag *d, const struct work *w, const json_t *q)
@@ -142,11 +129,7 @@ static json_t *run_get(struct tm_dag *d, const struct work *w, const json_t *q)
 			   ? tm_dag_store_rows(d->store, "SELECT * FROM run WHERE dag_id=? AND logical_us=?", "si",
 					       dag_id ? dag_id : w->dag_id, logical)
 			   : tm_dag_store_rows(d->store, "SELECT * FROM run WHERE id=?", "i", run_of(d, w, q));
-	json_t *row = json_array_size(rows) ? json_incref(json_array_get(rows, 0)) : json_null();
-	if (json_is_object(row))
-		iso_run(row);
-	json_decref(rows);
-	return row;
+	return run_answer(rows);
 }
 
 /* States of tasks in runs at given logical dates (or run ids): what ExternalTaskSensor counts. */

@@ -231,6 +231,8 @@ void tm_dag_log_path_put(const struct tm_dag *d, const char *dag_id, const char 
 void tm_dag_asset_event(struct tm_dag *d, const char *uri, const json_t *extra, struct run *source, const char *task_id, int map_index);
 json_t *tm_dag_run_context(struct tm_dag *d, struct run *r, int task, const struct ti *ti);
 json_t *tm_dag_iso(int64_t us); /* JSON text or null */
+/* Columns of a run or an instance ending in _us become ISO texts under Airflow's names. */
+void tm_dag_iso_columns(json_t *row);
 int tm_dag_expand_count(struct tm_dag *d, struct run *r, const json_t *expand, bool *ret_ready);
 tm_rc tm_dag_trigger_locked(struct tm_dag *d, const char *dag_id, const struct tm_dag_trigger *how, char ret_run_id[256],
 			    struct tm_err *err) TM_CHECKED;

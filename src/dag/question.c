@@ -23,8 +23,7 @@ static void answer(struct question *q, json_t *j)
 	json_decref(j);
 }
 
-/* Columns ending in _us become ISO texts under Airflow's names. */
-static void iso_columns(json_t *row)
+void tm_dag_iso_columns(json_t *row)
 {
 	static const char *const names[][2] = {{"logical_us", "logical_date"},
 					       {"interval_start_us", "data_interval_start"},
@@ -69,7 +68,7 @@ static json_t *dag_summary(struct tm_dag *d, const struct dag_entry *e)
 	    e->dag_id);
 	json_t *last = json_array_get(runs, 0);
 	if (last)
-		iso_columns(last);
+		tm_dag_iso_columns(last);
 	json_object_set(o, "last_run", last ? last : json_null());
 	if (!last)
 		json_object_set_new(o, "last_run", json_null());
@@ -158,7 +157,7 @@ static void runs(void *ctx)
 	size_t i;
 	json_array_foreach(rows, i, row)
 	{
-		iso_columns(row);
+		tm_dag_iso_columns(row);
 		json_column(row, "conf");
 	}
 	answer(q, rows);
@@ -185,7 +184,7 @@ static json_t *instances(struct tm_dag *d, int64_t id, const char *dag_id)
 	size_t i;
 	json_array_foreach(rows, i, row)
 	{
-		iso_columns(row);
+		tm_dag_iso_columns(row);
 		json_object_del(row, "run");
 		json_object_set_new(seen, json_string_value(json_object_get(row, "task_id")), json_true());
 	}
@@ -211,7 +210,7 @@ static void run_json(void *ctx)
 		return;
 	json_t *rows = tm_dag_store_rows(q->d->store, "SELECT * FROM run WHERE id=?", "i", id), *row = json_incref(json_array_get(rows, 0));
 	json_decref(rows);
-	iso_columns(row);
+	tm_dag_iso_columns(row);
 	json_column(row, "conf");
 	json_object_set_new(row, "tasks", instances(q->d, id, q->dag_id));
 	answer(q, row);
@@ -239,7 +238,7 @@ static void tries(void *ctx)
 	size_t i;
 	json_array_foreach(rows, i, row)
 	{
-		iso_columns(row);
+		tm_dag_iso_columns(row);
 		json_object_del(row, "run");
 		struct tm_buf log = {0};
 		tm_dag_log_path_put(q->d, q->dag_id, q->run_id, q->task_id, q->map_index,
@@ -300,7 +299,7 @@ static json_t *summary_of(struct tm_dag *d, const struct dag_entry *e)
 						"IS NULL, start_us, task_id, map_index",
 						"i", (int64_t)json_integer_value(json_object_get(row, "id")));
 		json_object_del(row, "id");
-		iso_columns(row);
+		tm_dag_iso_columns(row);
 		json_object_set_new(row, "tasks", tis);
 	}
 	json_object_set_new(o, "runs", rows);
