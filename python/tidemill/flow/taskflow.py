@@ -161,6 +161,9 @@ class TaskDecorator:
         if self.is_teardown and "trigger_rule" in self.kwargs:
             raise ValueError("Trigger rule not configurable for teardown tasks.")
         op = self.operator_class(python_callable=self.function, op_args=args, op_kwargs=kwargs, multiple_outputs=self.multiple_outputs, **self._options())
+        return self._output(op)
+
+    def _output(self, op):
         if self.is_setup:
             op.as_setup()
         if self.is_teardown:
@@ -187,11 +190,7 @@ class TaskDecorator:
                             op_kwargs_expand=expand_input)
         for other in XComArg_refs:
             op.set_upstream(other)
-        if self.is_setup:
-            op.as_setup()
-        if self.is_teardown:
-            op.as_teardown(on_failure_fail_dagrun=self.on_failure_fail_dagrun)
-        return XComArg(op)
+        return self._output(op)
 
     def expand(self, **mapped):
         if not mapped:
