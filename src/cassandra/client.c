@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "cassandra/client.h"
-#include "cassandra/protocol.h"
+#include "cassandra/retry.h"
 #include "cassandra/tls.h"
 
 #define PAGE_ROWS 5000
@@ -124,36 +124,12 @@ static tm_rc receive(struct tm_cassandra_client *c, int64_t deadline_ns, struct 
 	}
 }
 
-static tm_rc code_rc(int code)
-{
-	switch (code) {
-	case TM_CASS_E_SYNTAX:
-		return TM_SYNTAX;
-	case TM_CASS_E_UNAUTHORIZED:
-	case TM_CASS_E_CREDENTIALS:
-		return TM_DENIED;
-	case TM_CASS_E_EXISTS:
-		return TM_EXISTS;
-	case TM_CASS_E_UNAVAILABLE:
-		return TM_UNAVAILABLE;
-	case TM_CASS_E_OVERLOADED:
-		return TM_BUSY;
-	case TM_CASS_E_WRITE_TIMEOUT:
-	case TM_CASS_E_READ_TIMEOUT:
-		return TM_TIMEOUT;
-	case TM_CASS_E_SERVER:
-		return TM_INTERNAL;
-	default:
-		return TM_INVALID;
-	}
-}
-
 static tm_rc server_fail(const struct tm_cass_error *e, struct tm_err *err)
 {
-	tm_fail(err, code_rc(e->code), "%.*s", TM_STR_ARG(e->message));
+	tm_fail(err, tm_cass_error_rc(e->code), "%.*s", TM_STR_ARG(e->message));
 	if (err)
 		err->code = e->code;
-	return code_rc(e->code);
+	return tm_cass_error_rc(e->code);
 }
 
 /* One request and its response. The body is copied to the arena, so that the result outlives the reader's buffer. */
