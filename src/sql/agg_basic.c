@@ -428,11 +428,8 @@ static int extreme_class(enum tm_type_kind k)
 BIND(min_max)
 {
 	const struct tm_type *t = b->args[0].type;
-	if (!tm_type_orderable(t)) {
-		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(sql));
-	}
+	if (!tm_type_orderable(t))
+		return fn_unorderable(b, t, err);
 	int class = extreme_class(t->kind), what = fn_variant(b);
 	if (class >= 0)
 		return fn_is_agg(b, &extremes[class][what == HOLD_MAX], t, true);

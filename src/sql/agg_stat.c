@@ -258,11 +258,8 @@ static const struct tm_agg_kernel agg_by = {.name = "by",
 					    .decode = by_decode};
 BIND(max_by)
 {
-	if (!tm_type_orderable(b->args[1].type)) {
-		struct tm_str sql = fn_type_sql(b->arena, b->args[1].type);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(sql));
-	}
+	if (!tm_type_orderable(b->args[1].type))
+		return fn_unorderable(b, b->args[1].type, err);
 	if (b->arg_count == 3)
 		return agg_bind_top(b, fn_variant(b), err);
 	b->bound = fn_variant(b) ? "" : NULL;

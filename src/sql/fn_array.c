@@ -372,11 +372,8 @@ BIND(array_pick) /* variant: which; the result has the type of the first argumen
 		b->cast[0] = t = tm_type_array(b->arena, &tm_type_null, true);
 	if (t->kind != TM_T_ARRAY)
 		return fn_unexpected_type(b, 0, "ARRAY", err);
-	if (which == 2 && t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
-		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(sql));
-	}
+	if (which == 2 && t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0]))
+		return fn_unorderable(b, t, err);
 	if (b->arg_count > 1)
 		TM_TRY(fn_want(b, 1, &tm_type_boolean, err));
 	return fn_is(b, kernels[which], which == 1 ? tm_type_array(b->arena, t->children[0], false) : t, fn_any_nullable(b));
@@ -623,13 +620,7 @@ BIND(element_at)
 	b->bound = (const void *)(intptr_t)kind;
 	if (t->kind == TM_T_MAP && kind != 2) {
 		const struct tm_type *k = tm_type_common(b->arena, t->children[0], b->args[1].type, b->session->ansi);
-		if (!k)
-			return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES",
-					   "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
-		if (!tm_type_same(k, t->children[0]))
-			b->cast[0] = tm_type_map(b->arena, k, t->children[1], t->nullable[1]);
-		if (!tm_type_same(k, b->args[1].type))
-			b->cast[1] = k;
+		TM_TRY(fn_want_key(b, k, err));
 		return fn_is(b, &tm_k_element_at, t->children[1], true);
 	}
 	if (t->kind != TM_T_ARRAY)
@@ -667,11 +658,8 @@ BIND(array_extreme)
 	const struct tm_type *t = b->args[0].type;
 	if (t->kind != TM_T_ARRAY)
 		return fn_unexpected_type(b, 0, "ARRAY", err);
-	if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
-		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(sql));
-	}
+	if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0]))
+		return fn_unorderable(b, t, err);
 	b->bound = fn_variant(b) ? "" : NULL;
 	return fn_is(b, &tm_k_array_extreme, t->children[0], true);
 }

@@ -88,6 +88,13 @@ tm_rc fn_is_agg(struct tm_fn_bind *b, const struct tm_agg_kernel *agg, const str
 	return TM_OK;
 }
 
+tm_rc fn_bind_try(struct tm_fn_bind *b, const struct tm_kernel *kernel, const struct tm_type *type, struct tm_err *err)
+{
+	TM_TRY(fn_want(b, 0, &tm_type_string, err));
+	b->bound = fn_variant(b) ? "" : NULL;
+	return fn_is(b, kernel, type, fn_any_nullable(b) || fn_variant(b));
+}
+
 static bool infix(const char *name)
 {
 	return !((name[0] >= 'a' && name[0] <= 'z') || name[0] == '_') || strcmp(name, "div") == 0 || strcmp(name, "and") == 0 ||
@@ -145,6 +152,27 @@ tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, s
 			   i < 10 ? ordinals[i] : "given", required, TM_STR_ARG(text), TM_STR_ARG(has));
 }
 
+tm_rc fn_different_types(struct tm_fn_bind *b, size_t from, size_t to, struct tm_err *err)
+{
+	struct tm_buf list = {0};
+	for (size_t i = from; i < to; i++) {
+		tm_buf_cstr_put(&list, i > from ? ", \"" : "\"");
+		tm_type_sql(b->args[i].type, &list);
+		tm_buf_char(&list, '"');
+	}
+	struct tm_str types = tm_arena_str(b->arena, tm_buf_str(&list));
+	tm_buf_done(&list);
+	return fn_mismatch(b, err, "DATA_DIFF_TYPES", "Input to `%s` should all be the same type, but it's [%.*s].", b->fn->name,
+			   TM_STR_ARG(types));
+}
+
+tm_rc fn_unorderable(struct tm_fn_bind *b, const struct tm_type *t, struct tm_err *err)
+{
+	struct tm_str sql = fn_type_sql(b->arena, t);
+	return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
+			   TM_STR_ARG(sql));
+}
+
 tm_rc fn_want(struct tm_fn_bind *b, size_t i, const struct tm_type *to, struct tm_err *err)
 {
 	const struct tm_type *from = fn_type(b, i);
@@ -168,18 +196,8 @@ tm_rc fn_want_common(struct tm_fn_bind *b, size_t from, size_t to, const struct 
 				t = tm_type_common(b->arena, t, fn_type(b, i), b->session->ansi);
 				ok = t != NULL;
 			}
-	if (!ok) {
-		struct tm_buf list = {0};
-		for (size_t i = from; i < to; i++) {
-			tm_buf_cstr_put(&list, i > from ? ", \"" : "\"");
-			tm_type_sql(b->args[i].type, &list);
-			tm_buf_char(&list, '"');
-		}
-		struct tm_str types = tm_arena_str(b->arena, tm_buf_str(&list));
-		tm_buf_done(&list);
-		return fn_mismatch(b, err, "DATA_DIFF_TYPES", "Input to `%s` should all be the same type, but it's [%.*s].", b->fn->name,
-				   TM_STR_ARG(types));
-	}
+	if (!ok)
+		return fn_different_types(b, from, to, err);
 	for (size_t i = from; i < to; i++)
 		if (!tm_type_eq(fn_type(b, i), t))
 			b->cast[i] = t;
@@ -242,6 +260,21 @@ bool fn_literal_int(const struct tm_fn_bind *b, size_t i, int64_t *ret)
 		return false;
 	*ret = (int64_t)d;
 	return true;
+}
+
+bool fn_option(const struct tm_fn_bind *b, size_t arg, const char *name, struct tm_str *ret)
+{
+	const struct tm_column *m = arg < b->arg_count ? b->args[arg].literal : NULL;
+	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING ||
+	    m->type->children[1]->kind != TM_T_STRING)
+		return false;
+	struct tm_span s = m->span[0];
+	for (uint32_t i = s.from; i < s.from + s.count; i++)
+		if (tm_str_iis(m->children[0].str[tm_row(&m->children[0], i)], name) && !tm_is_null(&m->children[1], i)) {
+			*ret = m->children[1].str[tm_row(&m->children[1], i)];
+			return true;
+		}
+	return false;
 }
 
 static const struct tm_type *letter_type(struct tm_fn_bind *b, char c)
@@ -438,6 +471,14 @@ void fn_list_compact(struct tm_eval *ev, const struct tm_column *list, size_t ro
 	}
 	*ret_index = index;
 	*ret_count = n;
+}
+
+void fn_strings_set(struct tm_eval *ev, struct tm_column *ret, const struct fn_strings *s)
+{
+	ret->children = TM_NEW(ev->arena, struct tm_column);
+	tm_column_init(&ret->children[0], ev->arena, &tm_type_string, s->count);
+	if (s->count)
+		memcpy(ret->children[0].str, s->items, s->count * sizeof *s->items);
 }
 
 /* ---- errors ---- */

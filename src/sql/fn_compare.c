@@ -117,11 +117,8 @@ BIND(compare)
 				   "the left and right operands of the binary operator have incompatible types (\"%.*s\" and \"%.*s\").",
 				   TM_STR_ARG(lt), TM_STR_ARG(rt));
 	}
-	if (!tm_type_orderable(to)) {
-		struct tm_str t = fn_type_sql(b->arena, to);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(t));
-	}
+	if (!tm_type_orderable(to))
+		return fn_unorderable(b, to, err);
 	for (size_t i = 0; i < 2; i++)
 		if (!tm_type_same(b->args[i].type, to))
 			b->cast[i] = to;
@@ -207,23 +204,10 @@ BIND(extreme)
 		t = t ? fn_common_strict(b->arena, t, b->args[i].type, b->session->ansi) : NULL;
 		nullable = nullable && b->args[i].nullable;
 	}
-	if (!t) {
-		struct tm_buf list = {0};
-		for (size_t i = 0; i < b->arg_count; i++) {
-			tm_buf_cstr_put(&list, i ? ", \"" : "\"");
-			tm_type_sql(b->args[i].type, &list);
-			tm_buf_char(&list, '"');
-		}
-		struct tm_str types = tm_arena_str(b->arena, tm_buf_str(&list));
-		tm_buf_done(&list);
-		return fn_mismatch(b, err, "DATA_DIFF_TYPES", "Input to `%s` should all be the same type, but it's [%.*s].", b->fn->name,
-				   TM_STR_ARG(types));
-	}
-	if (!tm_type_orderable(t)) {
-		struct tm_str sql = fn_type_sql(b->arena, t);
-		return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".", b->fn->name,
-				   TM_STR_ARG(sql));
-	}
+	if (!t)
+		return fn_different_types(b, 0, b->arg_count, err);
+	if (!tm_type_orderable(t))
+		return fn_unorderable(b, t, err);
 	for (size_t i = 0; i < b->arg_count; i++)
 		if (!tm_type_same(b->args[i].type, t))
 			b->cast[i] = t;

@@ -8,31 +8,17 @@ struct csv {
 };
 static void csv_defaults(struct csv *o) { *o = (struct csv){.sep = ',', .quote = '"', .escape = '\\'}; }
 
-static bool option(const struct tm_fn_bind *b, size_t arg, const char *name, struct tm_str *ret)
-{
-	const struct tm_column *m = arg < b->arg_count ? b->args[arg].literal : NULL;
-	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING ||
-	    m->type->children[1]->kind != TM_T_STRING)
-		return false;
-	struct tm_span s = m->span[0];
-	for (uint32_t i = s.from; i < s.from + s.count; i++)
-		if (tm_str_iis(m->children[0].str[tm_row(&m->children[0], i)], name) && !tm_is_null(&m->children[1], i)) {
-			*ret = m->children[1].str[tm_row(&m->children[1], i)];
-			return true;
-		}
-	return false;
-}
 static void csv_options(const struct tm_fn_bind *b, size_t arg, struct csv *o)
 {
 	struct tm_str v;
 	csv_defaults(o);
-	if ((option(b, arg, "sep", &v) || option(b, arg, "delimiter", &v)) && v.len)
+	if ((fn_option(b, arg, "sep", &v) || fn_option(b, arg, "delimiter", &v)) && v.len)
 		o->sep = v.at[0];
-	if (option(b, arg, "quote", &v) && v.len)
+	if (fn_option(b, arg, "quote", &v) && v.len)
 		o->quote = v.at[0];
-	if (option(b, arg, "escape", &v) && v.len)
+	if (fn_option(b, arg, "escape", &v) && v.len)
 		o->escape = v.at[0];
-	if (option(b, arg, "nullValue", &v))
+	if (fn_option(b, arg, "nullValue", &v))
 		o->null_value = tm_arena_str(b->arena, v);
 }
 

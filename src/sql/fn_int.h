@@ -56,6 +56,8 @@ bool fn_any_nullable(const struct tm_fn_bind *b);
 /* Ends a binding. */
 tm_rc fn_is(struct tm_fn_bind *b, const struct tm_kernel *kernel, const struct tm_type *type, bool nullable) TM_CHECKED;
 tm_rc fn_is_agg(struct tm_fn_bind *b, const struct tm_agg_kernel *agg, const struct tm_type *type, bool nullable) TM_CHECKED;
+/* Binds a function of one text. Its variant is the try_ form: bound is not NULL, and null is the answer where the other form fails. */
+tm_rc fn_bind_try(struct tm_fn_bind *b, const struct tm_kernel *kernel, const struct tm_type *type, struct tm_err *err) TM_CHECKED;
 /* The argument's type after implicit casts so far. */
 static inline const struct tm_type *fn_type(const struct tm_fn_bind *b, size_t i) { return b->cast[i] ? b->cast[i] : b->args[i].type; }
 static inline bool fn_kind(const struct tm_fn_bind *b, size_t i, enum tm_type_kind kind) { return fn_type(b, i)->kind == kind; }
@@ -67,12 +69,16 @@ tm_rc fn_want_common(struct tm_fn_bind *b, size_t from, size_t to, const struct 
 bool fn_literal_str(const struct tm_fn_bind *b, size_t i, struct tm_str *ret);
 bool fn_literal_int(const struct tm_fn_bind *b, size_t i, int64_t *ret);
 bool fn_literal_double(const struct tm_fn_bind *b, size_t i, double *ret);
+/* Of argument i, a constant map of options: the one of this name, without case. */
+bool fn_option(const struct tm_fn_bind *b, size_t i, const char *name, struct tm_str *ret);
 static inline bool fn_literal_null(const struct tm_fn_bind *b, size_t i) { return b->args[i].literal && tm_is_null(b->args[i].literal, 0); }
 /* The call as Spark writes it in messages. */
 struct tm_str fn_call_text(struct tm_fn_bind *b);
 struct tm_str fn_type_sql(struct tm_arena *arena, const struct tm_type *t);
 tm_rc fn_mismatch(struct tm_fn_bind *b, struct tm_err *err, const char *klass, const char *fmt, ...) TM_PRINTF(4, 5);
 tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, struct tm_err *err);
+tm_rc fn_different_types(struct tm_fn_bind *b, size_t from, size_t to, struct tm_err *err); /* of the arguments from..to */
+tm_rc fn_unorderable(struct tm_fn_bind *b, const struct tm_type *t, struct tm_err *err);
 /* An expression calling a function of the catalogue by name (rewrites); args are taken as they are. */
 tm_rc fn_call(struct tm_fn_bind *b, const char *name, struct tm_expr **args, size_t n, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
 /* The same for a function that is not in the catalogue. */
@@ -96,6 +102,12 @@ struct fn_index {
 	size_t count, cap;
 };
 static inline void fn_index_add(struct tm_eval *ev, struct fn_index *x, uint32_t v) { TM_PUSH_IN(ev->arena, x, v); }
+/* The strings of a result ARRAY<STRING>; its spans are the kernel's. */
+struct fn_strings {
+	struct tm_str *items;
+	size_t count, cap;
+};
+void fn_strings_set(struct tm_eval *ev, struct tm_column *ret, const struct fn_strings *s);
 
 /* ---- casts ---- */
 struct cast_plan;

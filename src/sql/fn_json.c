@@ -72,25 +72,10 @@ static bool normalise(const void *ctx, struct tm_arena *arena, struct tm_str raw
 	return true;
 }
 
-/* The options of a constant map, names without case. */
-static bool option(const struct tm_fn_bind *b, size_t arg, const char *name, struct tm_str *ret)
-{
-	const struct tm_column *m = arg < b->arg_count ? b->args[arg].literal : NULL;
-	if (!m || m->type->kind != TM_T_MAP || tm_is_null(m, 0) || m->type->children[0]->kind != TM_T_STRING ||
-	    m->type->children[1]->kind != TM_T_STRING)
-		return false;
-	struct tm_span s = m->span[0];
-	for (uint32_t i = s.from; i < s.from + s.count; i++)
-		if (tm_str_iis(m->children[0].str[tm_row(&m->children[0], i)], name) && !tm_is_null(&m->children[1], i)) {
-			*ret = m->children[1].str[tm_row(&m->children[1], i)];
-			return true;
-		}
-	return false;
-}
 static bool option_is(const struct tm_fn_bind *b, size_t arg, const char *name, const char *value)
 {
 	struct tm_str v;
-	return option(b, arg, name, &v) && tm_str_iis(v, value);
+	return fn_option(b, arg, name, &v) && tm_str_iis(v, value);
 }
 
 /* Everything inside may be null, whatever the schema says. */
@@ -175,7 +160,7 @@ BIND(from_json)
 				     "struct, an array, a map or a variant.",
 				     TM_STR_ARG(b->args[0].expr->text), TM_STR_ARG(fn_type_sql(b->arena, t)));
 	TM_TRY(fn_want(b, 0, &tm_type_string, err));
-	if (option(b, 2, "mode", &v) && !tm_str_iis(v, "FAILFAST") && !tm_str_iis(v, "PERMISSIVE"))
+	if (fn_option(b, 2, "mode", &v) && !tm_str_iis(v, "FAILFAST") && !tm_str_iis(v, "PERMISSIVE"))
 		return tm_fail_class(
 		    err, TM_INVALID, "PARSE_MODE_UNSUPPORTED", "42601",
 		    "The function `from_json` doesn't support the \"%.*s\" mode. Acceptable modes are PERMISSIVE and FAILFAST.",
@@ -183,13 +168,13 @@ BIND(from_json)
 	f->comments = option_is(b, 2, "allowComments", "true");
 	f->session = b->session;
 	f->zone = fn_zone(b->session);
-	if (option(b, 2, "timeZone", &v) && tm_sql_zone_find(v))
+	if (fn_option(b, 2, "timeZone", &v) && tm_sql_zone_find(v))
 		f->zone = tm_sql_zone_find(v);
-	if (option(b, 2, "dateFormat", &v))
+	if (fn_option(b, 2, "dateFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, true, &f->date, err));
-	if (option(b, 2, "timestampFormat", &v))
+	if (fn_option(b, 2, "timestampFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, true, &f->timestamp, err));
-	if (option(b, 2, "timestampNTZFormat", &v))
+	if (fn_option(b, 2, "timestampNTZFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, true, &f->timestamp_ntz, err));
 	f->options =
 	    (struct tm_json_options){.parse_date = parse_date,
@@ -206,7 +191,7 @@ BIND(from_json)
 				     .primitives_as_string = option_is(b, 2, "primitivesAsString", "true"),
 				     .prefer_decimal = option_is(b, 2, "prefersDecimal", "true"),
 				     .fail_fast = option_is(b, 2, "mode", "FAILFAST"),
-				     .corrupt_field = option(b, 2, "columnNameOfCorruptRecord", &v) ? v : TM_STR("_corrupt_record")};
+				     .corrupt_field = fn_option(b, 2, "columnNameOfCorruptRecord", &v) ? v : TM_STR("_corrupt_record")};
 	f->decoder = tm_json_decoder_new(b->arena, t, &f->options);
 	b->bound = f;
 	return fn_is(b, &tm_k_from_json, t, true);
@@ -380,11 +365,11 @@ BIND(to_json)
 	struct to_json *o = TM_NEW(b->arena, struct to_json);
 	o->keep_nulls = option_is(b, 1, "ignoreNullFields", "false");
 	o->sort_keys = option_is(b, 1, "sortKeys", "true");
-	if (option(b, 1, "dateFormat", &v))
+	if (fn_option(b, 1, "dateFormat", &v))
 		TM_TRY(tm_pattern_new(b->arena, v, false, &o->date, err));
-	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), false,
+	TM_TRY(tm_pattern_new(b->arena, fn_option(b, 1, "timestampFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), false,
 			      &o->timestamp, err));
-	TM_TRY(tm_pattern_new(b->arena, option(b, 1, "timestampNTZFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSS"), false,
+	TM_TRY(tm_pattern_new(b->arena, fn_option(b, 1, "timestampNTZFormat", &v) ? v : TM_STR("yyyy-MM-dd'T'HH:mm:ss.SSS"), false,
 			      &o->timestamp_ntz, err));
 	b->bound = o;
 	return fn_is(b, &tm_k_to_json, &tm_type_string, fn_any_nullable(b));
@@ -457,10 +442,7 @@ KERNEL(json_array_length)
 KERNEL(json_object_keys)
 {
 	struct tm_buf keys = {0};
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} all = {0};
+	struct fn_strings all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -479,10 +461,7 @@ KERNEL(json_object_keys)
 		}
 		ret->span[i].count = (uint32_t)ends.count;
 	}
-	ret->children = TM_NEW(ev->arena, struct tm_column);
-	tm_column_init(&ret->children[0], ev->arena, &tm_type_string, all.count);
-	if (all.count)
-		memcpy(ret->children[0].str, all.items, all.count * sizeof *all.items);
+	fn_strings_set(ev, ret, &all);
 	tm_buf_done(&keys);
 	return TM_OK;
 }
@@ -495,10 +474,7 @@ static const struct tm_type *merge(struct tm_arena *arena, const struct tm_type 
 	if (a->kind == b->kind && a->kind == TM_T_ARRAY)
 		return tm_type_array(arena, merge(arena, a->children[0], b->children[0]), true);
 	if (a->kind == b->kind && a->kind == TM_T_STRUCT) {
-		struct {
-			struct tm_str *items;
-			size_t count, cap;
-		} names = {0};
+		struct fn_strings names = {0};
 		struct {
 			const struct tm_type **items;
 			size_t count, cap;

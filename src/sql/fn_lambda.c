@@ -321,11 +321,8 @@ BIND(array_sort)
 	TM_TRY(want_array(b, 0, err));
 	const struct tm_type *t = fn_type(b, 0);
 	if (b->arg_count == 1) {
-		if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0])) {
-			struct tm_str sql = fn_type_sql(b->arena, t->children[0]);
-			return fn_mismatch(b, err, "INVALID_ORDERING_TYPE", "The `%s` does not support ordering on type \"%.*s\".",
-					   b->fn->name, TM_STR_ARG(sql));
-		}
+		if (t->children[0]->kind != TM_T_NULL && !tm_type_orderable(t->children[0]))
+			return fn_unorderable(b, t->children[0], err);
 		return fn_is(b, &tm_k_array_sort, t, b->args[0].nullable);
 	}
 	const struct tm_type *e = t->children[0];

@@ -20,6 +20,8 @@ void fn_pool(struct tm_eval *ev, const struct tm_column *const *parts, size_t n,
 void fn_list_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *pool, const struct fn_index *index);
 /* The type of an element given beside an array: no string becomes a number here. */
 const struct tm_type *fn_common_element(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi);
+/* Casts a MAP and the key given beside it to the key type common to both; NULL: they have none. */
+tm_rc fn_want_key(struct tm_fn_bind *b, const struct tm_type *key, struct tm_err *err) TM_CHECKED;
 /* A MAP column's entries: keys and values by index into their pools. Refuses null keys and keys that come twice. */
 tm_rc fn_map_set(struct tm_eval *ev, struct tm_column *ret, const struct tm_column *keys, const struct tm_column *values,
 		 const struct fn_index *key_index, const struct fn_index *value_index);

@@ -257,6 +257,18 @@ BIND(map_concat)
 		return fn_mismatch(b, err, "MAP_CONCAT_DIFF_TYPES", "The `map_concat` should all be of type map.");
 	return fn_is(b, &tm_k_map_concat, t, fn_any_nullable(b));
 }
+tm_rc fn_want_key(struct tm_fn_bind *b, const struct tm_type *key, struct tm_err *err)
+{
+	const struct tm_type *t = b->args[0].type;
+	if (!key)
+		return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES",
+				   "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
+	if (!tm_type_same(key, t->children[0]))
+		b->cast[0] = tm_type_map(b->arena, key, t->children[1], t->nullable[1]);
+	if (!tm_type_same(key, b->args[1].type))
+		b->cast[1] = key;
+	return TM_OK;
+}
 KERNEL(map_contains_key)
 {
 	fn_begin(ev, call, args, ret);
@@ -275,12 +287,6 @@ BIND(map_contains_key)
 	if (t->kind != TM_T_MAP)
 		return fn_unexpected_type(b, 0, "MAP", err);
 	const struct tm_type *k = fn_common_element(b->arena, t->children[0], b->args[1].type, b->session->ansi);
-	if (!k)
-		return fn_mismatch(b, err, "MAP_FUNCTION_DIFF_TYPES",
-				   "Input to `%s` should have been \"MAP\" followed by a value with same key type.", b->fn->name);
-	if (!tm_type_same(k, t->children[0]))
-		b->cast[0] = tm_type_map(b->arena, k, t->children[1], t->nullable[1]);
-	if (!tm_type_same(k, b->args[1].type))
-		b->cast[1] = k;
+	TM_TRY(fn_want_key(b, k, err));
 	return fn_is(b, &tm_k_map_contains_key, &tm_type_boolean, fn_any_nullable(b));
 }

@@ -274,12 +274,7 @@ KERNEL(url_decode)
 	tm_buf_done(&b);
 	return rc;
 }
-BIND(url_decode)
-{
-	TM_TRY(fn_want(b, 0, &tm_type_string, err));
-	b->bound = fn_variant(b) ? "" : NULL;
-	return fn_is(b, &tm_k_url_decode, &tm_type_string, fn_any_nullable(b) || fn_variant(b));
-}
+BIND(url_decode) { return fn_bind_try(b, &tm_k_url_decode, &tm_type_string, err); }
 
 /* scheme://user@host:port/path?query#ref; at NULL = missing */
 struct url {

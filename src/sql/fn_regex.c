@@ -398,10 +398,7 @@ KERNEL(regexp_extract)
 KERNEL(regexp_extract_all)
 {
 	struct regex x = {0};
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} all = {0};
+	struct fn_strings all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -421,10 +418,7 @@ KERNEL(regexp_extract_all)
 		ret->span[i].count = (uint32_t)all.count - ret->span[i].from;
 	}
 	regex_done(&x);
-	ret->children = TM_NEW(ev->arena, struct tm_column);
-	tm_column_init(&ret->children[0], ev->arena, &tm_type_string, all.count);
-	if (all.count)
-		memcpy(ret->children[0].str, all.items, all.count * sizeof *all.items);
+	fn_strings_set(ev, ret, &all);
 	return TM_OK;
 }
 
@@ -578,10 +572,7 @@ KERNEL(regexp_instr)
 KERNEL(split)
 {
 	struct regex x = {0};
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} all = {0};
+	struct fn_strings all = {0};
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
@@ -606,10 +597,7 @@ KERNEL(split)
 		ret->span[i].count = (uint32_t)(all.count - first);
 	}
 	regex_done(&x);
-	ret->children = TM_NEW(ev->arena, struct tm_column);
-	tm_column_init(&ret->children[0], ev->arena, &tm_type_string, all.count);
-	if (all.count)
-		memcpy(ret->children[0].str, all.items, all.count * sizeof *all.items);
+	fn_strings_set(ev, ret, &all);
 	return TM_OK;
 }
 
@@ -618,10 +606,7 @@ KERNEL(str_to_map)
 {
 	struct regex pairs = {0}, x = {0};
 	struct tm_column keys, values;
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} k = {0}, v = {0};
+	struct fn_strings k = {0}, v = {0};
 	struct {
 		bool *items;
 		size_t count, cap;

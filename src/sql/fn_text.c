@@ -161,10 +161,7 @@ KERNEL(soundex)
 /* Words of sentences: a sentence ends with . ! ? followed by a blank or the end. */
 KERNEL(sentences)
 {
-	struct {
-		struct tm_str *items;
-		size_t count, cap;
-	} words = {0};
+	struct fn_strings words = {0};
 	struct {
 		struct tm_span *items;
 		size_t count, cap;
@@ -201,10 +198,7 @@ KERNEL(sentences)
 	tm_column_init(list, ev->arena, call->type->children[0], inner.count);
 	if (inner.count)
 		memcpy(list->span, inner.items, inner.count * sizeof *inner.items);
-	list->children = TM_NEW(ev->arena, struct tm_column);
-	tm_column_init(&list->children[0], ev->arena, &tm_type_string, words.count);
-	if (words.count)
-		memcpy(list->children[0].str, words.items, words.count * sizeof *words.items);
+	fn_strings_set(ev, list, &words);
 	return TM_OK;
 }
 BIND(sentences)
@@ -628,12 +622,7 @@ KERNEL(validate_utf8) /* bound: not NULL for try_ */
 	}
 	return TM_OK;
 }
-BIND(validate_utf8)
-{
-	TM_TRY(fn_want(b, 0, &tm_type_string, err));
-	b->bound = fn_variant(b) ? "" : NULL;
-	return fn_is(b, &tm_k_validate_utf8, &tm_type_string, fn_any_nullable(b) || fn_variant(b));
-}
+BIND(validate_utf8) { return fn_bind_try(b, &tm_k_validate_utf8, &tm_type_string, err); }
 KERNEL(luhn_check)
 {
 	fn_begin(ev, call, args, ret);

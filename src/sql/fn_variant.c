@@ -31,12 +31,7 @@ KERNEL(parse_json) /* bound: not NULL for try_ */
 	tm_buf_done(&b);
 	return rc;
 }
-BIND(parse_json)
-{
-	TM_TRY(fn_want(b, 0, &tm_type_string, err));
-	b->bound = fn_variant(b) ? "" : NULL;
-	return fn_is(b, &tm_k_parse_json, &tm_type_variant, fn_any_nullable(b) || fn_variant(b));
-}
+BIND(parse_json) { return fn_bind_try(b, &tm_k_parse_json, &tm_type_variant, err); }
 KERNEL(is_variant_null)
 {
 	fn_begin_raw(ev, call, ret);
