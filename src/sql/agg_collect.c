@@ -388,14 +388,6 @@ static double number_at(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
 	switch (c->type->kind) {
-	case TM_T_TINYINT:
-		return c->i8[i];
-	case TM_T_SMALLINT:
-		return c->i16[i];
-	case TM_T_INT:
-	case TM_T_DATE:
-	case TM_T_INTERVAL_YM:
-		return c->i32[i];
 	case TM_T_FLOAT:
 		return (double)c->f32[i];
 	case TM_T_DOUBLE:
@@ -403,7 +395,7 @@ static double number_at(const struct tm_column *c, size_t i)
 	case TM_T_DECIMAL:
 		return tm_decimal_to_double(c->i128[i], c->type->scale);
 	default:
-		return (double)c->i64[i];
+		return (double)fn_integer(c, i);
 	}
 }
 static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,

@@ -2,10 +2,6 @@
 #include "sql/fn_int.h"
 #include <math.h>
 
-#define RUN(name)                                                                                                                          \
-	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
-#define LIVE(i) (!out->valid || out->valid[i])
-
 /* What overflows under ANSI is an error, under TRY null, else the low bits (integers) or the nearest bound (from fractions). */
 static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row, struct tm_column *out)
 {
@@ -17,7 +13,7 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 }
 
 #define WIDEN(name, from, to)                                                                                                              \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		from const *a = in->data;                                                                                                  \
@@ -27,7 +23,7 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 		return TM_OK;                                                                                                              \
 	}
 #define NARROW(name, from, to)                                                                                                             \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		from const *a = in->data;                                                                                                  \
@@ -40,14 +36,14 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 		if (!lost || p->mode == TM_CAST_LEGACY)                                                                                    \
 			return TM_OK;                                                                                                      \
 		for (size_t i = 0; i < rows; i++)                                                                                          \
-			if (r[i] != a[i] && LIVE(i))                                                                                       \
+			if (r[i] != a[i] && CAST_LIVE(i))                                                                                  \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		return TM_OK;                                                                                                              \
 	}
 /* Java's (int) of a double: NaN is 0, beyond the range the bound; to the small types by way of int. Under ANSI the value
  * without its fraction must be in range. */
 #define CUT(name, from, to, min, max, legacy_via)                                                                                          \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		from const *a = in->data;                                                                                                  \
@@ -59,7 +55,7 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 				continue;                                                                                                  \
 			}                                                                                                                  \
 			r[i] = (to)legacy_via(v);                                                                                          \
-			if (LIVE(i) && p->mode != TM_CAST_LEGACY)                                                                          \
+			if (CAST_LIVE(i) && p->mode != TM_CAST_LEGACY)                                                                     \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		}                                                                                                                          \
 		return TM_OK;                                                                                                              \
@@ -83,14 +79,14 @@ WIDEN(f64_f32, double, float)
 	CUT(f##_i32, ft, int32_t, INT32_MIN, INT32_MAX, tm_double_i32)
 		CUTS(f32, float) CUTS(f64, double)
 #define CUT_LONG(name, from)                                                                                                               \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		from const *a = in->data;                                                                                                  \
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			double v = (double)a[i];                                                                                           \
 			out->i64[i] = tm_double_i64(v);                                                                                    \
-			if (!(v >= -9223372036854775808.0 && v < 9223372036854775808.0) && LIVE(i) && p->mode != TM_CAST_LEGACY)           \
+			if (!(v >= -9223372036854775808.0 && v < 9223372036854775808.0) && CAST_LIVE(i) && p->mode != TM_CAST_LEGACY)      \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		}                                                                                                                          \
 		return TM_OK;                                                                                                              \
@@ -100,7 +96,7 @@ WIDEN(f64_f32, double, float)
 /* ---- boolean ---- */
 #define BOOLEAN_PAIR(n, t)                                                                                                                 \
 	WIDEN(bool_##n, uint8_t, t)                                                                                                        \
-	RUN(n##_bool)                                                                                                                      \
+	CAST(n##_bool)                                                                                                                     \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		t const *a = in->data;                                                                                                     \
@@ -109,7 +105,7 @@ WIDEN(f64_f32, double, float)
 		return TM_OK;                                                                                                              \
 	}
 			BOOLEAN_PAIR(i8, int8_t) BOOLEAN_PAIR(i16, int16_t) BOOLEAN_PAIR(i32, int32_t) BOOLEAN_PAIR(i64, int64_t)
-			    BOOLEAN_PAIR(f32, float) BOOLEAN_PAIR(f64, double) RUN(dec_bool)
+			    BOOLEAN_PAIR(f32, float) BOOLEAN_PAIR(f64, double) CAST(dec_bool)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
@@ -132,14 +128,14 @@ static tm_rc decimal_lost(struct tm_eval *ev, const struct cast_plan *p, i128 v,
 }
 
 #define TO_DECIMAL(name, from)                                                                                                             \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		from const *a = in->data;                                                                                                  \
 		for (size_t i = 0; i < rows; i++)                                                                                          \
 			if (!tm_decimal_rescale(a[i], 0, p->to->scale, p->to->precision, TM_HALF_UP, &out->i128[i])) {                     \
 				out->i128[i] = 0;                                                                                          \
-				if (LIVE(i))                                                                                               \
+				if (CAST_LIVE(i))                                                                                          \
 					TM_TRY(decimal_lost(ev, p, a[i], 0, i, out));                                                      \
 			}                                                                                                                  \
 		return TM_OK;                                                                                                              \
@@ -150,14 +146,14 @@ TO_DECIMAL(i16_dec, int16_t)
 TO_DECIMAL(i32_dec, int32_t)
 TO_DECIMAL(i64_dec, int64_t)
 
-RUN(dec_dec)
+CAST(dec_dec)
 {
 	cast_begin(ev, p, in, rows, out);
 	int from = p->from->scale, to = p->to->scale;
 	for (size_t i = 0; i < rows; i++)
 		if (!tm_decimal_rescale(in->i128[i], from, to, p->to->precision, TM_HALF_UP, &out->i128[i])) {
 			out->i128[i] = 0;
-			if (LIVE(i))
+			if (CAST_LIVE(i))
 				TM_TRY(decimal_lost(ev, p, in->i128[i], from, i, out));
 		}
 	return TM_OK;
@@ -170,7 +166,7 @@ static tm_rc floating_decimal(struct tm_eval *ev, const struct cast_plan *p, str
 	if (tm_decimal_parse(tm_buf_str(text), p->to->precision, p->to->scale, &out->i128[row]) == TM_NUMBER_OK)
 		return TM_OK;
 	out->i128[row] = 0;
-	if (!LIVE(row))
+	if (!CAST_LIVE(row))
 		return TM_OK;
 	if (p->mode != TM_CAST_ANSI || !isfinite(v)) {
 		fn_null(ev, out, row);
@@ -186,7 +182,7 @@ static tm_rc floating_decimal(struct tm_eval *ev, const struct cast_plan *p, str
 	return cast_decimal_range(ev, p->to, tm_buf_str(text));
 }
 #define FLOATING_DECIMAL(name, field, print)                                                                                               \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		struct tm_buf text = {0};                                                                                                  \
 		tm_rc rc = TM_OK;                                                                                                          \
@@ -202,14 +198,14 @@ static tm_rc floating_decimal(struct tm_eval *ev, const struct cast_plan *p, str
 FLOATING_DECIMAL(f32_dec, f32, tm_float_text)
 FLOATING_DECIMAL(f64_dec, f64, tm_double_text)
 
-RUN(dec_f64)
+CAST(dec_f64)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
 		out->f64[i] = tm_decimal_to_double(in->i128[i], p->from->scale);
 	return TM_OK;
 }
-RUN(dec_f32)
+CAST(dec_f32)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
@@ -217,7 +213,7 @@ RUN(dec_f32)
 	return TM_OK;
 }
 #define DECIMAL_INTEGER(n, t)                                                                                                              \
-	RUN(dec_##n)                                                                                                                       \
+	CAST(dec_##n)                                                                                                                      \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		t *r = out->data;                                                                                                          \
@@ -225,7 +221,7 @@ RUN(dec_f32)
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			i128 v = in->i128[i] / unit;                                                                                       \
 			r[i] = (t)v;                                                                                                       \
-			if (r[i] != v && LIVE(i) && p->mode != TM_CAST_LEGACY)                                                             \
+			if (r[i] != v && CAST_LIVE(i) && p->mode != TM_CAST_LEGACY)                                                        \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		}                                                                                                                          \
 		return TM_OK;                                                                                                              \

@@ -1,10 +1,6 @@
 /* Casts from and to STRING. */
 #include "sql/value_text.h"
 
-#define RUN(name)                                                                                                                          \
-	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
-#define LIVE(i) (!out->valid || out->valid[i])
-
 static tm_rc bad(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row, struct tm_column *out)
 {
 	if (p->mode == TM_CAST_ANSI)
@@ -14,12 +10,12 @@ static tm_rc bad(struct tm_eval *ev, const struct cast_plan *p, const struct tm_
 }
 
 #define TO_INTEGER(name, field, min, max)                                                                                                  \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			int64_t v = 0;                                                                                                     \
-			if (LIVE(i) && tm_integer_parse(in->str[i], p->mode != TM_CAST_LEGACY, min, max, &v) != TM_NUMBER_OK)              \
+			if (CAST_LIVE(i) && tm_integer_parse(in->str[i], p->mode != TM_CAST_LEGACY, min, max, &v) != TM_NUMBER_OK)         \
 				TM_TRY(bad(ev, p, in, i, out));                                                                            \
 			out->field[i] = (__typeof__(*out->field))v;                                                                        \
 		}                                                                                                                          \
@@ -31,13 +27,13 @@ TO_INTEGER(to_i32, i32, INT32_MIN, INT32_MAX)
 TO_INTEGER(to_i64, i64, INT64_MIN, INT64_MAX)
 
 #define BY_PARSER(name, field, type, ...)                                                                                                  \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			struct tm_str s = in->str[i];                                                                                      \
 			type v = {0};                                                                                                      \
-			if (LIVE(i) && !(__VA_ARGS__))                                                                                     \
+			if (CAST_LIVE(i) && !(__VA_ARGS__))                                                                                \
 				TM_TRY(bad(ev, p, in, i, out));                                                                            \
 			out->field[i] = v;                                                                                                 \
 		}                                                                                                                          \
@@ -51,12 +47,12 @@ BY_PARSER(to_interval, interval, struct tm_interval, tm_interval_parse(s, &v))
 BY_PARSER(to_interval_ym, i32, int32_t, tm_interval_ym_parse(s, p->to->from_field, p->to->to_field, &v))
 BY_PARSER(to_interval_dt, i64, int64_t, tm_interval_dt_parse(s, p->to->from_field, p->to->to_field, &v))
 
-RUN(to_decimal)
+CAST(to_decimal)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		out->i128[i] = 0;
-		if (!LIVE(i))
+		if (!CAST_LIVE(i))
 			continue;
 		enum tm_number_parse got = tm_decimal_parse(in->str[i], p->to->precision, p->to->scale, &out->i128[i]);
 		if (got == TM_NUMBER_OK)
@@ -72,14 +68,14 @@ RUN(to_decimal)
 	return TM_OK;
 }
 
-RUN(to_date)
+CAST(to_date)
 {
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int32_t v = 0;
 		int64_t us;
-		if (LIVE(i) && !tm_date_parse(in->str[i], &v)) {
+		if (CAST_LIVE(i) && !tm_date_parse(in->str[i], &v)) {
 			if (p->special && tm_special_time(in->str[i], zone, ev->session->now_us, &us))
 				v = (int32_t)tm_micros_to_days(tm_sql_zone_to_local(zone, us));
 			else
@@ -90,15 +86,15 @@ RUN(to_date)
 	return TM_OK;
 }
 
-RUN(to_timestamp)
+CAST(to_timestamp)
 {
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	bool ntz = p->to->kind == TM_T_TIMESTAMP_NTZ;
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int64_t v = 0;
-		bool ok = !LIVE(i) || (ntz ? tm_timestamp_ntz_parse(in->str[i], true, &v)
-					   : tm_timestamp_parse(in->str[i], zone, ev->session->now_us, &v));
+		bool ok = !CAST_LIVE(i) || (ntz ? tm_timestamp_ntz_parse(in->str[i], true, &v)
+						: tm_timestamp_parse(in->str[i], zone, ev->session->now_us, &v));
 		if (!ok && p->special && tm_special_time(in->str[i], zone, ev->session->now_us, &v)) {
 			ok = true;
 			if (ntz && v)
@@ -142,7 +138,7 @@ tm_rc cast_to_string(struct tm_eval *ev, const struct cast_plan *p, const struct
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows && rc == TM_OK; i++) {
 		size_t start = text.len;
-		if (LIVE(i))
+		if (CAST_LIVE(i))
 			fn_value_text(zone, in, i, &text);
 		out->str[i].len = text.len - start;
 		rc = fn_text_limit(ev, &text);

@@ -2,10 +2,6 @@
 #include "sql/fn_int.h"
 #include <math.h>
 
-#define RUN(name)                                                                                                                          \
-	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
-#define LIVE(i) (!out->valid || out->valid[i])
-
 static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row, struct tm_column *out)
 {
 	if (p->mode == TM_CAST_ANSI)
@@ -15,13 +11,13 @@ static tm_rc overflowed(struct tm_eval *ev, const struct cast_plan *p, const str
 }
 
 /* ---- among the times ---- */
-RUN(date_ts)
+CAST(date_ts)
 {
 	const struct tm_sql_zone *zone = p->to->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int64_t local = 0;
-		if (LIVE(i) && !tm_micros_of(in->i32[i], 0, &local)) { /* fails in every mode but try */
+		if (CAST_LIVE(i) && !tm_micros_of(in->i32[i], 0, &local)) { /* fails in every mode but try */
 			if (p->mode != TM_CAST_TRY)
 				return fn_long_overflow(ev);
 			fn_null(ev, out, i);
@@ -31,7 +27,7 @@ RUN(date_ts)
 	}
 	return TM_OK;
 }
-RUN(ts_date)
+CAST(ts_date)
 {
 	const struct tm_sql_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
@@ -39,7 +35,7 @@ RUN(ts_date)
 		out->i32[i] = (int32_t)tm_micros_to_days(tm_sql_zone_to_local(zone, in->i64[i]));
 	return TM_OK;
 }
-RUN(ts_ts) /* with zone to without, or back */
+CAST(ts_ts) /* with zone to without, or back */
 {
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	bool to_local = p->to->kind == TM_T_TIMESTAMP_NTZ;
@@ -48,7 +44,7 @@ RUN(ts_ts) /* with zone to without, or back */
 		out->i64[i] = to_local ? tm_sql_zone_to_local(zone, in->i64[i]) : tm_sql_zone_to_utc(zone, in->i64[i]);
 	return TM_OK;
 }
-RUN(ts_time)
+CAST(ts_time)
 {
 	const struct tm_sql_zone *zone = p->from->kind == TM_T_TIMESTAMP ? fn_zone(ev->session) : tm_sql_zone_utc();
 	cast_begin(ev, p, in, rows, out);
@@ -56,7 +52,7 @@ RUN(ts_time)
 		out->i64[i] = tm_floor_mod(tm_sql_zone_to_local(zone, in->i64[i]), TM_US_DAY) * 1000;
 	return TM_OK;
 }
-RUN(time_time)
+CAST(time_time)
 {
 	int64_t unit = (int64_t)tm_pow10(9 - p->to->precision);
 	cast_begin(ev, p, in, rows, out);
@@ -67,7 +63,7 @@ RUN(time_time)
 
 /* ---- numbers are seconds ---- */
 #define SECONDS(name, field)                                                                                                               \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		for (size_t i = 0; i < rows; i++)                                                                                          \
@@ -79,7 +75,7 @@ SECONDS(i8_ts, i8)
 SECONDS(i16_ts, i16)
 SECONDS(i32_ts, i32)
 SECONDS(i64_ts, i64)
-RUN(bool_ts)
+CAST(bool_ts)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
@@ -91,42 +87,42 @@ static tm_rc double_ts(struct tm_eval *ev, const struct cast_plan *p, const stru
 	double us = v * 1e6;
 	if (isfinite(us) && p->mode == TM_CAST_ANSI && (us >= 9223372036854775807.0 || us < -9223372036854775808.0)) {
 		out->i64[i] = 0;
-		return LIVE(i) ? cast_overflow(ev, p, in, i) : TM_OK;
+		return CAST_LIVE(i) ? cast_overflow(ev, p, in, i) : TM_OK;
 	}
 	if (isfinite(us)) {
 		out->i64[i] = us >= 9223372036854775807.0 ? INT64_MAX : us <= -9223372036854775808.0 ? INT64_MIN : (int64_t)us;
 		return TM_OK;
 	}
 	out->i64[i] = 0;
-	if (!LIVE(i))
+	if (!CAST_LIVE(i))
 		return TM_OK;
 	if (p->mode == TM_CAST_ANSI)
 		return cast_invalid(ev, p, in, i);
 	fn_null(ev, out, i);
 	return TM_OK;
 }
-RUN(f64_ts)
+CAST(f64_ts)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
 		TM_TRY(double_ts(ev, p, in, i, in->f64[i], out));
 	return TM_OK;
 }
-RUN(f32_ts)
+CAST(f32_ts)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
 		TM_TRY(double_ts(ev, p, in, i, (double)in->f32[i], out));
 	return TM_OK;
 }
-RUN(dec_ts)
+CAST(dec_ts)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		i128 us;
 		if (!tm_decimal_rescale(in->i128[i], p->from->scale, 6, TM_DECIMAL_MAX, TM_DOWN, &us) || us != (int64_t)us) {
 			out->i64[i] = 0;
-			if (LIVE(i))
+			if (CAST_LIVE(i))
 				TM_TRY(overflowed(ev, p, in, i, out));
 		} else {
 			out->i64[i] = (int64_t)us;
@@ -135,14 +131,14 @@ RUN(dec_ts)
 	return TM_OK;
 }
 #define TS_INTEGER(name, type)                                                                                                             \
-	RUN(name)                                                                                                                          \
+	CAST(name)                                                                                                                         \
 	{                                                                                                                                  \
 		cast_begin(ev, p, in, rows, out);                                                                                          \
 		type *r = out->data;                                                                                                       \
 		for (size_t i = 0; i < rows; i++) {                                                                                        \
 			int64_t v = tm_floor_div(in->i64[i], TM_US_SECOND);                                                                \
 			r[i] = (type)v;                                                                                                    \
-			if (r[i] != v && LIVE(i) && p->mode != TM_CAST_LEGACY)                                                             \
+			if (r[i] != v && CAST_LIVE(i) && p->mode != TM_CAST_LEGACY)                                                        \
 				TM_TRY(overflowed(ev, p, in, i, out));                                                                     \
 		}                                                                                                                          \
 		return TM_OK;                                                                                                              \
@@ -151,14 +147,14 @@ TS_INTEGER(ts_i8, int8_t)
 TS_INTEGER(ts_i16, int16_t)
 TS_INTEGER(ts_i32, int32_t)
 TS_INTEGER(ts_i64, int64_t)
-RUN(ts_f64)
+CAST(ts_f64)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
 		out->f64[i] = (double)in->i64[i] / 1e6;
 	return TM_OK;
 }
-RUN(ts_f32)
+CAST(ts_f32)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
@@ -170,7 +166,7 @@ static tm_rc put_decimal(struct tm_eval *ev, const struct cast_plan *p, i128 v, 
 	if (tm_decimal_rescale(v, scale, p->to->scale, p->to->precision, TM_HALF_UP, &out->i128[i]))
 		return TM_OK;
 	out->i128[i] = 0;
-	if (!LIVE(i))
+	if (!CAST_LIVE(i))
 		return TM_OK;
 	bool interval = p->from->kind == TM_T_INTERVAL_YM || p->from->kind == TM_T_INTERVAL_DT; /* fails in every mode but try */
 	if (p->mode == TM_CAST_TRY || (p->mode == TM_CAST_LEGACY && !interval)) {
@@ -183,14 +179,14 @@ static tm_rc put_decimal(struct tm_eval *ev, const struct cast_plan *p, i128 v, 
 	tm_buf_done(&text);
 	return rc;
 }
-RUN(ts_dec)
+CAST(ts_dec)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
 		TM_TRY(put_decimal(ev, p, in->i64[i], 6, i, out));
 	return TM_OK;
 }
-RUN(ts_bool)
+CAST(ts_bool)
 {
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++)
@@ -205,9 +201,7 @@ static int64_t field_unit(const struct tm_type *t, int field)
 	(void)t;
 	return unit[field];
 }
-static int64_t interval_value(const struct tm_column *c, size_t i) { return c->type->kind == TM_T_INTERVAL_YM ? c->i32[i] : c->i64[i]; }
-
-RUN(interval_interval)
+CAST(interval_interval)
 {
 	int64_t unit = field_unit(p->to, p->to->to_field);
 	cast_begin(ev, p, in, rows, out);
@@ -219,12 +213,12 @@ RUN(interval_interval)
 	}
 	return TM_OK;
 }
-RUN(interval_number)
+CAST(interval_number)
 {
 	int64_t unit = field_unit(p->from, p->from->to_field);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
-		int64_t v = interval_value(in, i), whole = v / unit, back;
+		int64_t v = fn_integer(in, i), whole = v / unit, back;
 		switch (p->to->kind) {
 		case TM_T_TINYINT:
 			back = out->i8[i] = (int8_t)whole;
@@ -242,7 +236,7 @@ RUN(interval_number)
 			TM_TRY(p->from->to_field == TM_F_SECOND ? put_decimal(ev, p, v, 6, i, out) : put_decimal(ev, p, whole, 0, i, out));
 			back = whole;
 		}
-		if (back != whole && LIVE(i)) {
+		if (back != whole && CAST_LIVE(i)) {
 			if (p->mode != TM_CAST_TRY)
 				return cast_overflow(ev, p, in, i);
 			fn_null(ev, out, i);
@@ -250,31 +244,27 @@ RUN(interval_number)
 	}
 	return TM_OK;
 }
-RUN(number_interval)
+CAST(number_interval)
 {
 	int64_t unit = field_unit(p->to, p->to->to_field);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
-		int64_t v = p->from->kind == TM_T_TINYINT    ? in->i8[i]
-			    : p->from->kind == TM_T_SMALLINT ? in->i16[i]
-			    : p->from->kind == TM_T_INT      ? in->i32[i]
-							     : in->i64[i],
-			r;
-		bool over = __builtin_mul_overflow(v, unit, &r);
+		int64_t r;
+		bool over = __builtin_mul_overflow(fn_integer(in, i), unit, &r);
 		if (p->to->kind == TM_T_INTERVAL_YM) {
 			out->i32[i] = (int32_t)r;
 			over |= out->i32[i] != r;
 		} else {
 			out->i64[i] = r;
 		}
-		if (over && LIVE(i))
+		if (over && CAST_LIVE(i))
 			TM_TRY(overflowed(ev, p, in, i, out));
 	}
 	return TM_OK;
 }
 
 /* ---- legacy only ---- an integer's bytes, most significant first */
-RUN(integer_binary)
+CAST(integer_binary)
 {
 	size_t n = tm_type_width(p->from);
 	cast_begin(ev, p, in, rows, out);

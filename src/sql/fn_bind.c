@@ -221,16 +221,10 @@ bool fn_literal_double(const struct tm_fn_bind *b, size_t i, double *ret)
 		return false;
 	switch (c->type->kind) {
 	case TM_T_TINYINT:
-		*ret = c->i8[0];
-		return true;
 	case TM_T_SMALLINT:
-		*ret = c->i16[0];
-		return true;
 	case TM_T_INT:
-		*ret = c->i32[0];
-		return true;
 	case TM_T_BIGINT:
-		*ret = (double)c->i64[0];
+		*ret = (double)fn_integer(c, 0);
 		return true;
 	case TM_T_FLOAT:
 		*ret = (double)c->f32[0];

@@ -14,16 +14,10 @@ static bool rounded(const struct tm_column *c, size_t i, int places, enum tm_rou
 	int scale = 0;
 	switch (c->type->kind) {
 	case TM_T_TINYINT:
-		v = c->i8[i];
-		break;
 	case TM_T_SMALLINT:
-		v = c->i16[i];
-		break;
 	case TM_T_INT:
-		v = c->i32[i];
-		break;
 	case TM_T_BIGINT:
-		v = c->i64[i];
+		v = fn_integer(c, i);
 		break;
 	case TM_T_DECIMAL:
 		v = c->i128[i];

@@ -1,4 +1,4 @@
-/* Shared by the files fn_*.c, cast*.c and agg_*.c: declaring kernels, reading arguments row by row, binding by signature,
+/* Shared by the files fn_*.c, cast*.c, agg_*.c and kernels.c: declaring kernels, reading arguments row by row, binding by signature,
  * Spark's error classes. Kernels initialise ret themselves; "null in, null out" is fn_begin's work. */
 #ifndef TM_SQL_FN_INT_H
 #define TM_SQL_FN_INT_H
@@ -119,6 +119,9 @@ struct cast_plan {
 	cast_run *run;
 	const struct cast_plan **children;
 };
+#define CAST(name)                                                                                                                         \
+	static tm_rc name(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out)
+#define CAST_LIVE(i) (!out->valid || out->valid[i]) /* there is a value to cast in row i */
 /* NULL when it is not allowed. */
 const struct cast_plan *cast_plan_new(struct tm_arena *arena, const struct tm_type *from, const struct tm_type *to, enum tm_cast_mode mode);
 tm_rc cast_invalid(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row);
@@ -151,12 +154,16 @@ tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, .
 static inline int64_t fn_integer(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
-	switch (tm_type_width(c->type)) {
-	case 1:
-		return c->type->kind == TM_T_BOOLEAN ? c->boolean[i] : c->i8[i];
-	case 2:
+	switch (c->type->kind) { /* not by tm_type_width: no call for every row */
+	case TM_T_BOOLEAN:
+		return c->boolean[i];
+	case TM_T_TINYINT:
+		return c->i8[i];
+	case TM_T_SMALLINT:
 		return c->i16[i];
-	case 4:
+	case TM_T_INT:
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
 		return c->i32[i];
 	default:
 		return c->i64[i];

@@ -1,7 +1,7 @@
 /* Kernels that belong to the language rather than to the catalogue: three-valued logic, CASE and COALESCE, which evaluate only the
  * rows they need, access to fields and items, IN, and the event-time windows. */
 #include <stdlib.h>
-#include "sql/datetime.h"
+#include "sql/fn_int.h"
 #include "sql/sql_int.h"
 
 static uint32_t *row_list(struct tm_eval *ev, size_t n) { return tm_arena_alloc(ev->arena, tm_mul_size(n + 1, sizeof(uint32_t))); }
@@ -271,21 +271,6 @@ static tm_rc eval_array_field(struct tm_eval *ev, const struct tm_expr *call, co
 }
 const struct tm_kernel sx_kernel_array_field = {.name = "getarrayfield", .eval = eval_array_field, .flags = TM_KERNEL_CONSTANTS};
 
-static int64_t integer_at(const struct tm_column *c, size_t row)
-{
-	row = tm_row(c, row);
-	switch (c->type->kind) {
-	case TM_T_TINYINT:
-		return c->i8[row];
-	case TM_T_SMALLINT:
-		return c->i16[row];
-	case TM_T_BIGINT:
-		return c->i64[row];
-	default:
-		return c->i32[row];
-	}
-}
-
 static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
 			     struct tm_column *ret)
 {
@@ -295,7 +280,7 @@ static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const s
 		if (tm_is_null(&args[0], i) || tm_is_null(&args[1], i))
 			continue;
 		struct tm_span span = args[0].span[tm_row(&args[0], i)];
-		int64_t at = integer_at(&args[1], i);
+		int64_t at = fn_integer(&args[1], i);
 		if (at >= 0 && at < span.count)
 			index[i] = span.from + (uint32_t)at;
 		else if (ev->session->ansi)

@@ -6,16 +6,10 @@ static void number_text(const struct tm_column *c, size_t row, struct tm_buf *ou
 {
 	switch (c->type->kind) {
 	case TM_T_TINYINT:
-		tm_i64_text(c->i8[row], out);
-		break;
 	case TM_T_SMALLINT:
-		tm_i64_text(c->i16[row], out);
-		break;
 	case TM_T_INT:
-		tm_i64_text(c->i32[row], out);
-		break;
 	case TM_T_BIGINT:
-		tm_i64_text(c->i64[row], out);
+		tm_i64_text(fn_integer(c, row), out);
 		break;
 	case TM_T_FLOAT:
 		tm_float_text(c->f32[row], out);
