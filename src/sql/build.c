@@ -90,22 +90,26 @@ struct tm_expr *sx_literal_str(struct sx *sx, struct tm_str s)
 	return e;
 }
 
+struct tm_expr *sx_replace_arg(struct sx *sx, const struct tm_expr *e, struct tm_expr *copy, size_t i, struct tm_expr *arg)
+{
+	if (arg == e->args[i])
+		return copy;
+	if (copy == e) {
+		copy = sx_copy(sx, e);
+		copy->args = TM_NEW_N(sx->arena, struct tm_expr *, e->arg_count);
+		memcpy(copy->args, e->args, e->arg_count * sizeof *e->args);
+	}
+	copy->args[i] = arg;
+	return copy;
+}
+
 struct tm_expr *sx_rewrite(struct sx *sx, struct tm_expr *e, sx_rewrite_fn before, sx_rewrite_fn after, void *ctx)
 {
 	struct tm_expr *r = before ? before(ctx, e) : NULL, *copy = e;
 	if (r)
 		return r;
-	for (size_t i = 0; i < e->arg_count; i++) {
-		struct tm_expr *arg = sx_rewrite(sx, e->args[i], before, after, ctx);
-		if (arg == e->args[i])
-			continue;
-		if (copy == e) {
-			copy = sx_copy(sx, e);
-			copy->args = TM_NEW_N(sx->arena, struct tm_expr *, e->arg_count);
-			memcpy(copy->args, e->args, e->arg_count * sizeof *e->args);
-		}
-		copy->args[i] = arg;
-	}
+	for (size_t i = 0; i < e->arg_count; i++)
+		copy = sx_replace_arg(sx, e, copy, i, sx_rewrite(sx, e->args[i], before, after, ctx));
 	if (sx_kind(e) == SX_AGG) {
 		const struct tm_agg *old = e->bound;
 		struct tm_expr *filter = old->filter ? sx_rewrite(sx, old->filter, before, after, ctx) : NULL;
@@ -178,10 +182,9 @@ static bool same_agg(const struct tm_agg *a, const struct tm_agg *b)
 		return false;
 	return !a->filter || sx_same(a->filter, b->filter);
 }
-static bool same_window(const struct sx_window *a, const struct sx_window *b)
+bool sx_same_spec(const struct sx_window *a, const struct sx_window *b)
 {
-	if (a->fn.kind != b->fn.kind || a->fn.rows_frame != b->fn.rows_frame || a->fn.from != b->fn.from || a->fn.to != b->fn.to ||
-	    a->fn.ignore_nulls != b->fn.ignore_nulls || a->partition_count != b->partition_count || a->order_count != b->order_count)
+	if (a->partition_count != b->partition_count || a->order_count != b->order_count)
 		return false;
 	for (size_t i = 0; i < a->partition_count; i++)
 		if (!sx_same(a->partition[i], b->partition[i]))
@@ -191,6 +194,13 @@ static bool same_window(const struct sx_window *a, const struct sx_window *b)
 		    !sx_same(a->order[i].expr, b->order[i].expr))
 			return false;
 	return true;
+}
+static bool same_window(const struct sx_window *a, const struct sx_window *b)
+{
+	if (a->fn.kind != b->fn.kind || a->fn.rows_frame != b->fn.rows_frame || a->fn.from != b->fn.from || a->fn.to != b->fn.to ||
+	    a->fn.ignore_nulls != b->fn.ignore_nulls)
+		return false;
+	return sx_same_spec(a, b);
 }
 
 /* Do both compute the same? Names and places do not matter. */

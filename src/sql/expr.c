@@ -308,21 +308,10 @@ tm_rc sx_bind_in(struct sx *sx, struct tm_expr **items, size_t n, int line, int 
 	struct tm_str text = sx_text(sx, "(%.*s IN (%.*s))", TM_STR_ARG(items[0]->text), TM_STR_ARG(sx_text_list(sx, items + 1, n - 1)));
 	bool nullable = false;
 	TM_TRY(sx_common_type(sx, items, n, &common));
-	if (!common) {
-		struct tm_buf types = {0};
-		for (size_t i = 0; i < n; i++)
-			tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, items[i]->type));
-		tm_rc rc = sx_fail(
-		    sx, line, column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
-		    "Cannot resolve \"%.*s\" due to data type mismatch: Input to `in` should all be the same type, but it's [%.*s].",
-		    TM_STR_ARG(text), TM_STR_ARG(tm_buf_str(&types)));
-		tm_buf_done(&types);
-		return rc;
-	}
+	if (!common)
+		return sx_fail_types(sx, line, column, text, "in", items, n);
 	if (!tm_type_orderable(common))
-		return sx_fail(sx, line, column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
-			       "Cannot resolve \"%.*s\" due to data type mismatch: The `in` does not support ordering on type \"%s\".",
-			       TM_STR_ARG(text), sx_type_sql(sx, common));
+		return sx_fail_unorderable(sx, line, column, text, "in", common);
 	for (size_t i = 0; i < n; i++) {
 		TM_TRY(sx_cast(sx, items[i], common, &items[i]));
 		nullable = nullable || items[i]->nullable;
@@ -427,17 +416,8 @@ static tm_rc resolve_case(struct sx_env *env, const struct ast_expr *e, struct t
 	tm_buf_cstr_put(&text, " END");
 	struct tm_str name = tm_arena_str(sx->arena, tm_buf_str(&text));
 	tm_buf_done(&text);
-	if (!common) {
-		struct tm_buf types = {0};
-		for (size_t i = 0; i < values; i++)
-			tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, results[i]->type));
-		tm_rc rc = sx_fail(
-		    sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
-		    "Cannot resolve \"%.*s\" due to data type mismatch: Input to `casewhen` should all be the same type, but it's [%.*s].",
-		    TM_STR_ARG(name), TM_STR_ARG(tm_buf_str(&types)));
-		tm_buf_done(&types);
-		return rc;
-	}
+	if (!common)
+		return sx_fail_types(sx, e->line, e->column, name, "casewhen", results, values);
 	bool nullable = !e->otherwise;
 	for (size_t i = 0; i < branches; i++)
 		TM_TRY(sx_cast(sx, args[2 * i + 1], common, &args[2 * i + 1]));

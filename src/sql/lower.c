@@ -163,20 +163,6 @@ static struct tm_expr *replace_window(void *ctx, struct tm_expr *e)
 	return NULL;
 }
 
-static bool same_spec(const struct sx_window *a, const struct sx_window *b)
-{
-	if (a->partition_count != b->partition_count || a->order_count != b->order_count)
-		return false;
-	for (size_t i = 0; i < a->partition_count; i++)
-		if (!sx_same(a->partition[i], b->partition[i]))
-			return false;
-	for (size_t i = 0; i < a->order_count; i++)
-		if (a->order[i].descending != b->order[i].descending || a->order[i].nulls_last != b->order[i].nulls_last ||
-		    !sx_same(a->order[i].expr, b->order[i].expr))
-			return false;
-	return true;
-}
-
 tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exprs, size_t n)
 {
 	struct collect found = {.arena = sx->arena, .kind = SX_WINDOW};
@@ -201,7 +187,7 @@ tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exp
 		for (size_t k = i; k < count; k++) {
 			struct tm_expr *e = found.found.items[k];
 			struct sx_window *w = (struct sx_window *)(uintptr_t)e->bound;
-			if (done[k] || !same_spec(spec, w))
+			if (done[k] || !sx_same_spec(spec, w))
 				continue;
 			if (sx_has(e->arg_count ? e->args[0] : e, SX_WINDOW) && e->arg_count)
 				return sx_fail(sx, e->line, e->column_no, "UNSUPPORTED_FEATURE.NESTED_WINDOW", "0A000",

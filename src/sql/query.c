@@ -137,10 +137,7 @@ tm_rc sx_order_limit(struct sx_env *env, const struct ast_query *q, struct sx_re
 			TM_TRY(sx_resolve(&inner, ast, &k->expr));
 		}
 		if (!tm_type_orderable(k->expr->type) && k->expr->type->kind != TM_T_NULL)
-			return sx_fail(
-			    sx, q->line, q->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
-			    "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".",
-			    TM_STR_ARG(k->expr->text), sx_type_sql(sx, k->expr->type));
+			return sx_fail_unorderable(sx, q->line, q->column, k->expr->text, "sortorder", k->expr->type);
 		k->descending = q->order_all ? q->order_all_desc : q->order.items[i].descending;
 		k->nulls_last = q->order_all ? q->order_all_nulls_last : q->order.items[i].nulls_last;
 	}
@@ -288,12 +285,7 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 		}
 	}
 	out.op = op;
-	for (size_t i = 0; i < op->schema.count; i++)
-		TM_PUSH_IN(sx->arena, &out.columns,
-			   (struct sx_column){.name = op->schema.fields[i].name,
-					      .type = op->schema.fields[i].type,
-					      .nullable = op->schema.fields[i].nullable,
-					      .index = i});
+	sx_rel_add_columns(sx, &out, op, 0, (struct tm_str){0});
 	*io = out;
 	return TM_OK;
 }
@@ -346,12 +338,7 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 		op->expand_guarded.projections[k] = exprs;
 	}
 	out.op = op;
-	for (size_t i = 0; i < op->schema.count; i++)
-		TM_PUSH_IN(sx->arena, &out.columns,
-			   (struct sx_column){.name = op->schema.fields[i].name,
-					      .type = op->schema.fields[i].type,
-					      .nullable = op->schema.fields[i].nullable,
-					      .index = i});
+	sx_rel_add_columns(sx, &out, op, 0, (struct tm_str){0});
 	*io = out;
 	return TM_OK;
 }

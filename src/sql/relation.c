@@ -3,7 +3,7 @@
 #include "sql/datetime.h"
 #include "sql/sql_int.h"
 
-static void add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier)
+void sx_rel_add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier)
 {
 	for (size_t i = from; i < op->schema.count; i++) {
 		struct sx_column c = {.name = op->schema.fields[i].name,
@@ -82,7 +82,7 @@ static tm_rc scan(struct sx *sx, const struct tm_relation *relation, bool stream
 	op->column_no = r->column;
 	TM_PUSH_IN(sx->arena, &sx->relations, copy);
 	ret->op = op;
-	add_columns(sx, ret, op, 0, qualifier);
+	sx_rel_add_columns(sx, ret, op, 0, qualifier);
 	return TM_OK;
 }
 
@@ -240,7 +240,7 @@ static tm_rc values(struct sx_env *env, const struct ast_rel *r, struct sx_rel *
 		sx_schema_add(sx, op, sx_text(sx, "col%zu", k + 1), type, nullable);
 	}
 	ret->op = op;
-	add_columns(sx, ret, op, 0, (struct tm_str){0});
+	sx_rel_add_columns(sx, ret, op, 0, (struct tm_str){0});
 	return TM_OK;
 }
 
@@ -271,7 +271,7 @@ static tm_rc range(struct sx_env *env, const struct ast_rel *r, struct sx_rel *r
 	op->range.step = v[2];
 	sx_schema_add(sx, op, TM_STR("id"), &tm_type_bigint, false);
 	ret->op = op;
-	add_columns(sx, ret, op, 0, (struct tm_str){0});
+	sx_rel_add_columns(sx, ret, op, 0, (struct tm_str){0});
 	return TM_OK;
 }
 
@@ -292,7 +292,7 @@ static tm_rc generator(struct sx_env *env, const struct ast_rel *r, struct sx_re
 			       TM_STR_ARG(r->names.items[0]), TM_STR_ARG(r->names.items[0]));
 	ret->op = left ? left->op : sx_op_one_row(sx);
 	TM_TRY(sx_generate(sx, &ret->op, e, &first));
-	add_columns(sx, ret, ret->op, first, (struct tm_str){0});
+	sx_rel_add_columns(sx, ret, ret->op, first, (struct tm_str){0});
 	return TM_OK;
 }
 
@@ -333,7 +333,7 @@ tm_rc sx_lateral_view(struct sx_env *env, const struct ast_lateral_view *v, stru
 			       "The number of aliases supplied in the AS clause does not match the number of columns output by the UDTF. "
 			       "Expected %zu aliases, but got %zu.",
 			       g->column_count, v->columns.count);
-	add_columns(sx, io, io->op, first, v->table);
+	sx_rel_add_columns(sx, io, io->op, first, v->table);
 	for (size_t i = 0; i < v->columns.count; i++)
 		io->columns.items[have + i].name = v->columns.items[i];
 	return TM_OK;
@@ -512,6 +512,16 @@ static bool only_expressions(const struct ast_query *q)
 			return false;
 	return true;
 }
+/* right's operator already has the columns of left in front. */
+static tm_rc lateral_columns(struct sx *sx, const struct ast_rel *r, const struct sx_rel *left, struct sx_rel *right, struct sx_rel *ret)
+{
+	TM_TRY(set_alias(sx, right, r->right->alias, &r->right->columns, r->line, r->column));
+	ret->op = right->op;
+	ret->columns = left->columns;
+	for (size_t i = 0; i < right->columns.count; i++)
+		TM_PUSH_IN(sx->arena, &ret->columns, right->columns.items[i]);
+	return TM_OK;
+}
 static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
 {
 	struct sx *sx = env->sx;
@@ -532,13 +542,8 @@ static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, st
 		names[i] = e->kind == AST_ALIAS ? e->names.items[0] : exprs[i]->text;
 	}
 	right.op = sx_op_append(sx, left->op, exprs, names, items->count);
-	add_columns(sx, &right, right.op, left->op->schema.count, (struct tm_str){0});
-	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
-	ret->op = right.op;
-	ret->columns = left->columns;
-	for (size_t i = 0; i < right.columns.count; i++)
-		TM_PUSH_IN(sx->arena, &ret->columns, right.columns.items[i]);
-	return TM_OK;
+	sx_rel_add_columns(sx, &right, right.op, left->op->schema.count, (struct tm_str){0});
+	return lateral_columns(sx, r, left, &right, ret);
 }
 
 /* LATERAL (SELECT …): its correlation keys are the join's. */
@@ -596,12 +601,7 @@ static tm_rc lateral_function(struct sx_env *env, const struct ast_rel *r, struc
 	TM_TRY(generator(env, r->right, left, &right));
 	if (r->join == AST_JOIN_LEFT)
 		right.op->generate.outer = true;
-	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
-	ret->op = right.op;
-	ret->columns = left->columns;
-	for (size_t i = 0; i < right.columns.count; i++)
-		TM_PUSH_IN(sx->arena, &ret->columns, right.columns.items[i]);
-	return TM_OK;
+	return lateral_columns(sx, r, left, &right, ret);
 }
 
 static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret)

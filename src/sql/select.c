@@ -356,10 +356,7 @@ static tm_rc resolve_order(struct block *b)
 		else
 			TM_TRY(sx_resolve(&env, o->expr, &e));
 		if (!tm_type_orderable(e->type) && e->type->kind != TM_T_NULL && sx_kind(e) != SX_GENERATOR)
-			return sx_fail(
-			    sx, o->expr->line, o->expr->column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
-			    "Cannot resolve \"%.*s\" due to data type mismatch: The `sortorder` does not support ordering on type \"%s\".",
-			    TM_STR_ARG(e->text), sx_type_sql(sx, e->type));
+			return sx_fail_unorderable(sx, o->expr->line, o->expr->column, e->text, "sortorder", e->type);
 		TM_PUSH_IN(sx->arena, &b->order, (struct tm_sort_key){e, o->descending, o->nulls_last});
 	}
 	return TM_OK;

@@ -4,25 +4,13 @@
 
 #define SPECIAL(name) static tm_rc name(struct sx_env *env, const struct ast_expr *e, struct tm_expr **args, size_t n, struct tm_expr **ret)
 
-static tm_rc mismatch(struct sx *sx, const struct ast_expr *e, const char *function, struct tm_expr **args, size_t n, const char *shown)
-{
-	struct tm_buf types = {0};
-	for (size_t i = 0; i < n; i++)
-		tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, args[i]->type));
-	tm_rc rc = sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
-			   "Cannot resolve \"%s\" due to data type mismatch: Input to `%s` should all be the same type, but it's [%.*s].",
-			   shown, function, TM_STR_ARG(tm_buf_str(&types)));
-	tm_buf_done(&types);
-	return rc;
-}
-
 static tm_rc cast_all(struct sx *sx, const struct ast_expr *e, const char *function, struct tm_expr **args, size_t n)
 {
 	const struct tm_type *common;
 	struct tm_str text = sx_text_call(sx, function, args, n);
 	TM_TRY(sx_common_type(sx, args, n, &common));
 	if (!common)
-		return mismatch(sx, e, function, args, n, tm_arena_cstr(sx->arena, text));
+		return sx_fail_types(sx, e->line, e->column, text, function, args, n);
 	for (size_t i = 0; i < n; i++)
 		TM_TRY(sx_cast(sx, args[i], common, &args[i]));
 	return TM_OK;
@@ -292,7 +280,7 @@ SPECIAL(special_stack)
 			if (r * columns + c + 1 < n && type)
 				type = tm_type_common(sx->arena, type, args[r * columns + c + 1]->type, sx->session->ansi);
 		if (!type)
-			return mismatch(sx, e, "stack", args, n, "stack");
+			return sx_fail_types(sx, e->line, e->column, TM_STR("stack"), "stack", args, n);
 		for (size_t r = 0; r < rows; r++) {
 			size_t at = r * columns + c + 1;
 			cells[r * columns + c] = sx_literal_null(sx, type);

@@ -142,6 +142,9 @@ struct sx {
 
 /* ---- error.c ---- */
 tm_rc sx_fail(struct sx *sx, int line, int column, const char *klass, const char *sqlstate, const char *fmt, ...) TM_PRINTF(6, 7);
+/* Arguments of different types, a type without an order; call: how Spark writes the call. */
+tm_rc sx_fail_types(struct sx *sx, int line, int column, struct tm_str call, const char *function, struct tm_expr *const *args, size_t n);
+tm_rc sx_fail_unorderable(struct sx *sx, int line, int column, struct tm_str call, const char *function, const struct tm_type *t);
 tm_rc sx_at(struct sx *sx, int line, int column, tm_rc rc); /* gives an error without a place this one */
 const char *sx_type_sql(struct sx *sx, const struct tm_type *t);
 tm_rc sx_fail_column(struct sx_env *env, const struct ast_expr *e);
@@ -164,6 +167,8 @@ struct tm_expr *sx_literal_int(struct sx *sx, int32_t v);
 struct tm_expr *sx_literal_bigint(struct sx *sx, int64_t v);
 struct tm_expr *sx_literal_str(struct sx *sx, struct tm_str s);
 struct tm_expr *sx_copy(struct sx *sx, const struct tm_expr *e); /* the node; args shared */
+/* The copy of e with arg in place i; copy is e itself as long as no argument differs. */
+struct tm_expr *sx_replace_arg(struct sx *sx, const struct tm_expr *e, struct tm_expr *copy, size_t i, struct tm_expr *arg);
 /* Bottom-up rewrite: `each` may give another node; NULL keeps it. Children are copied only where something changed. enter (may
  * be NULL) decides whether the children are visited. */
 typedef struct tm_expr *(*sx_rewrite_fn)(void *ctx, struct tm_expr *e);
@@ -171,7 +176,8 @@ struct tm_expr *sx_rewrite(struct sx *sx, struct tm_expr *e, sx_rewrite_fn befor
 bool sx_any(const struct tm_expr *e, bool (*test)(const struct tm_expr *e, void *ctx), void *ctx);
 bool sx_has(const struct tm_expr *e, int kind);
 bool sx_same(const struct tm_expr *a, const struct tm_expr *b);
-bool sx_constant(const struct tm_expr *e); /* the same for every row, now and later */
+bool sx_same_spec(const struct sx_window *a, const struct sx_window *b); /* PARTITION BY and ORDER BY */
+bool sx_constant(const struct tm_expr *e);                               /* the same for every row, now and later */
 bool sx_volatile(const struct tm_expr *e);
 /* The value of a constant expression; NULL when it is none or fails. */
 const struct tm_column *sx_value(struct sx *sx, const struct tm_expr *e);
@@ -218,6 +224,8 @@ struct tm_op *sx_op_append(struct sx *sx, struct tm_op *input, struct tm_expr **
 struct tm_op *sx_op_keep(struct sx *sx, struct tm_op *input, size_t n); /* the first n columns */
 struct tm_op *sx_op_one_row(struct sx *sx);
 struct tm_expr *sx_op_column(struct sx *sx, const struct tm_op *op, size_t index);
+/* Names for the columns of op from `from` on, in front of them the qualifier unless it is empty. */
+void sx_rel_add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier);
 int64_t sx_delay(const struct tm_op *op, size_t column); /* of the watermark on it, µs; -1 = none */
 
 /* The columns of JSON files, and of CSV with inferSchema, from the first lines of the files; leaves others alone. */

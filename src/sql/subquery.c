@@ -307,14 +307,7 @@ static tm_rc replace(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, str
 	for (size_t i = 0; i < e->arg_count; i++) {
 		struct tm_expr *arg;
 		TM_TRY(replace(sx, io_op, e->args[i], &arg));
-		if (arg == e->args[i])
-			continue;
-		if (copy == e) {
-			copy = sx_copy(sx, e);
-			copy->args = TM_NEW_N(sx->arena, struct tm_expr *, e->arg_count);
-			memcpy(copy->args, e->args, e->arg_count * sizeof *e->args);
-		}
-		copy->args[i] = arg;
+		copy = sx_replace_arg(sx, e, copy, i, arg);
 	}
 	*ret = copy;
 	return TM_OK;

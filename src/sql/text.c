@@ -182,6 +182,25 @@ tm_rc sx_fail(struct sx *sx, int line, int column, const char *klass, const char
 	return rc;
 }
 
+tm_rc sx_fail_types(struct sx *sx, int line, int column, struct tm_str call, const char *function, struct tm_expr *const *args, size_t n)
+{
+	struct tm_buf types = {0};
+	for (size_t i = 0; i < n; i++)
+		tm_buf_printf(&types, "%s\"%s\"", i ? ", " : "", sx_type_sql(sx, args[i]->type));
+	tm_rc rc = sx_fail(sx, line, column, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "42K09",
+			   "Cannot resolve \"%.*s\" due to data type mismatch: Input to `%s` should all be the same type, but it's [%.*s].",
+			   TM_STR_ARG(call), function, TM_STR_ARG(tm_buf_str(&types)));
+	tm_buf_done(&types);
+	return rc;
+}
+
+tm_rc sx_fail_unorderable(struct sx *sx, int line, int column, struct tm_str call, const char *function, const struct tm_type *t)
+{
+	return sx_fail(sx, line, column, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "42K09",
+		       "Cannot resolve \"%.*s\" due to data type mismatch: The `%s` does not support ordering on type \"%s\".",
+		       TM_STR_ARG(call), function, sx_type_sql(sx, t));
+}
+
 tm_rc sx_at(struct sx *sx, int line, int column, tm_rc rc)
 {
 	if (rc != TM_OK && sx->err && !sx->err->line && line)
