@@ -3,7 +3,7 @@
 #include "sql/fn_arith.h"
 
 /* ---- count ---- */
-static tm_rc count_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc count_update(AGG_UPDATE_ARGS)
 {
 	if (agg->arg_count == 0 || (agg->arg_count == 1 && !args[0].valid && args[0].type->kind != TM_T_NULL)) {
 		for (size_t i = 0; i < n; i++)
@@ -18,7 +18,7 @@ static tm_rc count_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, c
 	}
 	return TM_OK;
 }
-static tm_rc count_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc count_merge(AGG_MERGE_ARGS)
 {
 	*(int64_t *)into += *(const int64_t *)from;
 	return TM_OK;
@@ -34,8 +34,7 @@ static const struct tm_agg_kernel agg_count = {
     .name = "count", .state_bytes = 8, .update = count_update, .merge = count_merge, .result = count_result};
 BIND(count) { return fn_is_agg(b, &agg_count, &tm_type_bigint, false); }
 
-static tm_rc count_if_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
-			     size_t n)
+static tm_rc count_if_update(AGG_UPDATE_ARGS)
 {
 	for (size_t i = 0; i < n; i++)
 		*(int64_t *)states[i] += !tm_is_null(&args[0], i) && AT(0, boolean, i);
@@ -72,8 +71,7 @@ static bool dec_add(i128_state *into, i128 v)
 }
 
 #define SUM_UPDATE(name, ...)                                                                                                              \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,   \
-			  size_t n)                                                                                                        \
+	static tm_rc name(AGG_UPDATE_ARGS)                                                                                                 \
 	{                                                                                                                                  \
 		for (size_t i = 0; i < n; i++) {                                                                                           \
 			if (tm_is_null(&args[0], i))                                                                                       \
@@ -90,30 +88,18 @@ SUM_UPDATE(sum_i32, s->v.dec += AT(0, i32, i))
 SUM_UPDATE(sum_f64, s->v.f64 += AT(0, f64, i))
 SUM_UPDATE(sum_dec, s->lost |= dec_add(&s->v.dec, AT(0, i128, i)))
 
-static tm_rc sum_merge_int(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
-{
-	struct sum *a = into;
-	const struct sum *b = from;
-	a->v.dec += b->v.dec;
-	a->count += b->count;
-	return TM_OK;
-}
-static tm_rc sum_merge_f64(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
-{
-	struct sum *a = into;
-	const struct sum *b = from;
-	a->v.f64 += b->v.f64;
-	a->count += b->count;
-	return TM_OK;
-}
-static tm_rc sum_merge_dec(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
-{
-	struct sum *a = into;
-	const struct sum *b = from;
-	a->lost |= b->lost | dec_add(&a->v.dec, b->v.dec);
-	a->count += b->count;
-	return TM_OK;
-}
+#define SUM_MERGE(name, ...)                                                                                                               \
+	static tm_rc name(AGG_MERGE_ARGS)                                                                                                  \
+	{                                                                                                                                  \
+		struct sum *a = into;                                                                                                      \
+		const struct sum *b = from;                                                                                                \
+		__VA_ARGS__;                                                                                                               \
+		a->count += b->count;                                                                                                      \
+		return TM_OK;                                                                                                              \
+	}
+SUM_MERGE(sum_merge_int, a->v.dec += b->v.dec)
+SUM_MERGE(sum_merge_f64, a->v.f64 += b->v.f64)
+SUM_MERGE(sum_merge_dec, a->lost |= b->lost | dec_add(&a->v.dec, b->v.dec))
 
 static tm_rc decimal_result(struct tm_eval *ev, const struct tm_agg *agg, i128 v, int scale, bool lost, size_t i, struct tm_column *ret)
 {
@@ -254,8 +240,7 @@ struct extreme_f {
 	bool has;
 };
 #define EXTREME_UPDATE(name, state, field, better)                                                                                         \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,   \
-			  size_t n)                                                                                                        \
+	static tm_rc name(AGG_UPDATE_ARGS)                                                                                                 \
 	{                                                                                                                                  \
 		for (size_t i = 0; i < n; i++) {                                                                                           \
 			if (tm_is_null(&args[0], i))                                                                                       \
@@ -281,7 +266,7 @@ EXTREME_UPDATE(min_f32, struct extreme_f, f32, BELOW)
 EXTREME_UPDATE(max_f64, struct extreme_f, f64, ABOVE)
 EXTREME_UPDATE(min_f64, struct extreme_f, f64, BELOW)
 #define EXTREME_MERGE(name, state, better)                                                                                                 \
-	static tm_rc name(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)                        \
+	static tm_rc name(AGG_MERGE_ARGS)                                                                                                  \
 	{                                                                                                                                  \
 		state *s = into;                                                                                                           \
 		const state *f = from;                                                                                                     \
@@ -462,7 +447,7 @@ static void bit_join(int what, struct extreme *s, int64_t v)
 	s->v = !s->has ? v : what == BIT_AND ? s->v & v : what == BIT_OR ? s->v | v : s->v ^ v;
 	s->has = true;
 }
-static tm_rc bit_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc bit_update(AGG_UPDATE_ARGS)
 {
 	int what = (int)(intptr_t)agg->bound;
 	for (size_t i = 0; i < n; i++)
@@ -470,7 +455,7 @@ static tm_rc bit_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, con
 			bit_join(what, states[i], fn_integer(&args[0], i));
 	return TM_OK;
 }
-static tm_rc bit_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from)
+static tm_rc bit_merge(AGG_MERGE_ARGS)
 {
 	const struct extreme *f = from;
 	if (f->has)

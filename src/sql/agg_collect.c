@@ -86,8 +86,7 @@ static void bag_add_row(struct bag *b, const struct tm_column *c, size_t row, st
 	tm_value_encode(&one, row, scratch);
 	bag_add(b, tm_buf_str(scratch), 1);
 }
-static tm_rc bag_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
-			size_t n)
+static tm_rc bag_update(AGG_UPDATE_ARGS)
 {
 	struct tm_buf scratch = {0};
 	for (size_t i = 0; i < n; i++)
@@ -96,7 +95,7 @@ static tm_rc bag_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *a
 	tm_buf_done(&scratch);
 	return TM_OK;
 }
-static tm_rc bag_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc bag_merge(AGG_MERGE_ARGS)
 {
 	const struct bag *f = from;
 	for (size_t i = 0; i < f->list.count; i++)
@@ -145,15 +144,14 @@ static tm_rc lists_column(struct tm_eval *ev, const struct tm_agg *agg, void *co
 }
 static tm_rc set_result(AGG_RESULT_ARGS) { return lists_column(ev, agg, states, n, offsetof(struct bag, list), ret); }
 static tm_rc list_result(AGG_RESULT_ARGS) { return lists_column(ev, agg, states, n, 0, ret); }
-static tm_rc list_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
-			 size_t n)
+static tm_rc list_update(AGG_UPDATE_ARGS)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!tm_is_null(&args[0], i))
 			list_add(states[i], &args[0], i);
 	return TM_OK;
 }
-static tm_rc list_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc list_merge(AGG_MERGE_ARGS)
 {
 	struct value_list *l = into;
 	const struct value_list *f = from;
@@ -398,8 +396,7 @@ static double number_at(const struct tm_column *c, size_t i)
 		return (double)fn_integer(c, i);
 	}
 }
-static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
-			    size_t n)
+static tm_rc doubles_update(AGG_UPDATE_ARGS)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (tm_is_null(&args[0], i))
@@ -419,7 +416,7 @@ static tm_rc doubles_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 	}
 	return TM_OK;
 }
-static tm_rc doubles_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc doubles_merge(AGG_MERGE_ARGS)
 {
 	const struct doubles *f = from;
 	for (size_t i = 0; i < f->count; i++)
@@ -621,14 +618,14 @@ static void bars_add(struct bars *h, double x, double y, size_t most)
 	h->count++;
 	bars_trim(h, most);
 }
-static tm_rc bars_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc bars_update(AGG_UPDATE_ARGS)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!tm_is_null(&args[0], i))
 			bars_add(states[i], number_at(&args[0], i), 1, (size_t)(intptr_t)agg->bound);
 	return TM_OK;
 }
-static tm_rc bars_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from)
+static tm_rc bars_merge(AGG_MERGE_ARGS)
 {
 	const struct bars *f = from;
 	for (size_t i = 0; i < f->count; i++)

@@ -4,10 +4,11 @@
 #define TM_SQL_AGG_INT_H
 #include "sql/fn_int.h"
 
-#define AGG_UPDATE_ARGS struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n
-#define AGG_MERGE_ARGS struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from
-#define AGG_RESULT_ARGS struct tm_eval *ev, const struct tm_agg *agg, void *const *states, size_t n, struct tm_column *ret
 #define UNUSED __attribute__((unused))
+#define AGG_ARGS UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg
+#define AGG_UPDATE_ARGS AGG_ARGS, UNUSED const struct tm_column *args, void *const *states, size_t n
+#define AGG_MERGE_ARGS AGG_ARGS, void *into, const void *from
+#define AGG_RESULT_ARGS AGG_ARGS, void *const *states, size_t n, struct tm_column *ret
 
 enum { HELD_NONE, HELD_NULL, HELD_VALUE };
 struct held {

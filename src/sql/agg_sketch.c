@@ -13,7 +13,7 @@ struct hll_bound {
 	size_t m;
 };
 
-static tm_rc hll_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc hll_update(AGG_UPDATE_ARGS)
 {
 	const struct hll_bound *b = agg->bound;
 	for (size_t i = 0; i < n; i++) {
@@ -29,7 +29,7 @@ static tm_rc hll_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, con
 	}
 	return TM_OK;
 }
-static tm_rc hll_merge(UNUSED struct tm_eval *ev, const struct tm_agg *agg, void *into, const void *from)
+static tm_rc hll_merge(AGG_MERGE_ARGS)
 {
 	const struct hll_bound *b = agg->bound;
 	struct hll *s = into;
@@ -155,7 +155,7 @@ static uint8_t *bitmap_bits(struct bitmap *s)
 		s->bits = tm_zalloc(BITMAP_BYTES);
 	return s->bits;
 }
-static tm_rc bitmap_update(struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc bitmap_update(AGG_UPDATE_ARGS)
 {
 	bool merge = agg->bound;
 	for (size_t i = 0; i < n; i++) {
@@ -177,7 +177,7 @@ static tm_rc bitmap_update(struct tm_eval *ev, const struct tm_agg *agg, const s
 	}
 	return TM_OK;
 }
-static tm_rc bitmap_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc bitmap_merge(AGG_MERGE_ARGS)
 {
 	const struct bitmap *f = from;
 	for (size_t i = 0; f->bits && i < BITMAP_BYTES; i++)

@@ -9,8 +9,7 @@ struct moments {
 };
 enum { VAR_POP, VAR_SAMP, STD_POP, STD_SAMP, SKEWNESS, KURTOSIS };
 
-static tm_rc moments_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, const struct tm_column *args, void *const *states,
-			    size_t n)
+static tm_rc moments_update(AGG_UPDATE_ARGS)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (tm_is_null(&args[0], i))
@@ -26,7 +25,7 @@ static tm_rc moments_update(UNUSED struct tm_eval *ev, UNUSED const struct tm_ag
 	}
 	return TM_OK;
 }
-static tm_rc moments_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc moments_merge(AGG_MERGE_ARGS)
 {
 	struct moments *a = into, l = *a;
 	const struct moments *r = from;
@@ -88,7 +87,7 @@ struct pairs_bound {
 	size_t x, y;
 };
 
-static tm_rc pairs_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, const struct tm_column *args, void *const *states, size_t n)
+static tm_rc pairs_update(AGG_UPDATE_ARGS)
 {
 	const struct pairs_bound *b = agg->bound;
 	for (size_t i = 0; i < n; i++) {
@@ -105,7 +104,7 @@ static tm_rc pairs_update(UNUSED struct tm_eval *ev, const struct tm_agg *agg, c
 	}
 	return TM_OK;
 }
-static tm_rc pairs_merge(UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg, void *into, const void *from)
+static tm_rc pairs_merge(AGG_MERGE_ARGS)
 {
 	struct pairs *a = into, l = *a;
 	const struct pairs *r = from;
