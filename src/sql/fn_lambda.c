@@ -47,6 +47,18 @@ static tm_rc run_array(struct tm_eval *ev, const struct tm_expr *call, const str
 	return run(ev, call->args[1], values, e, ret);
 }
 static bool is_true(const struct tm_column *c, size_t i) { return !tm_is_null(c, i) && c->boolean[tm_row(c, i)]; }
+/* The elements for which the lambda said true. */
+static void keep_true(struct tm_eval *ev, const struct elements *e, const struct tm_column *said, struct tm_span *ret_spans,
+		      struct fn_index *ret_index)
+{
+	for (size_t i = 0; i < ev->rows; i++) {
+		ret_spans[i].from = (uint32_t)ret_index->count;
+		for (uint32_t j = e->spans[i].from; j < e->spans[i].from + e->spans[i].count; j++)
+			if (is_true(said, j))
+				fn_index_add(ev, ret_index, j);
+		ret_spans[i].count = (uint32_t)ret_index->count - ret_spans[i].from;
+	}
+}
 
 /* ---- binding ---- */
 static tm_rc lambda(struct tm_fn_bind *b, size_t arg, const struct tm_type *const *types, const bool *nulls, size_t n, struct tm_err *err)
@@ -103,13 +115,7 @@ KERNEL(filter_array)
 	struct fn_index index = {0};
 	fn_begin_some(ev, call, args, 1, ret);
 	TM_TRY(run_array(ev, call, &args[0], &e, values, &keep));
-	for (size_t i = 0; i < ev->rows; i++) {
-		ret->span[i].from = (uint32_t)index.count;
-		for (uint32_t j = 0; j < e.spans[i].count; j++)
-			if (is_true(&keep, e.spans[i].from + j))
-				fn_index_add(ev, &index, e.spans[i].from + j);
-		ret->span[i].count = (uint32_t)index.count - ret->span[i].from;
-	}
+	keep_true(ev, &e, &keep, ret->span, &index);
 	fn_list_set(ev, ret, &values[0], &index);
 	return TM_OK;
 }
@@ -349,13 +355,7 @@ KERNEL(map_filter)
 	struct fn_index index = {0};
 	fn_begin_some(ev, call, args, 1, ret);
 	TM_TRY(run_map(ev, call, &args[0], &e, values, &keep));
-	for (size_t i = 0; i < ev->rows; i++) {
-		ret->span[i].from = (uint32_t)index.count;
-		for (uint32_t j = 0; j < e.spans[i].count; j++)
-			if (is_true(&keep, e.spans[i].from + j))
-				fn_index_add(ev, &index, e.spans[i].from + j);
-		ret->span[i].count = (uint32_t)index.count - ret->span[i].from;
-	}
+	keep_true(ev, &e, &keep, ret->span, &index);
 	return fn_map_set(ev, ret, &values[0], &values[1], &index, &index);
 }
 KERNEL(map_transform) /* bound: 0 keys, 1 values */
