@@ -48,35 +48,10 @@ static tm_rc bind_format(struct tm_fn_bind *b, size_t arg, bool parsing, bool tr
 	return TM_OK;
 }
 
-KERNEL(date_format)
+/* unit_us: of the numbers in args[0]; null where they go beyond a timestamp. */
+static tm_rc format_times(FN_EVAL_ARGS, int64_t unit_us)
 {
 	bool local = args[0].type->kind == TM_T_TIMESTAMP_NTZ;
-	const struct tm_sql_zone *zone = fn_zone(ev->session);
-	struct current current = {0};
-	struct tm_buf b = {0};
-	tm_rc rc = TM_OK;
-	fn_begin(ev, call, args, ret);
-	FN_ROWS(i)
-	{
-		const struct tm_pattern *p;
-		rc = pattern_for(ev, call->bound, &args[1], i, &current, &p);
-		if (rc != TM_OK)
-			break;
-		tm_pattern_format(p, zone, AT(0, i64, i), local, &b);
-		ret->str[i] = fn_buf(ev, &b);
-	}
-	tm_buf_done(&b);
-	return rc;
-}
-BIND(date_format)
-{
-	if (!fn_kind(b, 0, TM_T_TIMESTAMP_NTZ))
-		TM_TRY(fn_want(b, 0, &tm_type_timestamp, err));
-	TM_TRY(bind_format(b, 1, false, false, err));
-	return fn_is(b, &tm_k_date_format, &tm_type_string, fn_any_nullable(b));
-}
-KERNEL(from_unixtime)
-{
 	const struct tm_sql_zone *zone = fn_zone(ev->session);
 	struct current current = {0};
 	struct tm_buf b = {0};
@@ -89,16 +64,25 @@ KERNEL(from_unixtime)
 		rc = pattern_for(ev, call->bound, &args[1], i, &current, &p);
 		if (rc != TM_OK)
 			break;
-		if (__builtin_mul_overflow(AT(0, i64, i), TM_US_SECOND, &us)) {
+		if (__builtin_mul_overflow(AT(0, i64, i), unit_us, &us)) {
 			fn_null(ev, ret, i);
 			continue;
 		}
-		tm_pattern_format(p, zone, us, false, &b);
+		tm_pattern_format(p, zone, us, local, &b);
 		ret->str[i] = fn_buf(ev, &b);
 	}
 	tm_buf_done(&b);
 	return rc;
 }
+KERNEL(date_format) { return format_times(ev, call, args, ret, 1); }
+BIND(date_format)
+{
+	if (!fn_kind(b, 0, TM_T_TIMESTAMP_NTZ))
+		TM_TRY(fn_want(b, 0, &tm_type_timestamp, err));
+	TM_TRY(bind_format(b, 1, false, false, err));
+	return fn_is(b, &tm_k_date_format, &tm_type_string, fn_any_nullable(b));
+}
+KERNEL(from_unixtime) { return format_times(ev, call, args, ret, TM_US_SECOND); }
 BIND(from_unixtime)
 {
 	TM_TRY(fn_want(b, 0, &tm_type_bigint, err));
