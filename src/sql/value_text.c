@@ -49,6 +49,15 @@ static void time_text(const struct tm_sql_zone *zone, const struct tm_column *c,
 	}
 }
 
+/* Of a value in an array, a map or a struct. */
+static void inner_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
+{
+	if (tm_is_null(c, row))
+		tm_buf_cstr_put(out, "null");
+	else
+		fn_value_text(zone, c, row, out);
+}
+
 void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, struct tm_buf *out)
 {
 	if (tm_is_null(c, row)) {
@@ -71,10 +80,7 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 		for (uint32_t i = 0; i < s.count && out->len <= TM_LIMIT_VALUES_BYTES; i++) {
 			if (i)
 				tm_buf_cstr_put(out, ", ");
-			if (tm_is_null(&c->children[0], s.from + i))
-				tm_buf_cstr_put(out, "null");
-			else
-				fn_value_text(zone, &c->children[0], s.from + i, out);
+			inner_text(zone, &c->children[0], s.from + i, out);
 		}
 		tm_buf_char(out, ']');
 		break;
@@ -87,10 +93,7 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 				tm_buf_cstr_put(out, ", ");
 			fn_value_text(zone, &c->children[0], s.from + i, out);
 			tm_buf_cstr_put(out, " -> ");
-			if (tm_is_null(&c->children[1], s.from + i))
-				tm_buf_cstr_put(out, "null");
-			else
-				fn_value_text(zone, &c->children[1], s.from + i, out);
+			inner_text(zone, &c->children[1], s.from + i, out);
 		}
 		tm_buf_char(out, '}');
 		break;
@@ -100,10 +103,7 @@ void fn_value_text(const struct tm_sql_zone *zone, const struct tm_column *c, si
 		for (size_t i = 0; i < c->type->child_count; i++) {
 			if (i)
 				tm_buf_cstr_put(out, ", ");
-			if (tm_is_null(&c->children[i], row))
-				tm_buf_cstr_put(out, "null");
-			else
-				fn_value_text(zone, &c->children[i], row, out);
+			inner_text(zone, &c->children[i], row, out);
 		}
 		tm_buf_char(out, '}');
 		break;
@@ -129,17 +129,6 @@ static void json_text(const struct tm_sql_zone *zone, const struct tm_column *c,
 	tm_buf_done(&text);
 }
 
-static void json_double(double v, struct tm_buf *out, bool single)
-{
-	if (isnan(v) || isinf(v)) {
-		tm_buf_json_double(out, v);
-	} else if (single) {
-		tm_buf_json_double(out, v);
-	} else {
-		tm_double_text(v, out);
-	}
-}
-
 /* most: length of out at which it ends; the caller has to see that it is too long. */
 static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c, size_t row, size_t most, struct tm_buf *out)
 {
@@ -159,10 +148,13 @@ static void value_json(const struct tm_sql_zone *zone, const struct tm_column *c
 		number_text(c, row, out);
 		break;
 	case TM_T_FLOAT:
-		json_double((double)c->f32[row], out, true);
+		tm_buf_json_double(out, (double)c->f32[row]);
 		break;
 	case TM_T_DOUBLE:
-		json_double(c->f64[row], out, false);
+		if (isfinite(c->f64[row]))
+			tm_double_text(c->f64[row], out);
+		else
+			tm_buf_json_double(out, c->f64[row]);
 		break;
 	case TM_T_STRING:
 	case TM_T_VARIANT:
