@@ -47,6 +47,8 @@ tm_rc parse_type_text(struct parser *p, struct tm_str *ret) TM_CHECKED;
 bool at_query(const struct parser *p, size_t ahead);
 
 struct ast_expr *parse_node(struct parser *p, enum ast_expr_kind kind, const struct token *start);
+/* The same at the next token, where what stands before is its first argument: its text begins with it. */
+struct ast_expr *parse_node_after(struct parser *p, enum ast_expr_kind kind, const struct ast_expr *first);
 tm_rc parse_add_arg(struct parser *p, struct ast_expr *e, struct ast_expr *arg) TM_CHECKED;
 void parse_close(struct parser *p, struct ast_expr *e); /* its text ends with the token before */
 struct ast_expr *parse_string_node(struct parser *p, struct tm_str s, const struct token *at);

@@ -16,6 +16,15 @@ struct ast_expr *parse_node(struct parser *p, enum ast_expr_kind kind, const str
 	return e;
 }
 
+struct ast_expr *parse_node_after(struct parser *p, enum ast_expr_kind kind, const struct ast_expr *first)
+{
+	struct ast_expr *e = parse_node(p, kind, tok(p, 0));
+	e->line = first->line;
+	e->column = first->column;
+	e->from = first->from;
+	return e;
+}
+
 void parse_close(struct parser *p, struct ast_expr *e)
 {
 	if (p->at)
@@ -257,10 +266,7 @@ tm_rc parse_expr_list(struct parser *p, struct ast_exprs *ret)
 
 static tm_rc parse_like(struct parser *p, struct ast_expr *value, bool negated, struct ast_expr **ret)
 {
-	struct ast_expr *e = parse_node(p, AST_LIKE, tok(p, 0)), *arg;
-	e->line = value->line;
-	e->column = value->column;
-	e->from = value->from;
+	struct ast_expr *e = parse_node_after(p, AST_LIKE, value), *arg;
 	e->flag = negated;
 	e->text = tok(p, 0)->text;
 	if (tm_str_iis(e->text, "REGEXP"))
@@ -295,10 +301,7 @@ static tm_rc parse_like(struct parser *p, struct ast_expr *value, bool negated, 
 
 static tm_rc parse_in(struct parser *p, struct ast_expr *value, bool negated, struct ast_expr **ret)
 {
-	struct ast_expr *e = parse_node(p, AST_IN, tok(p, 0)), *arg;
-	e->line = value->line;
-	e->column = value->column;
-	e->from = value->from;
+	struct ast_expr *e = parse_node_after(p, AST_IN, value), *arg;
 	e->flag = negated;
 	TM_TRY(parse_want_sign(p, "("));
 	TM_TRY(parse_add_arg(p, e, value));
@@ -319,10 +322,7 @@ static tm_rc parse_in(struct parser *p, struct ast_expr *value, bool negated, st
 
 static tm_rc parse_is(struct parser *p, struct ast_expr *value, struct ast_expr **ret)
 {
-	struct ast_expr *e = parse_node(p, AST_IS, tok(p, 0)), *right;
-	e->line = value->line;
-	e->column = value->column;
-	e->from = value->from;
+	struct ast_expr *e = parse_node_after(p, AST_IS, value), *right;
 	TM_TRY(parse_add_arg(p, e, value));
 	e->flag = take_word(p, "NOT");
 	if (take_word(p, "NULL"))
@@ -353,10 +353,7 @@ static tm_rc parse_predicate(struct parser *p, struct ast_expr *value, struct as
 		return parse_is(p, value, ret);
 	negated = take_word(p, "NOT");
 	if (take_word(p, "BETWEEN")) {
-		struct ast_expr *e = parse_node(p, AST_BETWEEN, tok(p, 0)), *low, *high;
-		e->line = value->line;
-		e->column = value->column;
-		e->from = value->from;
+		struct ast_expr *e = parse_node_after(p, AST_BETWEEN, value), *low, *high;
 		e->flag = negated;
 		TM_TRY(parse_value(p, 2, &low));
 		TM_TRY(parse_want_word(p, "AND"));

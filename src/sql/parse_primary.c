@@ -125,10 +125,7 @@ tm_rc parse_named_expr(struct parser *p, struct ast_expr **ret)
 		*ret = e;
 		return TM_OK;
 	}
-	alias = parse_node(p, AST_ALIAS, tok(p, 0));
-	alias->line = e->line;
-	alias->column = e->column;
-	alias->from = e->from;
+	alias = parse_node_after(p, AST_ALIAS, e);
 	TM_TRY(parse_add_arg(p, alias, e));
 	if (as && at_sign(p, 0, "(")) {
 		TM_TRY(parse_name_list(p, &alias->names));
@@ -629,10 +626,7 @@ tm_rc parse_primary(struct parser *p, struct ast_expr **ret)
 			continue;
 		} else
 			break;
-		next = parse_node(p, kind, t);
-		next->line = e->line;
-		next->column = e->column;
-		next->from = e->from;
+		next = parse_node_after(p, kind, e);
 		TM_TRY(parse_add_arg(p, next, e));
 		p->at++;
 		if (kind == AST_INDEX) {
