@@ -111,14 +111,7 @@ static tm_rc decimal_result(struct tm_eval *ev, const struct tm_agg *agg, i128 v
 		fn_null(ev, ret, i);
 		return TM_OK;
 	}
-	struct tm_buf t = {0};
-	if (lost)
-		tm_buf_cstr_put(&t, "The sum");
-	else
-		tm_decimal_text(v, scale, &t);
-	tm_rc rc = cast_decimal_range(ev, agg->type, tm_buf_str(&t));
-	tm_buf_done(&t);
-	return rc;
+	return lost ? cast_decimal_range(ev, agg->type, TM_STR("The sum")) : cast_decimal_value_range(ev, agg->type, v, scale);
 }
 
 static tm_rc sum_result(AGG_RESULT_ARGS)

@@ -303,3 +303,12 @@ tm_rc cast_decimal_range(struct tm_eval *ev, const struct tm_type *to, struct tm
 			     "instead.",
 			     TM_STR_ARG(value), to->precision, to->scale);
 }
+
+tm_rc cast_decimal_value_range(struct tm_eval *ev, const struct tm_type *to, i128 v, int scale)
+{
+	struct tm_buf text = {0};
+	tm_decimal_text(v, scale, &text);
+	tm_rc rc = cast_decimal_range(ev, to, tm_buf_str(&text));
+	tm_buf_done(&text);
+	return rc;
+}

@@ -173,11 +173,7 @@ static tm_rc put_decimal(struct tm_eval *ev, const struct cast_plan *p, i128 v, 
 		fn_null(ev, out, i);
 		return TM_OK;
 	}
-	struct tm_buf text = {0};
-	tm_decimal_text(v, scale, &text);
-	tm_rc rc = cast_decimal_range(ev, p->to, tm_buf_str(&text));
-	tm_buf_done(&text);
-	return rc;
+	return cast_decimal_value_range(ev, p->to, v, scale);
 }
 CAST(ts_dec)
 {

@@ -163,20 +163,14 @@ static tm_rc decimal_lost(struct tm_eval *ev, const struct tm_expr *call, const 
 		return TM_OK;
 	}
 	/* The value for the message as a number of double precision would mislead: the exact one where 38 digits show it. */
-	struct tm_buf t = {0};
 	i128 v, a = AT(0, i128, row), b = AT(1, i128, row);
 	int sa = args[0].type->scale, sb = args[1].type->scale, s = sa > sb ? sa : sb;
 	bool shown = op->op == FN_ADD   ? tm_decimal_add(a, sa, b, sb, 38, s, &v)
 		     : op->op == FN_SUB ? tm_decimal_add(a, sa, -b, sb, 38, s, &v)
 		     : op->op == FN_MUL ? (s = sa + sb, tm_decimal_multiply(a, sa, b, sb, 38, s > 38 ? 38 : s, &v))
 					: false;
-	if (shown)
-		tm_decimal_text(v, s > 38 ? 38 : s, &t);
-	else
-		tm_buf_cstr_put(&t, "The result");
-	tm_rc rc = cast_decimal_range(ev, call->type, tm_buf_str(&t));
-	tm_buf_done(&t);
-	return rc;
+	return shown ? cast_decimal_value_range(ev, call->type, v, s > 38 ? 38 : s)
+		     : cast_decimal_range(ev, call->type, TM_STR("The result"));
 }
 
 #define DECIMAL_OP(name, ...)                                                                                                              \

@@ -127,6 +127,7 @@ const struct cast_plan *cast_plan_new(struct tm_arena *arena, const struct tm_ty
 tm_rc cast_invalid(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row);
 tm_rc cast_overflow(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t row);
 tm_rc cast_decimal_range(struct tm_eval *ev, const struct tm_type *to, struct tm_str value);
+tm_rc cast_decimal_value_range(struct tm_eval *ev, const struct tm_type *to, i128 v, int scale);
 void cast_begin(struct tm_eval *ev, const struct cast_plan *p, const struct tm_column *in, size_t rows, struct tm_column *out);
 cast_run *cast_numeric_run(enum tm_type_kind from, enum tm_type_kind to);
 cast_run *cast_from_string_run(const struct tm_type *to);
