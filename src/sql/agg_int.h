@@ -4,7 +4,6 @@
 #define TM_SQL_AGG_INT_H
 #include "sql/fn_int.h"
 
-#define UNUSED __attribute__((unused))
 #define AGG_ARGS UNUSED struct tm_eval *ev, UNUSED const struct tm_agg *agg
 #define AGG_UPDATE_ARGS AGG_ARGS, UNUSED const struct tm_column *args, void *const *states, size_t n
 #define AGG_MERGE_ARGS AGG_ARGS, void *into, const void *from

@@ -190,8 +190,8 @@ static tm_rc pick_elements(struct tm_eval *ev, const struct tm_expr *call, const
 	return TM_OK;
 }
 #define PICK(name)                                                                                                                         \
-	static size_t pick_##name(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,          \
-				  const struct tm_column *args, __attribute__((unused)) size_t row, struct tm_span s, uint32_t *out)
+	static size_t pick_##name(UNUSED struct tm_eval *ev, UNUSED const struct tm_expr *call, const struct tm_column *args,              \
+				  UNUSED size_t row, struct tm_span s, uint32_t *out)
 #define PICK_KERNEL(name, null_args)                                                                                                       \
 	KERNEL(name) { return pick_elements(ev, call, args, null_args, ret, pick_##name); }
 

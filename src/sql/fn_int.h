@@ -7,19 +7,16 @@
 #include "sql/datetime.h"
 
 /* ---- kernels ---- */
-#define FN_EVAL_ARGS struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret
-#define KERNEL(id)                                                                                                                         \
+#define UNUSED __attribute__((unused))
+#define FN_EVAL_ARGS                                                                                                                       \
+	UNUSED struct tm_eval *ev, UNUSED const struct tm_expr *call, UNUSED const struct tm_column *args, struct tm_column *ret
+#define KERNEL_FLAGS(id, bits)                                                                                                             \
 	static tm_rc eval_##id(FN_EVAL_ARGS);                                                                                              \
 	extern const struct tm_kernel tm_k_##id;                                                                                           \
-	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS};                                 \
-	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,             \
-			       __attribute__((unused)) const struct tm_column *args, struct tm_column *ret)
-#define KERNEL_VOLATILE(id)                                                                                                                \
-	static tm_rc eval_##id(FN_EVAL_ARGS);                                                                                              \
-	extern const struct tm_kernel tm_k_##id;                                                                                           \
-	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = TM_KERNEL_CONSTANTS | TM_KERNEL_VOLATILE};            \
-	static tm_rc eval_##id(__attribute__((unused)) struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call,             \
-			       __attribute__((unused)) const struct tm_column *args, struct tm_column *ret)
+	const struct tm_kernel tm_k_##id = {.name = #id, .eval = eval_##id, .flags = bits};                                                \
+	static tm_rc eval_##id(FN_EVAL_ARGS)
+#define KERNEL(id) KERNEL_FLAGS(id, TM_KERNEL_CONSTANTS)
+#define KERNEL_VOLATILE(id) KERNEL_FLAGS(id, TM_KERNEL_CONSTANTS | TM_KERNEL_VOLATILE)
 /* Makes ret (call->type, ev->rows) with valid = AND of the arguments' valid. */
 void fn_begin(FN_EVAL_ARGS);
 /* The same without looking at the arguments. */
@@ -48,7 +45,7 @@ struct fn_simple {
 };
 #define BIND(name)                                                                                                                         \
 	tm_rc tm_bind_##name(struct tm_fn_bind *b, struct tm_err *err);                                                                    \
-	tm_rc tm_bind_##name(struct tm_fn_bind *b, __attribute__((unused)) struct tm_err *err)
+	tm_rc tm_bind_##name(struct tm_fn_bind *b, UNUSED struct tm_err *err)
 tm_rc tm_bind_simple(struct tm_fn_bind *b, struct tm_err *err) TM_CHECKED;
 /* The variant number of the function's row in functions.def. */
 static inline int fn_variant(const struct tm_fn_bind *b) { return (int)(intptr_t)b->fn->data; }

@@ -45,8 +45,7 @@ static tm_rc eval_and(struct tm_eval *ev, const struct tm_expr *call, struct tm_
 static tm_rc eval_or(struct tm_eval *ev, const struct tm_expr *call, struct tm_column *ret) { return eval_logic(ev, call, ret, 1); }
 const struct tm_kernel sx_kernel_and = {.name = "and", .eval_lazy = eval_and}, sx_kernel_or = {.name = "or", .eval_lazy = eval_or};
 
-static tm_rc eval_not(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
-		      struct tm_column *ret)
+static tm_rc eval_not(FN_EVAL_ARGS)
 {
 	tm_column_init(ret, ev->arena, &tm_type_boolean, ev->rows);
 	if (args[0].type->kind == TM_T_NULL) {
@@ -69,16 +68,8 @@ static tm_rc eval_nullness(struct tm_eval *ev, const struct tm_column *c, struct
 			ret->boolean[i] = tm_is_null(c, i) != negated;
 	return TM_OK;
 }
-static tm_rc eval_is_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
-			  struct tm_column *ret)
-{
-	return eval_nullness(ev, args, ret, false);
-}
-static tm_rc eval_is_not_null(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
-			      struct tm_column *ret)
-{
-	return eval_nullness(ev, args, ret, true);
-}
+static tm_rc eval_is_null(FN_EVAL_ARGS) { return eval_nullness(ev, args, ret, false); }
+static tm_rc eval_is_not_null(FN_EVAL_ARGS) { return eval_nullness(ev, args, ret, true); }
 const struct tm_kernel sx_kernel_is_null = {.name = "isnull", .eval = eval_is_null, .flags = TM_KERNEL_CONSTANTS};
 const struct tm_kernel sx_kernel_is_not_null = {.name = "isnotnull", .eval = eval_is_not_null, .flags = TM_KERNEL_CONSTANTS};
 
@@ -195,7 +186,7 @@ static tm_rc eval_coalesce(struct tm_eval *ev, const struct tm_expr *call, struc
 const struct tm_kernel sx_kernel_coalesce = {.name = "coalesce", .eval_lazy = eval_coalesce};
 
 /* ---- IN ---- args[0] IN args[1…], all of one type. */
-static tm_rc eval_in(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_in(FN_EVAL_ARGS)
 {
 	tm_column_init(ret, ev->arena, &tm_type_boolean, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -217,7 +208,7 @@ static tm_rc eval_in(struct tm_eval *ev, const struct tm_expr *call, const struc
 const struct tm_kernel sx_kernel_in = {.name = "in", .eval = eval_in, .flags = TM_KERNEL_CONSTANTS};
 
 /* ---- structs, fields, items ---- */
-static tm_rc eval_struct(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_struct(FN_EVAL_ARGS)
 {
 	*ret = (struct tm_column){
 	    .type = call->type, .rows = ev->rows, .children = TM_NEW_N(ev->arena, struct tm_column, call->arg_count + 1)};
@@ -254,14 +245,14 @@ static void take_field(struct tm_eval *ev, const struct tm_column *c, size_t fie
 		valid[i] = ret->valid[i] & c->valid[i];
 	ret->valid = valid;
 }
-static tm_rc eval_field(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_field(FN_EVAL_ARGS)
 {
 	take_field(ev, &args[0], (size_t)(uintptr_t)call->bound, ret);
 	return TM_OK;
 }
 const struct tm_kernel sx_kernel_field = {.name = "getfield", .eval = eval_field, .flags = TM_KERNEL_CONSTANTS};
 
-static tm_rc eval_array_field(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_array_field(FN_EVAL_ARGS)
 {
 	*ret = args[0];
 	ret->type = call->type;
@@ -271,8 +262,7 @@ static tm_rc eval_array_field(struct tm_eval *ev, const struct tm_expr *call, co
 }
 const struct tm_kernel sx_kernel_array_field = {.name = "getarrayfield", .eval = eval_array_field, .flags = TM_KERNEL_CONSTANTS};
 
-static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
-			     struct tm_column *ret)
+static tm_rc eval_array_item(FN_EVAL_ARGS)
 {
 	uint32_t *index = row_list(ev, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -294,8 +284,7 @@ static tm_rc eval_array_item(struct tm_eval *ev, __attribute__((unused)) const s
 }
 const struct tm_kernel sx_kernel_array_item = {.name = "getarrayitem", .eval = eval_array_item, .flags = TM_KERNEL_CONSTANTS};
 
-static tm_rc eval_map_item(struct tm_eval *ev, __attribute__((unused)) const struct tm_expr *call, const struct tm_column *args,
-			   struct tm_column *ret)
+static tm_rc eval_map_item(FN_EVAL_ARGS)
 {
 	uint32_t *index = row_list(ev, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -324,7 +313,7 @@ static int64_t window_start(const struct sx_window_bound *b, int64_t ts)
 		rest += slide;
 	return tm_time_shift(tm_time_shift(ts, -rest), -b->back * slide);
 }
-static tm_rc eval_window(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_window(FN_EVAL_ARGS)
 {
 	const struct sx_window_bound *b = call->bound;
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
@@ -337,7 +326,7 @@ static tm_rc eval_window(struct tm_eval *ev, const struct tm_expr *call, const s
 }
 const struct tm_kernel sx_kernel_window = {.name = "window", .eval = eval_window, .flags = TM_KERNEL_NULL_IN_NULL_OUT};
 
-static tm_rc eval_in_window(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_in_window(FN_EVAL_ARGS)
 {
 	const struct sx_window_bound *b = call->bound;
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
@@ -351,7 +340,7 @@ const struct tm_kernel sx_kernel_in_window = {.name = "inwindow", .eval = eval_i
 
 /* session_window before merging: [ts, ts + gap). Args: ts, gap as BIGINT micros or an interval. A gap that is not positive gives
  * null, and such rows are left out. */
-static tm_rc eval_session(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_session(FN_EVAL_ARGS)
 {
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
 	for (size_t i = 0; i < ev->rows; i++) {
@@ -374,7 +363,7 @@ static tm_rc eval_session(struct tm_eval *ev, const struct tm_expr *call, const 
 }
 const struct tm_kernel sx_kernel_session = {.name = "session_window", .eval = eval_session, .flags = TM_KERNEL_CONSTANTS};
 
-static tm_rc eval_window_time(struct tm_eval *ev, const struct tm_expr *call, const struct tm_column *args, struct tm_column *ret)
+static tm_rc eval_window_time(FN_EVAL_ARGS)
 {
 	tm_column_init(ret, ev->arena, call->type, ev->rows);
 	const struct tm_column *end = &args[0].children[1];
@@ -440,7 +429,7 @@ static tm_rc single_result(struct tm_eval *ev, const struct tm_agg *agg, void *c
 	tm_appender_finish(a, ret);
 	return TM_OK;
 }
-static void single_done(__attribute__((unused)) const struct tm_agg *agg, void *state) { free(((struct single *)state)->bytes); }
+static void single_done(UNUSED const struct tm_agg *agg, void *state) { free(((struct single *)state)->bytes); }
 const struct tm_agg_kernel sx_agg_single = {.name = "single",
 					    .state_bytes = sizeof(struct single),
 					    .update = single_update,
