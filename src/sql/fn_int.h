@@ -152,6 +152,8 @@ tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, .
 static inline int64_t fn_integer(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);
+	if (c->type->kind == TM_T_INT) /* the usual one needs no table of jumps */
+		return c->i32[i];
 	switch (c->type->kind) { /* not by tm_type_width: no call for every row */
 	case TM_T_BOOLEAN:
 		return c->boolean[i];
@@ -159,7 +161,6 @@ static inline int64_t fn_integer(const struct tm_column *c, size_t i)
 		return c->i8[i];
 	case TM_T_SMALLINT:
 		return c->i16[i];
-	case TM_T_INT:
 	case TM_T_DATE:
 	case TM_T_INTERVAL_YM:
 		return c->i32[i];
