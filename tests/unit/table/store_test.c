@@ -1,7 +1,8 @@
-/* The store: writing, reading, reopening, expiry under a clock of the test's own, key order, reconciliation. */
+/* The store: writing, reading, reopening, expiry under a clock of the test's own, key order, reconciliation, the shape of its files. */
 #include "table/bignum.h"
 #include "table/mutation.h"
 #include "table/read.h"
+#include "table/table_int.h"
 #include "table/value.h"
 #include "unit.h"
 #include <signal.h>
@@ -362,6 +363,56 @@ TEST(kill_keeps_acknowledged)
 		tm_table_def_unref(s, def);
 		tm_store_close(s);
 	}
+	CHECK_OK(tm_dir_remove(dir, &err), err);
+}
+
+/* The one file of the rows, as bytes. */
+static struct tm_buf data_file(struct tm_store *s, const char *dir)
+{
+	const rocksdb_livefiles_t *files = rocksdb_livefiles(s->db);
+	struct tm_buf bytes = {0};
+	for (int i = 0; i < rocksdb_livefiles_count(files); i++) {
+		if (strcmp(rocksdb_livefiles_column_family_name(files, i), "data") != 0)
+			continue;
+		char path[300];
+		snprintf(path, sizeof path, "%s%s", dir, rocksdb_livefiles_name(files, i));
+		CHECK_INT(bytes.len, 0);
+		CHECK_OK(tm_file_read(tm_env_real(), path, 64 * TM_MIB, &bytes, &err), err);
+	}
+	rocksdb_livefiles_destroy(files);
+	return bytes;
+}
+
+/* A whole index or filter of a large file would not stay in the small cache. RocksDB tells how many parts an index has; that the filter
+ * has parts is told by the name of its block in the file. */
+TEST(index_and_filter_in_parts)
+{
+	char dir[] = "/tmp/tm_table_XXXXXX";
+	CHECK(mkdtemp(dir));
+	struct tm_store *s;
+	CHECK_OK(tm_store_open(dir, &(struct tm_store_options){0}, &s, &err), err);
+	const struct tm_table_def *def = make_table(s);
+	struct tm_table_batch *b = tm_table_batch_new(s);
+	for (int32_t k = 0; k < 20000; k++)
+		put(b, def, k, k, "a value of some length", INT64_MIN, 0);
+	CHECK_OK(tm_table_batch_commit(b, false, &err), err);
+	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	char *message = NULL;
+	rocksdb_flush_cf(s->db, o, s->family[TM_FAMILY_DATA], &message);
+	rocksdb_flushoptions_destroy(o);
+	CHECK(!message);
+	char *properties = rocksdb_property_value_cf(s->db, s->family[TM_FAMILY_DATA], "rocksdb.aggregated-table-properties");
+	CHECK(properties);
+	const char *parts = strstr(properties, "# index partitions=");
+	CHECK(parts);
+	CHECK(strtol(strchr(parts, '=') + 1, NULL, 10) > 1);
+	free(properties);
+	struct tm_buf file = data_file(s, dir);
+	CHECK(tm_str_find(tm_buf_str(&file), TM_STR("partitionedfilter.rocksdb."), 0) != SIZE_MAX);
+	tm_buf_done(&file);
+	tm_table_batch_free(b);
+	tm_table_def_unref(s, def);
+	tm_store_close(s);
 	CHECK_OK(tm_dir_remove(dir, &err), err);
 }
 TEST_MAIN()
