@@ -39,6 +39,27 @@ static inline bool tm_is_null(const struct tm_column *c, size_t row)
 	return c->type->kind == TM_T_NULL || (c->valid && !c->valid[tm_row(c, row)]);
 }
 
+/* An integer of any width, a boolean, or what is stored as an integer (dates, times, intervals of months); not null. */
+static inline int64_t tm_value_integer(const struct tm_column *c, size_t row)
+{
+	row = tm_row(c, row);
+	if (c->type->kind == TM_T_INT) /* the usual one needs no table of jumps */
+		return c->i32[row];
+	switch (c->type->kind) { /* not by tm_type_width: no call for every row */
+	case TM_T_BOOLEAN:
+		return c->boolean[row];
+	case TM_T_TINYINT:
+		return c->i8[row];
+	case TM_T_SMALLINT:
+		return c->i16[row];
+	case TM_T_DATE:
+	case TM_T_INTERVAL_YM:
+		return c->i32[row];
+	default:
+		return c->i64[row];
+	}
+}
+
 /* Room for rows values; strings and spans are cleared, numbers are not; no valid array. The children of STRUCT are made too
  * (rows each), those of ARRAY and MAP get 0 rows: the caller makes them. */
 void tm_column_init(struct tm_column *ret, struct tm_arena *arena, const struct tm_type *type, size_t rows);

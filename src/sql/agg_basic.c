@@ -445,7 +445,7 @@ static tm_rc bit_update(AGG_UPDATE_ARGS)
 	int what = (int)(intptr_t)agg->bound;
 	for (size_t i = 0; i < n; i++)
 		if (!tm_is_null(&args[0], i))
-			bit_join(what, states[i], fn_integer(&args[0], i));
+			bit_join(what, states[i], tm_value_integer(&args[0], i));
 	return TM_OK;
 }
 static tm_rc bit_merge(AGG_MERGE_ARGS)

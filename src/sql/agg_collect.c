@@ -393,7 +393,7 @@ static double number_at(const struct tm_column *c, size_t i)
 	case TM_T_DECIMAL:
 		return tm_decimal_to_double(c->i128[i], c->type->scale);
 	default:
-		return (double)fn_integer(c, i);
+		return (double)tm_value_integer(c, i);
 	}
 }
 static tm_rc doubles_update(AGG_UPDATE_ARGS)
@@ -403,7 +403,7 @@ static tm_rc doubles_update(AGG_UPDATE_ARGS)
 			continue;
 		int64_t times = 1;
 		if (agg->arg_count > 2 && !((const struct percentile *)agg->bound)->typed)
-			times = tm_is_null(&args[2], i) ? 0 : fn_integer(&args[2], i);
+			times = tm_is_null(&args[2], i) ? 0 : tm_value_integer(&args[2], i);
 		if (times < 0)
 			return tm_fail_class(ev->err, TM_DATA, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", "22003",
 					     "Found the negative value in frequency expression.");

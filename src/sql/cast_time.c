@@ -214,7 +214,7 @@ CAST(interval_number)
 	int64_t unit = field_unit(p->from, p->from->to_field);
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
-		int64_t v = fn_integer(in, i), whole = v / unit, back;
+		int64_t v = tm_value_integer(in, i), whole = v / unit, back;
 		switch (p->to->kind) {
 		case TM_T_TINYINT:
 			back = out->i8[i] = (int8_t)whole;
@@ -246,7 +246,7 @@ CAST(number_interval)
 	cast_begin(ev, p, in, rows, out);
 	for (size_t i = 0; i < rows; i++) {
 		int64_t r;
-		bool over = __builtin_mul_overflow(fn_integer(in, i), unit, &r);
+		bool over = __builtin_mul_overflow(tm_value_integer(in, i), unit, &r);
 		if (p->to->kind == TM_T_INTERVAL_YM) {
 			out->i32[i] = (int32_t)r;
 			over |= out->i32[i] != r;

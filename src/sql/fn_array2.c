@@ -99,10 +99,14 @@ KERNEL(sequence)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t from = fn_integer(&args[0], i), to = fn_integer(&args[1], i);
+		int64_t from = tm_value_integer(&args[0], i), to = tm_value_integer(&args[1], i);
 		ret->span[i].from = (uint32_t)out.count;
 		if (number) {
-			TM_TRY(number_sequence(ev, from, to, call->arg_count > 2 ? fn_integer(&args[2], i) : from <= to ? 1 : -1, &out));
+			TM_TRY(number_sequence(ev, from, to,
+					       call->arg_count > 2 ? tm_value_integer(&args[2], i)
+					       : from <= to        ? 1
+								   : -1,
+					       &out));
 		} else {
 			struct tm_interval step = {0, from <= to ? 1 : -1, 0};
 			if (call->arg_count > 2)

@@ -224,7 +224,7 @@ bool fn_literal_double(const struct tm_fn_bind *b, size_t i, double *ret)
 	case TM_T_SMALLINT:
 	case TM_T_INT:
 	case TM_T_BIGINT:
-		*ret = (double)fn_integer(c, 0);
+		*ret = (double)tm_value_integer(c, 0);
 		return true;
 	case TM_T_FLOAT:
 		*ret = (double)c->f32[0];

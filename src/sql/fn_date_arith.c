@@ -23,7 +23,7 @@ static bool subtracts(const struct tm_expr *call) { return call->bound && ((cons
 		fn_null(ev, ret, i);                                                                                                       \
 	} while (0)
 
-/* Of the three kinds of days; fn_integer asks for more in a loop that does nothing else. */
+/* Of the three kinds of days; tm_value_integer asks for more in a loop that does nothing else. */
 static int64_t small_int(const struct tm_column *c, size_t i)
 {
 	i = tm_row(c, i);

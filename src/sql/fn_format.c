@@ -17,7 +17,7 @@ static bool rounded(const struct tm_column *c, size_t i, int places, enum tm_rou
 	case TM_T_SMALLINT:
 	case TM_T_INT:
 	case TM_T_BIGINT:
-		v = fn_integer(c, i);
+		v = tm_value_integer(c, i);
 		break;
 	case TM_T_DECIMAL:
 		v = c->i128[i];

@@ -148,24 +148,4 @@ tm_rc fn_long_overflow(struct tm_eval *ev);
 tm_rc fn_interval_overflow(struct tm_eval *ev, const char *try_name);
 tm_rc fn_index_zero(struct tm_eval *ev);
 tm_rc fn_bad_parameter(struct tm_eval *ev, const char *klass, const char *fmt, ...) TM_PRINTF(3, 4); /* INVALID_PARAMETER_VALUE.klass */
-/* A boolean, an integer of any width, or what is stored as one (dates, intervals of months, times), not null. */
-static inline int64_t fn_integer(const struct tm_column *c, size_t i)
-{
-	i = tm_row(c, i);
-	if (c->type->kind == TM_T_INT) /* the usual one needs no table of jumps */
-		return c->i32[i];
-	switch (c->type->kind) { /* not by tm_type_width: no call for every row */
-	case TM_T_BOOLEAN:
-		return c->boolean[i];
-	case TM_T_TINYINT:
-		return c->i8[i];
-	case TM_T_SMALLINT:
-		return c->i16[i];
-	case TM_T_DATE:
-	case TM_T_INTERVAL_YM:
-		return c->i32[i];
-	default:
-		return c->i64[i];
-	}
-}
 #endif

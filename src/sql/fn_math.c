@@ -360,7 +360,7 @@ KERNEL(bits)
 	fn_begin(ev, call, args, ret);
 	FN_ROWS(i)
 	{
-		int64_t a = fn_integer(&args[0], i), b = fn_integer(&args[1], i), r;
+		int64_t a = tm_value_integer(&args[0], i), b = tm_value_integer(&args[1], i), r;
 		int s = (int)(b & (narrow ? 31 : 63));
 		switch (op) {
 		case B_AND:
@@ -415,7 +415,7 @@ BIND(bits)
 KERNEL(bit_not)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) put_wide(ret, i, ~fn_integer(&args[0], i));
+	FN_ROWS(i) put_wide(ret, i, ~tm_value_integer(&args[0], i));
 	return TM_OK;
 }
 BIND(bit_not)
@@ -430,7 +430,7 @@ BIND(bit_not)
 KERNEL(bit_count)
 {
 	fn_begin(ev, call, args, ret);
-	FN_ROWS(i) ret->i32[i] = __builtin_popcountll((uint64_t)fn_integer(&args[0], i));
+	FN_ROWS(i) ret->i32[i] = __builtin_popcountll((uint64_t)tm_value_integer(&args[0], i));
 	return TM_OK;
 }
 BIND(bit_count)
@@ -450,7 +450,7 @@ KERNEL(getbit)
 		if (p < 0 || p >= size)
 			return fn_bad_parameter(ev, "BIT_POSITION_RANGE",
 						"`pos` in `getbit` is invalid: Expects an integer value in [0, %d), but got %d.", size, p);
-		ret->i8[i] = (int8_t)(fn_integer(&args[0], i) >> p & 1);
+		ret->i8[i] = (int8_t)(tm_value_integer(&args[0], i) >> p & 1);
 	}
 	return TM_OK;
 }

@@ -270,7 +270,7 @@ static tm_rc eval_array_item(FN_EVAL_ARGS)
 		if (tm_is_null(&args[0], i) || tm_is_null(&args[1], i))
 			continue;
 		struct tm_span span = args[0].span[tm_row(&args[0], i)];
-		int64_t at = fn_integer(&args[1], i);
+		int64_t at = tm_value_integer(&args[1], i);
 		if (at >= 0 && at < span.count)
 			index[i] = span.from + (uint32_t)at;
 		else if (ev->session->ansi)

@@ -9,7 +9,7 @@ static void number_text(const struct tm_column *c, size_t row, struct tm_buf *ou
 	case TM_T_SMALLINT:
 	case TM_T_INT:
 	case TM_T_BIGINT:
-		tm_i64_text(fn_integer(c, row), out);
+		tm_i64_text(tm_value_integer(c, row), out);
 		break;
 	case TM_T_FLOAT:
 		tm_float_text(c->f32[row], out);

@@ -188,19 +188,11 @@ static bool to_double(const struct tm_column *c, size_t row, double *ret)
 	row = tm_row(c, row);
 	switch (c->type->kind) {
 	case TM_T_BOOLEAN:
-		*ret = c->boolean[row];
-		return true;
 	case TM_T_TINYINT:
-		*ret = c->i8[row];
-		return true;
 	case TM_T_SMALLINT:
-		*ret = c->i16[row];
-		return true;
 	case TM_T_INT:
-		*ret = c->i32[row];
-		return true;
 	case TM_T_BIGINT:
-		*ret = (double)c->i64[row];
+		*ret = (double)tm_value_integer(c, row);
 		return true;
 	case TM_T_FLOAT:
 		*ret = (double)c->f32[row];
@@ -231,19 +223,11 @@ static bool to_i128(const struct tm_column *c, size_t row, __int128 *ret)
 	row = tm_row(c, row);
 	switch (c->type->kind) {
 	case TM_T_BOOLEAN:
-		*ret = c->boolean[row];
-		return true;
 	case TM_T_TINYINT:
-		*ret = c->i8[row];
-		return true;
 	case TM_T_SMALLINT:
-		*ret = c->i16[row];
-		return true;
 	case TM_T_INT:
-		*ret = c->i32[row];
-		return true;
 	case TM_T_BIGINT:
-		*ret = c->i64[row];
+		*ret = tm_value_integer(c, row);
 		return true;
 	case TM_T_TIMESTAMP:
 		*ret = c->i64[row] / 1000;

@@ -36,29 +36,20 @@ static tm_rc window_begin(struct tm_node *node, struct tm_err *err)
 
 /* ---- frames ---- */
 
-static tm_rc offset_rows(const struct part *p, struct tm_expr *expr, int64_t *ret, struct tm_err *err)
+/* The value of an offset, as of the partition's first row. */
+static tm_rc offset_value(const struct part *p, struct tm_expr *expr, struct tm_column **ret, struct tm_err *err)
 {
 	struct tm_batch one;
 	tm_batch_slice(&one, p->arena, p->rows, p->from, 1);
+	TM_TRY(tm_node_columns(p->node, p->arena, &one, (struct tm_expr *const *)&expr, 1, ret, err));
+	return tm_is_null(*ret, 0) ? tm_fail(err, TM_INVALID, "a window frame's offset is NULL") : TM_OK;
+}
+
+static tm_rc offset_rows(const struct part *p, struct tm_expr *expr, int64_t *ret, struct tm_err *err)
+{
 	struct tm_column *v;
-	TM_TRY(tm_node_columns(p->node, p->arena, &one, (struct tm_expr *const *)&expr, 1, &v, err));
-	if (tm_is_null(v, 0))
-		return tm_fail(err, TM_INVALID, "a window frame's offset is NULL");
-	switch (v->type->kind) {
-	case TM_T_TINYINT:
-		*ret = v->i8[0];
-		break;
-	case TM_T_SMALLINT:
-		*ret = v->i16[0];
-		break;
-	case TM_T_INT:
-	case TM_T_INTERVAL_YM:
-		*ret = v->i32[0];
-		break;
-	default:
-		*ret = v->i64[0];
-		break;
-	}
+	TM_TRY(offset_value(p, expr, &v, err));
+	*ret = tm_value_integer(v, 0);
 	return TM_OK;
 }
 
@@ -66,14 +57,6 @@ static tm_rc offset_rows(const struct part *p, struct tm_expr *expr, int64_t *re
 static double key_number(const struct tm_column *c, size_t row)
 {
 	switch (c->type->kind) {
-	case TM_T_TINYINT:
-		return c->i8[row];
-	case TM_T_SMALLINT:
-		return c->i16[row];
-	case TM_T_INT:
-	case TM_T_DATE:
-	case TM_T_INTERVAL_YM:
-		return c->i32[row];
 	case TM_T_FLOAT:
 		return (double)c->f32[row];
 	case TM_T_DOUBLE:
@@ -81,18 +64,14 @@ static double key_number(const struct tm_column *c, size_t row)
 	case TM_T_DECIMAL:
 		return (double)c->i128[row] / pow(10, c->type->scale);
 	default:
-		return (double)c->i64[row];
+		return (double)tm_value_integer(c, row);
 	}
 }
 
 static tm_rc offset_number(const struct part *p, struct tm_expr *expr, double *ret, struct tm_err *err)
 {
-	struct tm_batch one;
-	tm_batch_slice(&one, p->arena, p->rows, p->from, 1);
 	struct tm_column *v;
-	TM_TRY(tm_node_columns(p->node, p->arena, &one, (struct tm_expr *const *)&expr, 1, &v, err));
-	if (tm_is_null(v, 0))
-		return tm_fail(err, TM_INVALID, "a window frame's offset is NULL");
+	TM_TRY(offset_value(p, expr, &v, err));
 	if (v->type->kind == TM_T_INTERVAL) {
 		if (v->interval[0].months)
 			return tm_fail(err, TM_UNSUPPORTED, "a RANGE frame with an offset in months is not supported");
