@@ -73,12 +73,11 @@ static tm_rc set_next(struct tm_node *node, const struct tm_flow **ret, struct t
 	const struct tm_flow *in;
 	while (!me->built) {
 		tm_arena_reset(&node->arena);
-		TM_TRY(tm_node_next(node->inputs[1], &in, err));
+		TM_TRY(tm_node_pull(node, 1, &in, err));
 		if (!in) {
 			me->built = true;
 			break;
 		}
-		node->rows_in += (int64_t)in->batch.rows;
 		uint32_t *numbers = numbers_of(me, &in->batch);
 		for (size_t i = 0; i < in->batch.rows; i++)
 			((struct set_counts *)tm_groups_payload(&me->groups, numbers[i]))->right++;
@@ -86,10 +85,9 @@ static tm_rc set_next(struct tm_node *node, const struct tm_flow **ret, struct t
 	for (;;) {
 		tm_arena_reset(&node->arena);
 		*ret = NULL;
-		TM_TRY(tm_node_next(node->inputs[0], &in, err));
+		TM_TRY(tm_node_pull(node, 0, &in, err));
 		if (!in)
 			return TM_OK;
-		node->rows_in += (int64_t)in->batch.rows;
 		uint32_t *numbers = numbers_of(me, &in->batch);
 		uint32_t *keep = tm_arena_alloc(&node->arena, tm_mul_size(in->batch.rows + 1, sizeof *keep));
 		size_t n = 0;
@@ -236,14 +234,13 @@ static tm_rc dedup_next(struct tm_node *node, const struct tm_flow **ret, struct
 		tm_arena_reset(&node->arena);
 		const struct tm_flow *in;
 		*ret = NULL;
-		TM_TRY(tm_node_next(node->inputs[0], &in, err));
+		TM_TRY(tm_node_pull(node, 0, &in, err));
 		if (!in) {
 			if (me->stateful && !me->ended && node->evict_us != INT64_MIN)
 				tm_expiry_pop(&me->expiry, &me->groups, node->evict_us, &me->doomed);
 			me->ended = true;
 			return TM_OK;
 		}
-		node->rows_in += (int64_t)in->batch.rows;
 		size_t n;
 		TM_TRY(dedup_batch(me, in, &n));
 		if (n) {

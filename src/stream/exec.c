@@ -101,6 +101,14 @@ tm_rc tm_node_next(struct tm_node *node, const struct tm_flow **ret, struct tm_e
 	return TM_OK;
 }
 
+tm_rc tm_node_pull(struct tm_node *node, size_t input, const struct tm_flow **ret, struct tm_err *err)
+{
+	TM_TRY(tm_node_next(node->inputs[input], ret, err));
+	if (*ret)
+		node->rows_in += (int64_t)(*ret)->batch.rows;
+	return TM_OK;
+}
+
 void tm_node_free(struct tm_node *node)
 {
 	if (!node)

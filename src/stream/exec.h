@@ -66,6 +66,8 @@ struct tm_node {
 tm_rc tm_node_build(struct tm_run *run, const struct tm_op *op, struct tm_node **ret, struct tm_err *err) TM_CHECKED;
 tm_rc tm_node_begin(struct tm_node *node, struct tm_err *err) TM_CHECKED; /* the whole tree */
 tm_rc tm_node_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err) TM_CHECKED;
+/* The next batch of an input, counted in rows_in. */
+tm_rc tm_node_pull(struct tm_node *node, size_t input, const struct tm_flow **ret, struct tm_err *err) TM_CHECKED;
 void tm_node_free(struct tm_node *node); /* the whole tree */
 
 /* Evaluation of a node's expressions over a batch, results in arena. */

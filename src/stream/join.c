@@ -216,12 +216,11 @@ static bool left_rest(struct join *me)
 static tm_rc next_left(struct join *me, struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
-	TM_TRY(tm_node_next(node->inputs[0], &me->left, err));
+	TM_TRY(tm_node_pull(node, 0, &me->left, err));
 	if (!me->left) {
 		me->left_ended = true;
 		return TM_OK;
 	}
-	node->rows_in += (int64_t)me->left->batch.rows;
 	tm_arena_reset(&me->left_arena);
 	size_t keys = node->op->join.key_count, n = me->left->batch.rows;
 	TM_TRY(tm_node_columns(node, &me->left_arena, &me->left->batch, node->op->join.left_keys, keys, &me->left_keys, err));

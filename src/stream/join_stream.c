@@ -458,10 +458,9 @@ static tm_rc join_next(struct tm_node *node, const struct tm_flow **ret, struct 
 		for (int s = 0; s < 2; s++)
 			for (;;) {
 				const struct tm_flow *in;
-				TM_TRY(tm_node_next(node->inputs[s], &in, err));
+				TM_TRY(tm_node_pull(node, (size_t)s, &in, err));
 				if (!in)
 					break;
-				node->rows_in += (int64_t)in->batch.rows;
 				if (in->batch.rows)
 					TM_TRY(side_batch(me, s, in, err));
 			}

@@ -70,10 +70,7 @@ const struct tm_node_class tm_range_class = {
 static tm_rc pull(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)
 {
 	tm_arena_reset(&node->arena);
-	TM_TRY(tm_node_next(node->inputs[0], ret, err));
-	if (*ret)
-		node->rows_in += (int64_t)(*ret)->batch.rows;
-	return TM_OK;
+	return tm_node_pull(node, 0, ret, err);
 }
 
 /* Rows index[0..n) of in become node->out, with the way back to their records. */
@@ -250,12 +247,11 @@ static tm_rc expand_next(struct tm_node *node, const struct tm_flow **ret, struc
 	for (;;) {
 		tm_arena_reset(&node->arena);
 		if (!me->in || me->projection == op->expand_guarded.count) {
-			TM_TRY(tm_node_next(node->inputs[0], &me->in, err));
+			TM_TRY(tm_node_pull(node, 0, &me->in, err));
 			if (!me->in) {
 				*ret = NULL;
 				return TM_OK;
 			}
-			node->rows_in += (int64_t)me->in->batch.rows;
 			me->projection = 0;
 		}
 		size_t p = me->projection++;
@@ -493,11 +489,9 @@ static tm_rc union_next(struct tm_node *node, const struct tm_flow **ret, struct
 {
 	struct unions *me = (struct unions *)node;
 	for (; me->at < node->input_count; me->at++) {
-		TM_TRY(tm_node_next(node->inputs[me->at], ret, err));
-		if (*ret) {
-			node->rows_in += (int64_t)(*ret)->batch.rows;
+		TM_TRY(tm_node_pull(node, me->at, ret, err));
+		if (*ret)
 			return TM_OK;
-		}
 	}
 	*ret = NULL;
 	return TM_OK;

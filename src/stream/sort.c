@@ -180,10 +180,9 @@ static tm_rc keep_best(struct sort *me, struct tm_err *err)
 	tm_batch_empty(&best, arenas[0], &node->op->schema);
 	for (;;) {
 		const struct tm_flow *in;
-		TM_TRY_GOTO(rc, out, tm_node_next(node->inputs[0], &in, err));
+		TM_TRY_GOTO(rc, out, tm_node_pull(node, 0, &in, err));
 		if (!in)
 			break;
-		node->rows_in += (int64_t)in->batch.rows;
 		tm_arena_reset(&node->arena);
 		struct tm_batch both = {.rows = best.rows + in->batch.rows, .column_count = best.column_count};
 		both.columns = TM_NEW_N(&node->arena, struct tm_column, best.column_count + 1);
