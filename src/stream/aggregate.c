@@ -25,16 +25,8 @@ static tm_rc aggregate_open(struct tm_node *node, struct tm_err *err)
 	struct aggregate *me = (struct aggregate *)node;
 	const struct tm_op *op = node->op;
 	tm_aggs_init(&me->aggs, op->aggregate.aggs, op->aggregate.agg_count);
-	const struct tm_type **types = tm_alloc(tm_mul_size(op->aggregate.key_count + 1, sizeof *types));
-	bool *nullable = tm_alloc(op->aggregate.key_count + 1);
-	for (size_t i = 0; i < op->aggregate.key_count; i++) {
-		types[i] = op->aggregate.keys[i]->type;
-		nullable[i] = op->aggregate.keys[i]->nullable;
-	}
-	tm_groups_init(&me->groups, types, nullable, op->aggregate.key_count, me->aggs.bytes, me->aggs.align);
-	tm_groups_init(&me->late, types, nullable, op->aggregate.key_count, 0, 8);
-	free(types);
-	free(nullable);
+	tm_aggs_groups_init(&me->groups, op->aggregate.keys, op->aggregate.key_count, me->aggs.bytes, me->aggs.align);
+	tm_aggs_groups_init(&me->late, op->aggregate.keys, op->aggregate.key_count, 0, 8);
 	me->stateful = tm_node_stateful(node);
 	return TM_OK;
 }
@@ -129,15 +121,6 @@ static uint32_t *without_late(struct aggregate *me, const struct tm_flow *in, co
 
 /* ---- consuming ---- */
 
-static void mark_dirty(struct aggregate *me, uint32_t number)
-{
-	struct tm_group *g = tm_groups_at(&me->groups, number);
-	if (g->flags & DIRTY)
-		return;
-	g->flags |= DIRTY;
-	TM_PUSH(&me->dirty, number);
-}
-
 static tm_rc consume_batch(struct aggregate *me, const struct tm_flow *in, struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
@@ -168,7 +151,7 @@ static tm_rc consume_batch(struct aggregate *me, const struct tm_flow *in, struc
 	}
 	if (me->stateful)
 		for (size_t i = 0; i < n; i++)
-			mark_dirty(me, numbers[i]);
+			tm_group_mark(&me->groups, numbers[i], DIRTY, &me->dirty);
 	return tm_aggs_update(&me->aggs, node, arena, &in->batch, rows, n, states, numbers, err);
 }
 
@@ -181,7 +164,7 @@ static void need_global(struct aggregate *me)
 	if (fresh)
 		tm_aggs_start(&me->aggs, tm_groups_payload(&me->groups, number));
 	if (me->stateful)
-		mark_dirty(me, number);
+		tm_group_mark(&me->groups, number, DIRTY, &me->dirty);
 }
 
 /* ---- giving ---- */
@@ -216,9 +199,8 @@ static tm_rc aggregate_next(struct tm_node *node, const struct tm_flow **ret, st
 	struct aggregate *me = (struct aggregate *)node;
 	while (!me->consumed) {
 		const struct tm_flow *in;
-		TM_TRY(tm_node_next(node->inputs[0], &in, err));
+		TM_TRY(tm_node_pull(node, 0, &in, err));
 		if (in) {
-			node->rows_in += (int64_t)in->batch.rows;
 			if (in->batch.rows)
 				TM_TRY(consume_batch(me, in, err));
 			continue;

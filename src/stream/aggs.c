@@ -3,6 +3,19 @@
 #include "stream/state.h"
 #include <stdlib.h>
 
+void tm_aggs_groups_init(struct tm_groups *g, struct tm_expr *const *keys, size_t key_count, size_t payload_bytes, size_t payload_align)
+{
+	const struct tm_type **types = tm_alloc(tm_mul_size(key_count + 1, sizeof *types));
+	bool *nullable = tm_alloc(key_count + 1);
+	for (size_t i = 0; i < key_count; i++) {
+		types[i] = keys[i]->type;
+		nullable[i] = keys[i]->nullable;
+	}
+	tm_groups_init(g, types, nullable, key_count, payload_bytes, payload_align);
+	free(types);
+	free(nullable);
+}
+
 void tm_aggs_init(struct tm_aggs *a, struct tm_agg *const *aggs, size_t count)
 {
 	*a = (struct tm_aggs){.aggs = aggs, .count = count, .align = 8};

@@ -10,6 +10,9 @@ struct tm_aggs {
 	struct tm_groups *distinct;      /* per function with DISTINCT: its (group, arguments) seen; mode unused else */
 	bool *is_distinct;
 };
+/* A table of groups by key expressions. */
+void tm_aggs_groups_init(struct tm_groups *g, struct tm_expr *const *keys, size_t key_count, size_t payload_bytes, size_t payload_align);
+
 void tm_aggs_init(struct tm_aggs *a, struct tm_agg *const *aggs, size_t count);
 void tm_aggs_done(struct tm_aggs *a);
 void tm_aggs_clear(struct tm_aggs *a);                     /* forgets what DISTINCT has seen */

@@ -17,6 +17,16 @@ struct tm_numbers {
 	size_t count, cap;
 };
 
+/* Sets a group's flag; the list gets the number where the flag was not set yet. */
+static inline void tm_group_mark(struct tm_groups *g, uint32_t number, uint32_t flag, struct tm_numbers *list)
+{
+	struct tm_group *group = tm_groups_at(g, number);
+	if (group->flags & flag)
+		return;
+	group->flags |= flag;
+	TM_PUSH(list, number);
+}
+
 void tm_expiry_add(struct tm_expiry *e, struct tm_groups *g, uint32_t number, int64_t time_us);
 /* Takes off all with time <= until_us and appends their numbers. */
 void tm_expiry_pop(struct tm_expiry *e, struct tm_groups *g, int64_t until_us, struct tm_numbers *out);

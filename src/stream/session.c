@@ -49,27 +49,35 @@ static tm_rc session_open(struct tm_node *node, struct tm_err *err)
 	const struct tm_op *op = node->op;
 	tm_aggs_init(&me->aggs, op->aggregate.aggs, op->aggregate.agg_count);
 	me->keys = tm_zalloc(tm_mul_size(op->aggregate.key_count + 1, sizeof(struct tm_expr *)));
-	const struct tm_type **types = tm_alloc(tm_mul_size(op->aggregate.key_count + 1, sizeof *types));
-	bool *nullable = tm_alloc(op->aggregate.key_count + 1);
 	me->window_key = op->aggregate.event_time_key >= 0 ? (size_t)op->aggregate.event_time_key : 0;
-	for (size_t i = 0; i < op->aggregate.key_count; i++) {
-		if (i == me->window_key)
-			continue;
-		types[me->key_count] = op->aggregate.keys[i]->type;
-		nullable[me->key_count] = op->aggregate.keys[i]->nullable;
-		me->keys[me->key_count++] = op->aggregate.keys[i];
-	}
-	tm_groups_init(&me->groups, types, nullable, me->key_count, sizeof(struct sessions), 8);
-	free(types);
-	free(nullable);
+	for (size_t i = 0; i < op->aggregate.key_count; i++)
+		if (i != me->window_key)
+			me->keys[me->key_count++] = op->aggregate.keys[i];
+	tm_aggs_groups_init(&me->groups, me->keys, me->key_count, sizeof(struct sessions), 8);
 	me->stateful = tm_node_stateful(node);
 	return TM_OK;
 }
 
-static void end_session(struct session *me, struct one *s)
+static void *new_states(struct session *me)
 {
-	tm_aggs_end(&me->aggs, s->states);
-	free(s->states);
+	void *states = NULL;
+	TM_ASSERT(posix_memalign(&states, 16, me->aggs.bytes + 16) == 0);
+	memset(states, 0, me->aggs.bytes + 16);
+	tm_aggs_start(&me->aggs, states);
+	return states;
+}
+
+static void end_states(struct session *me, void *states)
+{
+	tm_aggs_end(&me->aggs, states);
+	free(states);
+}
+
+static void end_spent(struct session *me)
+{
+	for (size_t i = 0; i < me->spent.count; i++)
+		end_states(me, me->spent.items[i]);
+	me->spent.count = 0;
 }
 
 static void end_all(struct session *me)
@@ -79,14 +87,10 @@ static void end_all(struct session *me)
 			continue;
 		struct sessions *l = list_of(me, i);
 		for (uint32_t k = 0; k < l->count; k++)
-			end_session(me, &l->items[k]);
+			end_states(me, l->items[k].states);
 		free(l->items);
 	}
-	for (size_t i = 0; i < me->spent.count; i++) {
-		tm_aggs_end(&me->aggs, me->spent.items[i]);
-		free(me->spent.items[i]);
-	}
-	me->spent.count = 0;
+	end_spent(me);
 }
 
 static void session_close(struct tm_node *node)
@@ -195,15 +199,6 @@ static int by_group_and_start(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-static void *new_states(struct session *me)
-{
-	void *states = NULL;
-	TM_ASSERT(posix_memalign(&states, 16, me->aggs.bytes + 16) == 0);
-	memset(states, 0, me->aggs.bytes + 16);
-	tm_aggs_start(&me->aggs, states);
-	return states;
-}
-
 /* Sessions of one key: the kept ones and those of its rows, in the order of their starts (kept ones first), joined where they touch.
  * states[i] gets where row i of the entries is counted: rows that follow one another share states, so that functions which
  * mind the order (first, collect_list) see sessions and rows in order. */
@@ -262,11 +257,7 @@ static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint
 		uint32_t group = entries[from].group;
 		for (to = from; to < n && entries[to].group == group; to++)
 			;
-		struct tm_group *g = tm_groups_at(&me->groups, group);
-		if (!(g->flags & DIRTY)) {
-			g->flags |= DIRTY;
-			TM_PUSH(&me->dirty, group);
-		}
+		tm_group_mark(&me->groups, group, DIRTY, &me->dirty);
 		merge_key(me, list_of(me, group), entries + from, to - from, states + from, &joins);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -279,8 +270,7 @@ static tm_rc merge_rows(struct session *me, const struct tm_flow *in, const uint
 	for (size_t i = 0; i < joins.count; i++) {
 		if (!rc)
 			rc = tm_aggs_merge(&me->aggs, &ev, joins.items[i].into, joins.items[i].from);
-		tm_aggs_end(&me->aggs, joins.items[i].from);
-		free(joins.items[i].from);
+		end_states(me, joins.items[i].from);
 	}
 	free(joins.items);
 	return rc;
@@ -330,11 +320,7 @@ static void choose_output(struct session *me)
 			s->changed = false;
 			if (passed) {
 				TM_PUSH(&me->spent, s->states);
-				struct tm_group *g = tm_groups_at(&me->groups, i);
-				if (!(g->flags & DIRTY)) {
-					g->flags |= DIRTY;
-					TM_PUSH(&me->dirty, i);
-				}
+				tm_group_mark(&me->groups, i, DIRTY, &me->dirty);
 				continue;
 			}
 			l->items[kept++] = *s;
@@ -376,9 +362,8 @@ static tm_rc session_next(struct tm_node *node, const struct tm_flow **ret, stru
 	struct session *me = (struct session *)node;
 	while (!me->consumed) {
 		const struct tm_flow *in;
-		TM_TRY(tm_node_next(node->inputs[0], &in, err));
+		TM_TRY(tm_node_pull(node, 0, &in, err));
 		if (in) {
-			node->rows_in += (int64_t)in->batch.rows;
 			if (in->batch.rows)
 				TM_TRY(consume_batch(me, in, err));
 			continue;
@@ -428,11 +413,8 @@ static void session_commit(struct tm_node *node)
 		}
 		tm_state_put(node, tm_buf_str(&key), tm_buf_str(&value));
 	}
-	for (size_t i = 0; i < me->spent.count; i++) {
-		tm_aggs_end(&me->aggs, me->spent.items[i]);
-		free(me->spent.items[i]);
-	}
-	me->spent.count = me->dirty.count = me->emit.count = me->emit_at = 0;
+	end_spent(me);
+	me->dirty.count = me->emit.count = me->emit_at = 0;
 	node->state_rows = 0;
 	for (uint32_t i = 0; i < me->groups.used; i++)
 		if (tm_groups_live(&me->groups, i))
@@ -455,9 +437,7 @@ static tm_rc session_restore(struct tm_node *node, struct tm_str key, struct tm_
 	for (uint32_t i = 0; i < n && good; i++) {
 		struct one s = {.start_us = (int64_t)tm_cursor_le64(&c)};
 		s.end_us = (int64_t)tm_cursor_le64(&c);
-		TM_ASSERT(posix_memalign(&s.states, 16, me->aggs.bytes + 16) == 0);
-		memset(s.states, 0, me->aggs.bytes + 16);
-		tm_aggs_start(&me->aggs, s.states);
+		s.states = new_states(me);
 		insert_at(list_of(me, number), i, s);
 		good = tm_aggs_decode(&me->aggs, &c, s.states) && tm_cursor_ok(&c);
 	}
