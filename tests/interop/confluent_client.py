@@ -31,6 +31,23 @@ def produce(address):
     print(sorted(t for t in admin.list_topics(timeout=20).topics if not t.startswith("__")))
 
 
+def values_to_end(consumer, topic, strict=True):
+    """What a topic holds up to its end, for a consumer that is told of the end; other errors are passed over where not strict."""
+    consumer.subscribe([topic])
+    values, end = [], time.monotonic() + 30
+    while time.monotonic() < end:
+        m = consumer.poll(1)
+        if m is None:
+            continue
+        if not m.error():
+            values.append(m.value().decode())
+        elif m.error().code() == KafkaError._PARTITION_EOF:
+            break
+        else:
+            assert not strict, m.error()
+    return values
+
+
 def consume(address):
     for codec in CODECS:
         consumer = Consumer({"bootstrap.servers": address, "group.id": f"all-{codec}-{time.time()}", "auto.offset.reset": "earliest", "check.crcs": True})
@@ -91,16 +108,7 @@ def transactions(address):
         producer.commit_transaction(20) if end == "commit" else producer.abort_transaction(20)
     consumer = Consumer({"bootstrap.servers": address, "group.id": "tx-g", "auto.offset.reset": "earliest", "isolation.level": "read_committed",
                          "enable.partition.eof": True, "enable.auto.commit": False})
-    consumer.subscribe(["tx-topic"])
-    seen, end = [], time.monotonic() + 30
-    while time.monotonic() < end:
-        m = consumer.poll(1)
-        if m is None:
-            continue
-        if m.error():
-            assert m.error().code() == KafkaError._PARTITION_EOF, m.error()
-            break
-        seen.append(m.value().decode())
+    seen = values_to_end(consumer, "tx-topic")
     assert seen == [f"{i}-{k}" for i in (0, 2) for k in range(10)], seen
     producer.begin_transaction()
     producer.produce("tx-topic", value=b"last")
@@ -128,17 +136,7 @@ def through_kills(address, count):
     producer.flush(60)
     print("acknowledged", len(acknowledged), len(set(acknowledged)))
     consumer = Consumer({"bootstrap.servers": address, "group.id": "kills", "auto.offset.reset": "earliest", "enable.partition.eof": True})
-    consumer.subscribe(["kills"])
-    seen, end = [], time.monotonic() + 30
-    while time.monotonic() < end:
-        m = consumer.poll(1)
-        if m is None:
-            continue
-        if m.error():
-            if m.error().code() == KafkaError._PARTITION_EOF:
-                break
-            continue
-        seen.append(int(m.value()))
+    seen = [int(v) for v in values_to_end(consumer, "kills", strict=False)]
     consumer.close()
     lost = set(acknowledged) - set(seen)
     print("lost", len(lost), "twice", len(seen) - len(set(seen)), "in order", seen == sorted(seen))
