@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from instance import ROOT, Instance, command  # noqa: E402
-from zookeeper import Wire, ZooKeeper, free_port  # noqa: E402
+from ports import free_port  # noqa: E402
+from zookeeper import Wire, ZooKeeper  # noqa: E402
 
 SESSION_MS = 1500
 

@@ -18,6 +18,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "vectors")]
 import instance  # noqa: E402
 import programs  # noqa: E402
 import store_cases as cases  # noqa: E402
+from ports import pump  # noqa: E402
 
 
 @pytest.fixture
@@ -203,22 +204,6 @@ class TlsFront:
         back.start()
         pump(inside, behind)
         back.join()
-
-
-def pump(a, b):
-    try:
-        while True:
-            data = a.recv(65536)
-            if not data:
-                break
-            b.sendall(data)
-    except OSError:
-        pass
-    for s in (a, b):
-        try:
-            s.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="the openssl command makes the certificate")

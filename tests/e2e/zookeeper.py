@@ -8,13 +8,9 @@ import tempfile
 import threading
 import time
 
+from ports import free_port
+
 JAR = "/usr/share/java/zookeeper.jar"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Wire:

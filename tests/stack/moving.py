@@ -12,12 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 from instance import binary  # noqa: E402,F401
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+from ports import free_port, pump  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -42,21 +37,6 @@ def own(name, *args):
 def forward(host, port, to):
     """host:port leads to `to`, as a compose file's network would have it."""
     server = socket.create_server((host, port))
-
-    def pump(a, b):
-        try:
-            while True:
-                data = a.recv(65536)
-                if not data:
-                    break
-                b.sendall(data)
-        except OSError:
-            pass
-        for s in (a, b):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def accept():
         while True:
