@@ -94,7 +94,7 @@ static void copy_counts(struct tm_query *q)
 {
 	struct tm_query_shared *s = &q->shared;
 	s->dead.count = s->ops.count = 0;
-	s->rows_late = 0;
+	s->progress.rows_late = 0;
 	for (size_t i = 0; i < q->stream.reasons.count; i++)
 		TM_PUSH(&s->dead, q->stream.reasons.items[i]);
 	for (size_t i = 0; i < q->nodes.count; i++) {
@@ -106,7 +106,7 @@ static void copy_counts(struct tm_query *q)
 							 .state_rows = n->state_rows,
 							 .dropped_late = n->dropped,
 							 .rows_late = n->rows_late});
-		s->rows_late += n->rows_late;
+		s->progress.rows_late += n->rows_late;
 	}
 	s->waiting[0] = 0;
 	for (size_t i = 0; i < q->sources.count; i++)
@@ -117,25 +117,25 @@ static void copy_counts(struct tm_query *q)
 void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t written, int64_t took_ns)
 {
 	pthread_mutex_lock(&q->lock);
-	struct tm_query_shared *s = &q->shared;
+	struct tm_query_progress *p = &q->shared.progress;
 	if (took_ns >= 0) {
-		s->batch_id = q->batch_id;
-		s->batches++;
-		s->rows_read += read;
-		s->rows_written += written;
-		s->last_batch_ms = took_ns / 1000000;
+		p->batch_id = q->batch_id;
+		p->batches++;
+		p->rows_read += read;
+		p->rows_written += written;
+		p->last_batch_ms = took_ns / 1000000;
 		if (took_ns > 0 && read) {
 			double now = (double)read * 1e9 / (double)took_ns;
-			s->rows_per_second = s->rows_per_second > 0 ? s->rows_per_second * 0.8 + now * 0.2 : now;
+			p->rows_per_second = p->rows_per_second > 0 ? p->rows_per_second * 0.8 + now * 0.2 : now;
 		}
-		s->last_had_data = data;
+		p->last_had_data = data;
 	} else {
-		s->batch_id = -1;
+		p->batch_id = p->lag = -1;
 	}
-	s->watermark_ms = q->stream.has_watermark ? q->watermark_ms : INT64_MIN;
-	s->next_watermark_ms = q->stream.has_watermark ? q->next_watermark_ms : INT64_MIN;
+	p->watermark_ms = q->stream.has_watermark ? q->watermark_ms : INT64_MIN;
+	p->next_watermark_ms = q->stream.has_watermark ? q->next_watermark_ms : INT64_MIN;
 	copy_counts(q);
-	bool said = goes_on_locked(s);
+	bool said = goes_on_locked(&q->shared);
 	pthread_mutex_unlock(&q->lock);
 	say_goes_on(q, said);
 	if (took_ns >= 0 && q->on_batch)
@@ -145,8 +145,8 @@ void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t wr
 void tm_query_note_failure(struct tm_query *q)
 {
 	pthread_mutex_lock(&q->lock);
-	q->shared.state = TM_QUERY_FAILED;
-	q->shared.error = q->failed;
+	q->shared.progress.state = TM_QUERY_FAILED;
+	q->shared.progress.error = q->failed;
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
 }
@@ -161,26 +161,14 @@ void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_que
 {
 	pthread_mutex_lock(&q->lock);
 	const struct tm_query_shared *s = &q->shared;
-	*ret = (struct tm_query_progress){.name = q->spec.name,
-					  .error = s->error,
-					  .batch_id = s->batch_id,
-					  .batches = s->batches,
-					  .rows_read = s->rows_read,
-					  .rows_written = s->rows_written,
-					  .rows_late = s->rows_late,
-					  .last_batch_ms = s->last_batch_ms,
-					  .lag = q->elsewhere.caught_up ? s->lag : -1,
-					  .rows_per_second = s->rows_per_second,
-					  .watermark_ms = s->watermark_ms,
-					  .next_watermark_ms = s->next_watermark_ms,
-					  .last_had_data = s->last_had_data,
-					  .dead_count = s->dead.count,
-					  .op_count = s->ops.count};
-	ret->state = s->state;
+	*ret = s->progress;
+	ret->name = q->spec.name;
 	ret->waiting = tm_arena_str(arena, tm_str_of(s->waiting));
+	ret->dead_count = s->dead.count;
 	ret->dead = TM_NEW_N(arena, struct tm_dead_reason, s->dead.count + 1);
-	for (size_t i = 0; i < s->dead.count; i++)
-		ret->dead[i] = (struct tm_dead_reason){s->dead.items[i].reason, s->dead.items[i].rows};
+	if (s->dead.count)
+		memcpy(ret->dead, s->dead.items, s->dead.count * sizeof *ret->dead);
+	ret->op_count = s->ops.count;
 	ret->ops = TM_NEW_N(arena, struct tm_op_progress, s->ops.count + 1);
 	if (s->ops.count)
 		memcpy(ret->ops, s->ops.items, s->ops.count * sizeof *ret->ops);
@@ -247,8 +235,8 @@ static void rest_away(struct tm_query *q, int64_t ms)
 static void finish_thread(struct tm_query *q, int state)
 {
 	pthread_mutex_lock(&q->lock);
-	if (q->shared.state != TM_QUERY_FAILED)
-		q->shared.state = state;
+	if (q->shared.progress.state != TM_QUERY_FAILED)
+		q->shared.progress.state = state;
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
 }
@@ -367,10 +355,10 @@ bool tm_query_caught_up(struct tm_query *q)
 	struct tm_query_shared *s = &q->shared;
 	uint64_t mine = ++s->asked;
 	pthread_cond_broadcast(&q->changed);
-	while (s->answered < mine && s->state == TM_QUERY_RUNNING && q->has_thread)
+	while (s->answered < mine && s->progress.state == TM_QUERY_RUNNING && q->has_thread)
 		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) == ETIMEDOUT)
 			break;
-	bool caught = s->state != TM_QUERY_RUNNING || (s->answered >= mine && s->idle);
+	bool caught = s->progress.state != TM_QUERY_RUNNING || (s->answered >= mine && s->idle);
 	pthread_mutex_unlock(&q->lock);
 	return caught;
 }

@@ -15,8 +15,8 @@ struct tm_query *tm_query_elsewhere_new(const struct tm_query_spec *spec, const 
 	pthread_cond_init(&q->changed, NULL);
 	tm_arena_init(&q->stream.arena);
 	tm_arena_init(&q->restore_arena);
-	q->shared.batch_id = q->shared.lag = -1;
-	q->shared.watermark_ms = q->shared.next_watermark_ms = INT64_MIN;
+	q->shared.progress.batch_id = q->shared.progress.lag = -1;
+	q->shared.progress.watermark_ms = q->shared.progress.next_watermark_ms = INT64_MIN;
 	return q;
 }
 
@@ -37,24 +37,12 @@ void tm_query_report(struct tm_query *q, const struct tm_query_progress *p)
 {
 	pthread_mutex_lock(&q->lock);
 	struct tm_query_shared *s = &q->shared;
-	bool ran = p->batches > s->batches;
-	s->state = p->state;
-	s->error = p->error;
-	s->batch_id = p->batch_id;
-	s->batches = p->batches;
-	s->rows_read = p->rows_read;
-	s->rows_written = p->rows_written;
-	s->rows_late = p->rows_late;
-	s->lag = p->lag;
-	s->last_batch_ms = p->last_batch_ms;
-	s->rows_per_second = p->rows_per_second;
-	s->watermark_ms = p->watermark_ms;
-	s->next_watermark_ms = p->next_watermark_ms;
-	s->last_had_data = p->last_had_data;
+	bool ran = p->batches > s->progress.batches;
+	s->progress = *p;
 	snprintf(s->waiting, sizeof s->waiting, "%.*s", TM_STR_ARG(p->waiting));
 	s->dead.count = s->ops.count = 0;
 	for (size_t i = 0; i < p->dead_count; i++)
-		TM_PUSH(&s->dead, (struct tm_reason_count){kept_locked(q, p->dead[i].reason), p->dead[i].rows});
+		TM_PUSH(&s->dead, (struct tm_dead_reason){kept_locked(q, p->dead[i].reason), p->dead[i].rows});
 	for (size_t i = 0; i < p->op_count; i++) {
 		struct tm_op_progress o = p->ops[i];
 		o.label = kept_locked(q, o.label);
@@ -69,7 +57,7 @@ void tm_query_report(struct tm_query *q, const struct tm_query_progress *p)
 bool tm_query_elsewhere_caught_up(struct tm_query *q)
 {
 	pthread_mutex_lock(&q->lock);
-	bool over = q->shared.state != TM_QUERY_RUNNING;
+	bool over = q->shared.progress.state != TM_QUERY_RUNNING;
 	pthread_mutex_unlock(&q->lock);
 	return over || q->elsewhere.caught_up(q->elsewhere.ctx, q);
 }

@@ -16,16 +16,10 @@ struct tm_query_source {
 /* For tests: a query that dies at a step of its batch. */
 enum tm_fault { TM_FAULT_NONE, TM_FAULT_ANNOUNCED, TM_FAULT_RAN, TM_FAULT_FINISHED, TM_FAULT_COMMITTED };
 
-struct tm_query_shared {       /* under lock */
-	struct tm_arena arena; /* of ops' list; remade when the number changes */
-	int state;
-	struct tm_err error;
-	int64_t lag; /* elsewhere */
-	int64_t batch_id, batches, rows_read, rows_written, rows_late, last_batch_ms, watermark_ms, next_watermark_ms;
-	bool last_had_data;
-	double rows_per_second;
+struct tm_query_shared {                   /* under lock */
+	struct tm_query_progress progress; /* its name, texts and lists are unused: they are beside it */
 	struct {
-		struct tm_reason_count *items;
+		struct tm_dead_reason *items;
 		size_t count, cap;
 	} dead;
 	struct {

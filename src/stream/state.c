@@ -28,7 +28,7 @@ static void count_reason(struct tm_stream_run *s, const char *reason)
 			s->reasons.items[i].rows++;
 			return;
 		}
-	TM_PUSH(&s->reasons, (struct tm_reason_count){reason, 1});
+	TM_PUSH(&s->reasons, (struct tm_dead_reason){reason, 1});
 }
 
 void tm_stream_dead(struct tm_run *run, const struct tm_flow *flow, size_t row, const char *reason, const char *detail)

@@ -30,10 +30,6 @@ struct tm_dead {
 	int32_t partition;
 	int64_t offset; /* -1 = not known */
 };
-struct tm_reason_count {
-	const char *reason;
-	int64_t rows;
-};
 struct tm_watermark_node {
 	struct tm_node *node;
 	int64_t max_us;
@@ -63,7 +59,7 @@ struct tm_stream_run {
 		size_t count, cap;
 	} stores; /* by a stateful operator's ordinal */
 	struct {
-		struct tm_reason_count *items;
+		struct tm_dead_reason *items;
 		size_t count, cap;
 	} reasons; /* dead letters since the start */
 };
