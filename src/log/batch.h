@@ -95,6 +95,7 @@ struct tm_batch_compose {
 	int32_t leader_epoch, last_offset_delta, base_sequence;
 	int16_t producer_epoch;
 };
+struct tm_batch_compose tm_batch_compose_as(const struct tm_batch_info *batch); /* every field as in a batch that was read */
 tm_rc tm_batch_compose(const struct tm_batch_compose *head, const struct tm_record *records, size_t count, struct tm_buf *out,
 		       struct tm_err *err) TM_CHECKED;
 #endif

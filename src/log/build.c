@@ -107,6 +107,21 @@ static tm_rc compose(const struct tm_batch_compose *head, const struct tm_record
 	return TM_OK;
 }
 
+struct tm_batch_compose tm_batch_compose_as(const struct tm_batch_info *b)
+{
+	return (struct tm_batch_compose){.codec = b->codec,
+					 .level = TM_CODEC_LEVEL_DEFAULT,
+					 .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
+					 .base_offset = b->base_offset,
+					 .base_timestamp_ms = b->base_timestamp_ms,
+					 .max_timestamp_ms = b->max_timestamp_ms,
+					 .producer_id = b->producer_id,
+					 .leader_epoch = b->leader_epoch,
+					 .last_offset_delta = b->last_offset_delta,
+					 .base_sequence = b->base_sequence,
+					 .producer_epoch = b->producer_epoch};
+}
+
 tm_rc tm_batch_compose(const struct tm_batch_compose *head, const struct tm_record *records, size_t count, struct tm_buf *out,
 		       struct tm_err *err)
 {

@@ -194,17 +194,7 @@ static tm_rc filter_batch(struct pass *pass, const struct tm_batch_info *b, stru
 		tm_buf_str_put(out, tm_buf_str(&pass->bytes));
 		return TM_OK;
 	}
-	struct tm_batch_compose c = {.codec = b->codec,
-				     .level = TM_CODEC_LEVEL_DEFAULT,
-				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset,
-				     .base_timestamp_ms = b->base_timestamp_ms,
-				     .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id,
-				     .leader_epoch = b->leader_epoch,
-				     .last_offset_delta = b->last_offset_delta,
-				     .base_sequence = b->base_sequence,
-				     .producer_epoch = b->producer_epoch};
+	struct tm_batch_compose c = tm_batch_compose_as(b);
 	if (tombstone && !horizon) {
 		c.attributes |= TM_ATTR_DELETE_HORIZON;
 		c.base_timestamp_ms = pass->now_ms + pass->settings->delete_retention_ms;

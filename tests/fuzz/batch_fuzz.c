@@ -12,14 +12,7 @@ static void again(const struct tm_batch_info *b, struct tm_record *records, size
 	struct tm_record *back;
 	struct tm_batch_info info;
 	size_t n;
-	struct tm_batch_compose c = {.codec = b->codec,
-				     .level = TM_CODEC_LEVEL_DEFAULT,
-				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset,
-				     .base_timestamp_ms = b->base_timestamp_ms,
-				     .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id,
-				     .last_offset_delta = b->last_offset_delta};
+	struct tm_batch_compose c = tm_batch_compose_as(b);
 	if (tm_batch_compose(&c, records, count, &out, NULL) == TM_OK) {
 		struct tm_str rest = tm_buf_str(&out);
 		TM_ASSERT(tm_batch_next(&rest, true, &info, NULL) == TM_OK && rest.len == 0);

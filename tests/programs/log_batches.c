@@ -74,17 +74,7 @@ static tm_rc put_batch(struct tm_buf *out, const char *at, const struct tm_batch
 	else
 		tm_buf_cstr_put(out, "\"delete_horizon_ms\":null,");
 	put_records(out, records, count, b->base_sequence, true);
-	struct tm_batch_compose c = {.codec = b->codec,
-				     .level = TM_CODEC_LEVEL_DEFAULT,
-				     .attributes = (int16_t)(b->attributes & ~TM_ATTR_CODEC),
-				     .base_offset = b->base_offset,
-				     .base_timestamp_ms = b->base_timestamp_ms,
-				     .max_timestamp_ms = b->max_timestamp_ms,
-				     .producer_id = b->producer_id,
-				     .leader_epoch = b->leader_epoch,
-				     .last_offset_delta = b->last_offset_delta,
-				     .base_sequence = b->base_sequence,
-				     .producer_epoch = b->producer_epoch};
+	struct tm_batch_compose c = tm_batch_compose_as(b);
 	tm_rc rc = TM_OK;
 	if (b->log_append_time) { /* the records' own times are not in what was read; they are as far as the bytes go */
 		struct tm_batch_info own = *b;
