@@ -68,24 +68,46 @@ static int64_t end_of(struct tm_topic *t)
 	return o.end;
 }
 
-/* A batch that a crash caught half written: whatever part of it is there, nothing acknowledged is touched. */
-TEST(torn_tail_at_every_byte)
+/* The log of `hundred` as a crash left it. */
+#define HUNDRED "t-0/00000000000000000000.log"
+struct crashed {
+	char *dir;
+	struct tm_buf whole, mark;
+};
+static struct crashed crashed_log(void)
 {
 	char *dir = fresh_dir();
 	in_crashing_child(dir, hundred);
-	struct path log_file = path_in(dir, "t-0/00000000000000000000.log"), marks_file = path_in(dir, "marks");
-	const char *log_path = log_file.text, *marks = marks_file.text;
-	struct tm_buf whole = slurp(log_path), mark = slurp(marks);
+	return (struct crashed){dir, slurp(file_in(dir, HUNDRED)), slurp(file_in(dir, "marks"))};
+}
+
+/* The same with other bytes in the log's file. */
+static void put_back(const struct crashed *c, const char *at, size_t len)
+{
+	spew(file_in(c->dir, HUNDRED), at, len);
+	spew(file_in(c->dir, "marks"), c->mark.at, c->mark.len);
+	unlink(file_in(c->dir, "clean-stop"));
+}
+
+static void crashed_done(struct crashed *c)
+{
+	tm_buf_done(&c->whole);
+	tm_buf_done(&c->mark);
+	remove_dir(c->dir);
+}
+
+/* A batch that a crash caught half written: whatever part of it is there, nothing acknowledged is touched. */
+TEST(torn_tail_at_every_byte)
+{
+	struct crashed c = crashed_log();
 	struct tm_buf tail = batch_of(100, 3, (struct batch_of){0});
 	tail.at[7] = 100; /* its base offset */
 	for (size_t n = 0; n <= tail.len; n++) {
 		struct tm_buf file = {0};
-		tm_buf_str_put(&file, tm_buf_str(&whole));
+		tm_buf_str_put(&file, tm_buf_str(&c.whole));
 		tm_buf_put(&file, tail.at, n);
-		spew(log_path, file.at, file.len);
-		spew(marks, mark.at, mark.len);
-		unlink(file_in(dir, "clean-stop"));
-		struct tm_log *log = open_log(dir, NULL);
+		put_back(&c, file.at, file.len);
+		struct tm_log *log = open_log(c.dir, NULL);
 		struct tm_topic *t = tm_log_topic_find(log, TM_STR("t"));
 		CHECK_INT(findings_of(log), 0);
 		CHECK_INT(end_of(t), n == tail.len ? 103 : 100);
@@ -96,32 +118,24 @@ TEST(torn_tail_at_every_byte)
 		tm_log_close(log);
 		tm_buf_done(&file);
 	}
-	tm_buf_done(&whole);
-	tm_buf_done(&mark);
 	tm_buf_done(&tail);
-	remove_dir(dir);
+	crashed_done(&c);
 }
 
 /* A file shorter than what was acknowledged: told, what is left is readable, no lost offset is given again. */
 TEST(acknowledged_bytes_missing)
 {
-	char *dir = fresh_dir();
-	in_crashing_child(dir, hundred);
-	struct path log_file = path_in(dir, "t-0/00000000000000000000.log"), marks_file = path_in(dir, "marks");
-	const char *log_path = log_file.text, *marks = marks_file.text;
-	struct tm_buf whole = slurp(log_path), mark = slurp(marks);
-	for (size_t n = 0; n < whole.len; n += 23) {
+	struct crashed c = crashed_log();
+	for (size_t n = 0; n < c.whole.len; n += 23) {
 		for (int clean = 0; clean < 2; clean++) {
-			spew(log_path, whole.at, n);
-			spew(marks, mark.at, mark.len);
-			unlink(file_in(dir, "clean-stop"));
+			put_back(&c, c.whole.at, n);
 			if (clean) {
 				char text[128];
 				snprintf(text, sizeof text, "tidemill-clean-stop 1\n");
 				snprintf(text + strlen(text), 64, "crc32c %08x\n", tm_crc32c(0, text, strlen(text)));
-				spew(file_in(dir, "clean-stop"), text, strlen(text));
+				spew(file_in(c.dir, "clean-stop"), text, strlen(text));
 			}
-			struct tm_log *log = open_log(dir, NULL);
+			struct tm_log *log = open_log(c.dir, NULL);
 			struct tm_topic *t = tm_log_topic_find(log, TM_STR("t"));
 			CHECK(findings_of(log) >= 1);
 			CHECK_INT(end_of(t), 100);
@@ -132,7 +146,7 @@ TEST(acknowledged_bytes_missing)
 			CHECK_INT(read_all(t, 0, 100, 1 << 20, false, true), 5);
 			tm_topic_unref(t);
 			tm_log_close(log);
-			log = open_log(dir, NULL);
+			log = open_log(c.dir, NULL);
 			t = tm_log_topic_find(log, TM_STR("t"));
 			CHECK_INT(findings_of(log), 0);
 			CHECK_INT(read_all(t, 0, 0, 1 << 20, false, false), left + 5);
@@ -140,24 +154,18 @@ TEST(acknowledged_bytes_missing)
 			tm_log_close(log);
 		}
 	}
-	tm_buf_done(&whole);
-	tm_buf_done(&mark);
-	remove_dir(dir);
+	crashed_done(&c);
 }
 
 /* Any flipped bit of a log that was acknowledged: readers get an error there, never wrong records; nothing is cut. */
 TEST(rot_in_the_log)
 {
-	char *dir = fresh_dir();
-	in_crashing_child(dir, hundred);
-	struct path log_file = path_in(dir, "t-0/00000000000000000000.log"), marks_file = path_in(dir, "marks");
-	const char *log_path = log_file.text, *marks = marks_file.text;
-	struct tm_buf whole = slurp(log_path), mark = slurp(marks);
-	for (size_t bit = 0; bit < whole.len * 8; bit += 131) {
+	struct crashed c = crashed_log();
+	for (size_t bit = 0; bit < c.whole.len * 8; bit += 131) {
 		struct tm_err err = {0};
 		size_t within = bit / 8; /* the byte of its batch, and the batch's first offset */
 		int64_t bad = 0;
-		struct tm_str batches = tm_buf_str(&whole);
+		struct tm_str batches = tm_buf_str(&c.whole);
 		struct tm_batch_info in;
 		while (tm_batch_next(&batches, false, &in, &err) == TM_OK && within >= in.bytes) {
 			within -= in.bytes;
@@ -165,14 +173,12 @@ TEST(rot_in_the_log)
 		}
 		if (within >= 12 && within < 16)
 			continue; /* the leader epoch is not under the checksum, as in Kafka, and means nothing here */
-		whole.at[bit / 8] ^= (char)(1 << bit % 8);
-		spew(log_path, whole.at, whole.len);
-		whole.at[bit / 8] ^= (char)(1 << bit % 8);
-		spew(marks, mark.at, mark.len);
-		unlink(file_in(dir, "clean-stop"));
-		unlink(file_in(dir, "t-0/00000000000000000000.index"));
-		unlink(file_in(dir, "t-0/00000000000000000100.log")); /* a flipped timestamp may have made the last round roll */
-		struct tm_log *log = open_log(dir, NULL);
+		c.whole.at[bit / 8] ^= (char)(1 << bit % 8);
+		put_back(&c, c.whole.at, c.whole.len);
+		c.whole.at[bit / 8] ^= (char)(1 << bit % 8);
+		unlink(file_in(c.dir, "t-0/00000000000000000000.index"));
+		unlink(file_in(c.dir, "t-0/00000000000000000100.log")); /* a flipped timestamp may have made the last round roll */
+		struct tm_log *log = open_log(c.dir, NULL);
 		struct tm_topic *t = tm_log_topic_find(log, TM_STR("t"));
 		CHECK_INT(end_of(t), 100);
 		struct tm_arena arena;
@@ -200,9 +206,7 @@ TEST(rot_in_the_log)
 		tm_topic_unref(t);
 		tm_log_close(log);
 	}
-	tm_buf_done(&whole);
-	tm_buf_done(&mark);
-	remove_dir(dir);
+	crashed_done(&c);
 }
 
 static void many(struct tm_log *log)
