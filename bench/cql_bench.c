@@ -8,12 +8,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "cassandra/cassandra.h"
 #include "cassandra/client.h"
 #include "cassandra/protocol.h"
+#include "clocks.h"
 
 #define VALUE_BYTES 100
 #define CONNECTIONS_MAX 64
@@ -25,15 +25,6 @@ static void must(tm_rc rc, const struct tm_err *err)
 		return;
 	fprintf(stderr, "%s\n", tm_err_render(err, (struct tm_str){0}, text, sizeof text));
 	exit(1);
-}
-
-static double seconds(void) { return (double)tm_mono_ns(tm_env_real()) / 1e9; }
-
-static double cpu_seconds(void)
-{
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 /* ---- one loaded connection ---- */
@@ -113,7 +104,7 @@ static void request_add(struct run *r, struct load *l, struct tm_buf *body)
 	body->len = 0;
 	tm_cass_request_write(body, l->version, &q);
 	tm_cass_writer_put(&l->writer, 0, l->next_stream, TM_CASS_EXECUTE, tm_buf_str(body));
-	l->sent_at[l->next_stream] = seconds();
+	l->sent_at[l->next_stream] = now_s();
 	l->next_stream = (int16_t)((l->next_stream + 1) & 0x7FFF);
 	l->in_flight++;
 }
@@ -131,7 +122,7 @@ static void answers_take(struct run *r, struct load *l)
 	if (n < 0)
 		return;
 	tm_cass_reader_feed(&l->reader, data, (size_t)n);
-	double now = seconds();
+	double now = now_s();
 	while (tm_cass_reader_next(&l->reader, &e, &f) == TM_CASS_ENVELOPE) {
 		if (e.opcode != TM_CASS_RESULT) {
 			fprintf(stderr, "not a result: %.*s\n", (int)e.body.len, e.body.at);
@@ -152,12 +143,12 @@ static int by_value(const void *a, const void *b)
 static void run_for(struct run *r, double duration, const char *name)
 {
 	struct tm_buf body = {0};
-	double start = seconds(), cpu = cpu_seconds(), end = start + duration;
+	double start = now_s(), cpu = cpu_s(), end = start + duration;
 	bool stop = false;
 	for (;;) {
 		struct pollfd p[CONNECTIONS_MAX];
 		size_t in_flight = 0;
-		stop = stop || seconds() > end;
+		stop = stop || now_s() > end;
 		for (size_t i = 0; i < r->count; i++) {
 			struct load *l = &r->loads[i];
 			/* Half a window at a time: one system call for many requests. */
@@ -178,11 +169,11 @@ static void run_for(struct run *r, double duration, const char *name)
 			if (p[i].revents & (POLLIN | POLLHUP))
 				answers_take(r, &r->loads[i]);
 	}
-	double took = seconds() - start;
+	double took = now_s() - start;
 	qsort(r->latencies.items, r->latencies.count, sizeof(double), by_value);
 	printf("{\"bench\": \"%s\", \"requests\": %llu, \"seconds\": %.2f, \"per_second\": %.0f, \"cpu_seconds\": %.2f, \"p50_ms\": %.2f, "
 	       "\"p99_ms\": %.2f}\n",
-	       name, (unsigned long long)r->done, took, (double)r->done / took, cpu_seconds() - cpu,
+	       name, (unsigned long long)r->done, took, (double)r->done / took, cpu_s() - cpu,
 	       r->latencies.items[r->latencies.count / 2] * 1e3, r->latencies.items[r->latencies.count * 99 / 100] * 1e3);
 	fflush(stdout);
 	r->done = r->latencies.count = 0;
@@ -194,11 +185,11 @@ static void fsync_floor(const char *dir)
 	char path[4096], data[512] = {0};
 	snprintf(path, sizeof path, "%s/floor", dir);
 	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600), n = 0;
-	double start = seconds();
-	for (; n < 500 && seconds() - start < 2; n++)
+	double start = now_s();
+	for (; n < 500 && now_s() - start < 2; n++)
 		if (pwrite(fd, data, sizeof data, (off_t)n * 512) < 0 || fdatasync(fd) != 0)
 			break;
-	double took = seconds() - start;
+	double took = now_s() - start;
 	close(fd);
 	unlink(path);
 	printf("{\"bench\": \"fdatasync one after another\", \"per_second\": %.0f, \"mean_ms\": %.3f}\n", n / took, took / n * 1e3);

@@ -2,15 +2,8 @@
  * beside memcpy of the same bytes. Prints one JSON object a line. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include "clocks.h"
 #include "column/json.h"
-
-static double cpu_s(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 enum { ROWS = 4096, ROUNDS = 400 };
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "clocks.h"
 #include "kafka/kafka.h"
 
 enum { VALUE_BYTES = 100, ONE_BY_ONE = 3000, PACED = 50000, PACE_PER_S = 10000 };
@@ -20,24 +20,7 @@ static pid_t door; /* 0 = not ours to measure */
 static double door_cpu_s(void)
 {
 	clockid_t id;
-	struct timespec ts;
-	if (!door || clock_getcpuclockid(door, &id) != 0 || clock_gettime(id, &ts) != 0)
-		return 0;
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-static double cpu_s(void)
-{
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec + ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) / 1e6;
+	return door && clock_getcpuclockid(door, &id) == 0 ? clock_s(id) : 0;
 }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)

@@ -5,20 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
+#include "clocks.h"
 #include "log/log.h"
 #include "log/record.h"
 
 static double seconds = 1.0;
 static const char *only;
-static double now(void) { return (double)tm_mono_ns(tm_env_real()) / 1e9; }
-static double cpu(void)
-{
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void die(const struct tm_err *err)
 {
@@ -83,9 +76,9 @@ static void produce(struct tm_log *log, const char *name, bool sync, int records
 	struct flight f = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
 	struct tm_log_append *parts = calloc((size_t)window, sizeof *parts);
 	sync_disk(); /* what earlier measurements left in the page cache is not to be paid for here */
-	double start = now(), cpu_start = cpu();
+	double start = now_s(), cpu_start = cpu_s();
 	long n = 0;
-	for (; now() - start < seconds; n++) {
+	for (; now_s() - start < seconds; n++) {
 		pthread_mutex_lock(&f.lock);
 		while (f.count == window)
 			pthread_cond_wait(&f.wake, &f.lock);
@@ -100,7 +93,7 @@ static void produce(struct tm_log *log, const char *name, bool sync, int records
 	while (f.count)
 		pthread_cond_wait(&f.wake, &f.lock);
 	pthread_mutex_unlock(&f.lock);
-	double took = now() - start, cpu_took = cpu() - cpu_start;
+	double took = now_s() - start, cpu_took = cpu_s() - cpu_start;
 	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"MB_per_s\": %.0f, \"records_per_cpu_s\": %.0f}\n", name,
 	       (double)n * records / took, (double)n * (double)batch.len / took / 1e6, (double)n * records / cpu_took);
 	free(parts);
@@ -117,12 +110,12 @@ static double one_at_a_time(struct tm_log *log)
 	struct tm_err err = {0};
 	static double took[100000];
 	size_t n = 0;
-	for (double start = now(); now() - start < seconds && n < 100000; n++) {
-		double at = now();
+	for (double start = now_s(); now_s() - start < seconds && n < 100000; n++) {
+		double at = now_s();
 		struct tm_log_append a = {.topic = t, .batches = tm_buf_str(&batch), .from_client = true};
 		if (tm_log_append_wait(log, &a, 1, &err) != TM_OK)
 			die(&err);
-		took[n] = now() - at;
+		took[n] = now_s() - at;
 	}
 	qsort(took, n, sizeof *took, by_value);
 	double p50 = percentile(took, n, 0.5);
@@ -140,12 +133,12 @@ static double fdatasync_floor(const char *dir)
 	snprintf(path, sizeof path, "%s/floor", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	off_t at = 0;
-	for (double start = now(); now() - start < seconds && n < 100000; n++) {
-		double from = now();
+	for (double start = now_s(); now_s() - start < seconds && n < 100000; n++) {
+		double from = now_s();
 		if (pwrite(fd, record, sizeof record, at) < 0 || fdatasync(fd) != 0)
 			exit(1);
 		at += sizeof record;
-		took[n] = now() - from;
+		took[n] = now_s() - from;
 	}
 	close(fd);
 	unlink(path);
@@ -161,23 +154,23 @@ static void write_floors(const char *dir)
 	struct tm_buf batch = make_batch(1000);
 	char *to = malloc(64 << 20);
 	memset(to, 1, 64 << 20);
-	double start = now();
+	double start = now_s();
 	long n = 0;
-	for (; now() - start < seconds / 2; n++)
+	for (; now_s() - start < seconds / 2; n++)
 		memcpy(to + (size_t)n % ((64u << 20) / batch.len) * batch.len, batch.at, batch.len);
-	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_memcpy", (double)n * (double)batch.len / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_memcpy", (double)n * (double)batch.len / (now_s() - start) / 1e6);
 	free(to);
 	snprintf(path, sizeof path, "%s/floor", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	off_t at = 0;
-	start = now();
-	for (n = 0; now() - start < seconds / 2; n++, at += (off_t)batch.len)
+	start = now_s();
+	for (n = 0; now_s() - start < seconds / 2; n++, at += (off_t)batch.len)
 		if (pwrite(fd, batch.at, batch.len, at) < 0)
 			exit(1);
-	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write", (double)at / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write", (double)at / (now_s() - start) / 1e6);
 	if (fdatasync(fd) != 0)
 		exit(1);
-	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write_one_fdatasync", (double)at / (now() - start) / 1e6);
+	printf("{\"bench\": \"%s\", \"MB_per_s\": %.0f}\n", "floor_write_one_fdatasync", (double)at / (now_s() - start) / 1e6);
 	close(fd);
 	unlink(path);
 	tm_buf_done(&batch);
@@ -199,10 +192,10 @@ static void fetch(struct tm_log *log, const char *name, bool decode)
 	tm_arena_init(&arena);
 	if (tm_log_offsets(t, 0, &o, &err) != TM_OK)
 		die(&err);
-	double start = now();
+	double start = now_s();
 	int64_t offset = o.start, bytes = 0, records = 0;
 	long sum = 0;
-	while (now() - start < seconds) {
+	while (now_s() - start < seconds) {
 		struct tm_log_read r = {.offset = offset, .max_bytes = TM_MIB, .at_least_one = true};
 		out.len = 0;
 		if (tm_log_read(t, 0, &r, &arena, &out, &err) != TM_OK)
@@ -219,7 +212,7 @@ static void fetch(struct tm_log *log, const char *name, bool decode)
 		if (offset >= o.high_watermark)
 			offset = o.start;
 	}
-	double took = now() - start;
+	double took = now_s() - start;
 	printf("{\"bench\": \"%s\", \"records_per_s\": %.0f, \"MB_per_s\": %.0f}\n",
 	       decode ? "fetch_every_record_seen" : "fetch_whole_batches", (double)records / took, (double)bytes / took / 1e6);
 	tm_arena_done(&arena);
@@ -258,13 +251,13 @@ static void start_up(const char *dir, int topics)
 		}
 		tm_topic_unref(t);
 	}
-	double start = now();
+	double start = now_s();
 	tm_log_close(log);
-	double closed = now();
+	double closed = now_s();
 	long before = resident_kb();
 	if (tm_log_open(path, NULL, &log, &err) != TM_OK)
 		die(&err);
-	double opened = now();
+	double opened = now_s();
 	printf("{\"bench\": \"%d_partitions\", \"stop_ms\": %.0f, \"start_ms\": %.1f, \"KB_each\": %.1f}\n", topics * 10,
 	       (closed - start) * 1e3, (opened - closed) * 1e3, (double)(resident_kb() - before) / (topics * 10));
 	tm_log_close(log);

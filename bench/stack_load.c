@@ -15,15 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 #include "cassandra/client.h"
+#include "clocks.h"
 
 enum { CATEGORIES = 20, USERS = 20000, LATENCY_LIMIT_S = 90 };
-
-static int64_t mono_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static _Noreturn void die(const char *what)
 {
@@ -129,14 +123,14 @@ static int produce(const char *broker, const char *topic, uint64_t first, uint64
 {
 	rd_kafka_t *k = producer(broker, "5");
 	rd_kafka_topic_t *t = rd_kafka_topic_new(k, topic, NULL);
-	int64_t start = mono_ns();
+	int64_t start = now_ns();
 	for (uint64_t i = 0; i < count; i++) {
 		send_event(k, t, first + i);
 		if ((i & 1023) == 0)
 			rd_kafka_poll(k, 0);
 	}
 	send_rest(k);
-	printf("{\"produced\": %llu, \"seconds\": %.3f}\n", (unsigned long long)count, (double)(mono_ns() - start) / 1e9);
+	printf("{\"produced\": %llu, \"seconds\": %.3f}\n", (unsigned long long)count, (double)(now_ns() - start) / 1e9);
 	rd_kafka_topic_destroy(t);
 	rd_kafka_destroy(k);
 	return 0;
@@ -193,12 +187,12 @@ static void *look_for_rows(void *arg)
 	struct samples *s = arg;
 	size_t oldest = 0, seen = 0;
 	int64_t end =
-	    mono_ns() + (int64_t)((double)s->count * (double)s->every * (double)s->step_ns) + LATENCY_LIMIT_S * INT64_C(1000000000);
-	while (seen < s->count && mono_ns() < end) {
+	    now_ns() + (int64_t)((double)s->count * (double)s->every * (double)s->step_ns) + LATENCY_LIMIT_S * INT64_C(1000000000);
+	while (seen < s->count && now_ns() < end) {
 		uint64_t sent = atomic_load(&s->sent);
 		for (size_t i = oldest; i < s->count && i * s->every < sent; i++) {
 			if (!s->took[i] && readable(&s->reader, s->first + i * s->every)) {
-				s->took[i] = mono_ns() - (s->start + (int64_t)(i * s->every) * s->step_ns);
+				s->took[i] = now_ns() - (s->start + (int64_t)(i * s->every) * s->step_ns);
 				seen++;
 			}
 			while (oldest < s->count && s->took[oldest])
@@ -232,11 +226,11 @@ static int latency(const char *broker, const char *topic, const char *host, int 
 		die("the broker is not there");
 	rd_kafka_metadata_destroy(known);
 	pthread_t thread;
-	s.start = mono_ns() + 50000000;
+	s.start = now_ns() + 50000000;
 	pthread_create(&thread, NULL, look_for_rows, &s);
 	for (uint64_t i = 0; i < count; i++) {
 		int64_t due = s.start + (int64_t)i * s.step_ns;
-		while (mono_ns() < due) {
+		while (now_ns() < due) {
 			struct timespec nap = {0, 50000};
 			nanosleep(&nap, NULL);
 			rd_kafka_poll(k, 0);
@@ -276,11 +270,11 @@ static int row(const char *broker, const char *topic, const char *host, int port
 {
 	struct reader r;
 	struct timespec nap = {0, 500000};
-	int64_t end = mono_ns() + 180 * INT64_C(1000000000);
+	int64_t end = now_ns() + 180 * INT64_C(1000000000);
 	/* The client looks for a broker that was not there only once a second. */
 	while (!listens(broker)) {
 		nanosleep(&nap, NULL);
-		if (mono_ns() > end)
+		if (now_ns() > end)
 			die("the broker did not come");
 	}
 	rd_kafka_t *k = producer(broker, "0");
@@ -289,13 +283,13 @@ static int row(const char *broker, const char *topic, const char *host, int port
 	while (!reader_open(&r, host, port, keyspace)) {
 		rd_kafka_poll(k, 0);
 		nanosleep(&nap, NULL);
-		if (mono_ns() > end)
+		if (now_ns() > end)
 			die("the store did not come");
 	}
 	while (!readable(&r, first)) {
 		rd_kafka_poll(k, 0);
 		nanosleep(&nap, NULL);
-		if (mono_ns() > end)
+		if (now_ns() > end)
 			die("the row did not come");
 	}
 	printf("{\"row\": true}\n");

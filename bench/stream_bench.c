@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include "clocks.h"
 #include "cql/cql.h"
 #include "log/log.h"
 #include "log/record.h"
@@ -138,13 +138,6 @@ static void cql(struct tm_store *store, const char *text)
 	tm_arena_done(&arena);
 }
 
-static double cpu_seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void run(const struct tm_stream_world *world, size_t at, size_t records)
 {
 	struct tm_err err = {0};
@@ -157,13 +150,13 @@ static void run(const struct tm_stream_world *world, size_t at, size_t records)
 	if (tm_sql_pipeline(sql, TM_STR("bench.sql"), tm_buf_str(&text), false, &pipeline, &err) ||
 	    tm_query_open(world, &pipeline->queries[0], &query, &err))
 		fail(&err);
-	double from = cpu_seconds();
-	int64_t wall = tm_mono_ns(tm_env_real());
+	double from = clock_s(CLOCK_THREAD_CPUTIME_ID);
+	int64_t wall = now_ns();
 	bool ran = true;
 	while (ran)
 		if (tm_query_step(query, &ran, &err))
 			fail(&err);
-	double cpu = cpu_seconds() - from, took = (double)(tm_mono_ns(tm_env_real()) - wall) * 1e-9;
+	double cpu = clock_s(CLOCK_THREAD_CPUTIME_ID) - from, took = (double)(now_ns() - wall) * 1e-9;
 	struct tm_arena arena;
 	tm_arena_init(&arena);
 	struct tm_query_progress p;
@@ -225,7 +218,7 @@ static void latency(const struct tm_stream_world *world)
 		bytes.len = 0;
 		if (tm_batch_write(&(struct tm_batch_build){.producer_id = -1, .base_sequence = -1}, &record, 1, &bytes, &err))
 			fail(&err);
-		int64_t from = tm_mono_ns(tm_env_real());
+		int64_t from = now_ns();
 		struct tm_log_append part = {.topic = topic, .batches = tm_buf_str(&bytes)};
 		if (tm_log_append_wait(world->log, &part, 1, &err))
 			fail(&err);
@@ -233,7 +226,7 @@ static void latency(const struct tm_stream_world *world)
 		while (batches_done <= i)
 			pthread_cond_wait(&committed, &lock);
 		pthread_mutex_unlock(&lock);
-		took[i] = tm_mono_ns(tm_env_real()) - from;
+		took[i] = now_ns() - from;
 	}
 	qsort(took, ROUNDS, sizeof *took, by_size);
 	printf("{\"bench\": \"append_to_row\", \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", (double)took[ROUNDS / 2] / 1e6,

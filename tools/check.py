@@ -58,7 +58,7 @@ def check_file(path, problems):
 
 def main(argv):
     problems = []
-    sources = files("src/*.c", "src/*.h", "src/*.def", "tests/*.c", "tests/*.h", "bench/*.c")
+    sources = files("src/*.c", "src/*.h", "src/*.def", "tests/*.c", "tests/*.h", "bench/*.c", "bench/*.h")
     for path in sources:
         check_file(path, problems)
     if "--no-format" not in argv:
