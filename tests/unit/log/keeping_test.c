@@ -67,16 +67,14 @@ TEST(retention_by_size_and_time)
 	CHECK_INT(o.start, 300000);
 	CHECK_INT(o.end, 300000);
 	CHECK_INT(segments_in(folder), 1);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	log = open_log(dir, NULL);
 	t = tm_log_topic_find(log, TM_STR("t"));
 	o = offsets(t);
 	CHECK_INT(o.start, 300000);
 	CHECK_INT(append_n(log, t, 300000, 5), 0);
 	CHECK_INT(read_all(t, 0, 300000, 1000, false, true), 5);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -164,8 +162,7 @@ TEST(compaction)
 		for (int k = 0; k < 50; k++)
 			CHECK_INT(s.value[k], want[k]);
 		if (round == 2) {
-			tm_topic_unref(t);
-			tm_log_close(log);
+			close_log(log, t);
 			log = open_log(dir, NULL);
 			t = tm_log_topic_find(log, TM_STR("t"));
 			s = state_of(t);
@@ -186,8 +183,7 @@ TEST(compaction)
 	int64_t start;
 	CHECK_INT(tm_log_delete_records(t, 0, 5, &start, &err), TM_INVALID);
 	CHECK_INT(err.code, 44);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	/* Left behind by a crash between the two renames. */
 	char from[256], to[256];
 	snprintf(from, sizeof from, "%s/00000000000000000000.log", folder);
@@ -197,8 +193,7 @@ TEST(compaction)
 	t = tm_log_topic_find(log, TM_STR("t"));
 	struct state after = state_of(t);
 	CHECK_INT(after.records, s.records);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -282,13 +277,11 @@ TEST(disk_full)
 		CHECK_INT(read_all(t, 0, 0, 1 << 20, false, true), acknowledged);
 	}
 	CHECK_INT(refused, 30);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	log = open_log(dir, NULL);
 	t = tm_log_topic_find(log, TM_STR("t"));
 	CHECK_INT(read_all(t, 0, 0, 1 << 20, false, true), acknowledged);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -364,16 +357,14 @@ TEST(failed_sync)
 	CHECK_INT(read_all(t, 0, 0, 1000, false, true), 10);
 	struct tm_buf b = batch_of(0, 5, (struct batch_of){0});
 	CHECK_INT(append(log, t, 1, &b, NULL), 0);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	log = open_log(dir, NULL);
 	t = tm_log_topic_find(log, TM_STR("t"));
 	int there = read_all(t, 0, 0, 1000, false, true);
 	CHECK(there == 10 || there == 20);
 	CHECK_INT(append_n(log, t, there, 1), 0);
 	CHECK_INT(read_all(t, 0, 0, 1000, false, true), there + 1);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 int main(int argc, char **argv)

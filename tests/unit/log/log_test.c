@@ -18,8 +18,7 @@ TEST(append_read_reopen)
 	CHECK_INT(o.last_stable, 500);
 	CHECK_INT(tm_log_offsets(t, 3, &o, &err), TM_NOT_FOUND);
 	CHECK_INT(err.code, 3);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	for (int round = 0; round < 3; round++) {
 		log = open_log(dir, NULL);
 		t = tm_log_topic_find(log, TM_STR("t"));
@@ -27,8 +26,7 @@ TEST(append_read_reopen)
 		CHECK_INT(tm_topic_partitions(t), 3);
 		CHECK_INT(read_all(t, 0, 0, 1 << 20, false, true), 500 + round * 10);
 		CHECK_INT(append_n(log, t, 500 + round * 10, 10), 0);
-		tm_topic_unref(t);
-		tm_log_close(log);
+		close_log(log, t);
 	}
 	remove_dir(dir);
 }
@@ -53,8 +51,7 @@ TEST(segments_roll_and_are_read_across)
 	CHECK_INT(offset, 299999);
 	CHECK_OK(tm_log_offset_for_time(t, 0, 1700000300000, &offset, &ts, &err), err);
 	CHECK_INT(offset, -1);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	log = open_log(dir, NULL);
 	t = tm_log_topic_find(log, TM_STR("t"));
 	CHECK_INT(read_all(t, 0, 0, 4 << 20, false, true), 300000);
@@ -67,8 +64,7 @@ TEST(segments_roll_and_are_read_across)
 	CHECK_INT(read_all(t, 0, 150000, 4 << 20, false, true), 150000);
 	CHECK_INT(tm_log_delete_records(t, 0, 300001, &start, &err), TM_INVALID);
 	CHECK_INT(err.code, 1);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	log = open_log(dir, NULL);
 	t = tm_log_topic_find(log, TM_STR("t"));
 	struct tm_log_offsets o;
@@ -76,8 +72,7 @@ TEST(segments_roll_and_are_read_across)
 	CHECK_INT(o.start, 150000);
 	CHECK_OK(tm_log_delete_records(t, 0, -1, &start, &err), err);
 	CHECK_INT(start, 300000);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -196,13 +191,11 @@ TEST(idempotent_producers)
 				CHECK_INT(offset, steps[i].sequence);
 			}
 		}
-		tm_topic_unref(t);
-		tm_log_close(log);
+		close_log(log, t);
 		log = open_log(dir, NULL);
 		t = tm_log_topic_find(log, TM_STR("t"));
 	}
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -263,8 +256,7 @@ TEST(transactions)
 		check_committed(t, 0, round ? 7 : 3, round ? 1 : 0, 3);
 		if (round)
 			check_committed(t, 7, 7, 0, 0);
-		tm_topic_unref(t);
-		tm_log_close(log);
+		close_log(log, t);
 		log = open_log(dir, NULL);
 		t = tm_log_topic_find(log, TM_STR("t"));
 	}
@@ -272,8 +264,7 @@ TEST(transactions)
 	const char **findings;
 	CHECK_INT(tm_log_findings(log, &findings), 0);
 	free(findings);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -296,8 +287,7 @@ TEST(batches_without_sequences)
 		CHECK(!a.duplicate);
 		tm_buf_done(&b);
 	}
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 

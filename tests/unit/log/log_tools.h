@@ -24,6 +24,12 @@ __attribute__((unused)) static struct tm_log *open_log(const char *dir, const st
 	return log;
 }
 
+__attribute__((unused)) static void close_log(struct tm_log *log, struct tm_topic *topic)
+{
+	tm_topic_unref(topic);
+	tm_log_close(log);
+}
+
 __attribute__((unused)) static struct tm_topic *make_topic(struct tm_log *log, const char *name, int partitions, const char *config,
 							   const char *value)
 {

@@ -114,8 +114,7 @@ TEST(torn_tail_at_every_byte)
 		CHECK_INT(read_all(t, 0, 0, 1 << 20, false, true), n == tail.len ? 103 : 100);
 		CHECK_INT(append_n(log, t, (int)end_of(t), 1), 0);
 		CHECK_INT(read_all(t, 0, 95, 1 << 20, false, true), n == tail.len ? 9 : 6);
-		tm_topic_unref(t);
-		tm_log_close(log);
+		close_log(log, t);
 		tm_buf_done(&file);
 	}
 	tm_buf_done(&tail);
@@ -144,14 +143,12 @@ TEST(acknowledged_bytes_missing)
 			CHECK_INT(append_n(log, t, 100, 5), 0);
 			CHECK_INT(read_all(t, 0, 0, 1 << 20, false, false), left + 5);
 			CHECK_INT(read_all(t, 0, 100, 1 << 20, false, true), 5);
-			tm_topic_unref(t);
-			tm_log_close(log);
+			close_log(log, t);
 			log = open_log(c.dir, NULL);
 			t = tm_log_topic_find(log, TM_STR("t"));
 			CHECK_INT(findings_of(log), 0);
 			CHECK_INT(read_all(t, 0, 0, 1 << 20, false, false), left + 5);
-			tm_topic_unref(t);
-			tm_log_close(log);
+			close_log(log, t);
 		}
 	}
 	crashed_done(&c);
@@ -203,8 +200,7 @@ TEST(rot_in_the_log)
 		CHECK_INT(append_n(log, t, 100, 1), 0);
 		CHECK_INT(read_all(t, 0, 100, 1 << 20, false, true), 1);
 		tm_arena_done(&arena);
-		tm_topic_unref(t);
-		tm_log_close(log);
+		close_log(log, t);
 	}
 	crashed_done(&c);
 }
@@ -330,8 +326,7 @@ TEST(missing_files)
 	CHECK_INT(end_of(t), 2003);
 	CHECK_INT(append_n(log, t, 2003, 1), 0);
 	CHECK_INT(end_of(t), 2004);
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 
@@ -363,8 +358,7 @@ TEST(producers_after_a_crash)
 		CHECK_INT(append(log, t, 0, &b, &offset), i < 2 ? 45 : 0);
 		CHECK_INT(offset, i < 2 ? -1 : i < 7 ? i : i + 2);
 	}
-	tm_topic_unref(t);
-	tm_log_close(log);
+	close_log(log, t);
 	remove_dir(dir);
 }
 int main(int argc, char **argv)
