@@ -6,7 +6,6 @@ import json
 import os
 import re
 import struct
-import subprocess
 import uuid
 
 import programs
@@ -14,22 +13,9 @@ import programs
 LEVELS = ["ANY", "ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL", "LOCAL_ONE"]
 
 
-class Engine:
-    def __init__(self):
-        self.process = subprocess.Popen([programs.program("cql_vectors")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-
+class Engine(programs.Filter):
     def ask(self, *fields):
-        self.process.stdin.write("\t".join(fields) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"cql_vectors ended at {fields}")
-        return json.loads(line)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        return super().ask("\t".join(fields))
 
 
 # ---- types and values of bound parameters ----
@@ -220,7 +206,7 @@ def run_file(engine, path, areas, misses, texts):
 
 
 def run(files):
-    engine, areas, misses, texts = Engine(), {}, {}, [0, 0]
+    engine, areas, misses, texts = Engine("cql_vectors"), {}, {}, [0, 0]
     for path in files:
         run_file(engine, path, areas, misses, texts)
     engine.close()

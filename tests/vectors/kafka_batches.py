@@ -1,24 +1,7 @@
 """kafka/batches: record batches as Kafka's own library wrote and read them, and what its broker answered to broken ones."""
 import hashlib
-import json
-import subprocess
 
 import programs
-
-
-class Filter:
-    def __init__(self):
-        self.process = subprocess.Popen([programs.program("log_batches")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-
-    def ask(self, verb, hexed):
-        self.process.stdin.write(f"{verb} {hexed}\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 def same_bytes(got, want):
@@ -46,7 +29,7 @@ def differs(got, want):
 
 
 def judge_good(ask, case):
-    answer = ask("read", case["hex"])
+    answer = ask("read " + case["hex"])
     if "error" in answer or answer["left"]:
         return f"not read: {answer.get('error', 'bytes left over')}"
     if len(answer["batches"]) != len(case["batches"]):
@@ -60,7 +43,7 @@ def judge_good(ask, case):
     if all(b["codec"] == "none" for b in new):
         return None if again in (case["hex"], "") else "written again to other bytes"
     # A codec may choose other bytes for the same records: what counts is that they are read back as they were.
-    back = ask("read", again)
+    back = ask("read " + again)
     for got, want in zip(back["batches"], case["batches"]):
         wrong = differs(got, {k: v for k, v in want.items() if k not in ("size_in_bytes", "crc")})
         if wrong:
@@ -69,7 +52,7 @@ def judge_good(ask, case):
 
 
 def judge_library(ask, case):
-    want, answer = case["library"], ask("read", case["hex"])
+    want, answer = case["library"], ask("read " + case["hex"])
     if want["exception"]:
         return None if "error" in answer else "read without an error"
     if "error" in answer:
@@ -81,7 +64,7 @@ def judge_library(ask, case):
 
 
 def judge_broker(ask, case):
-    want, answer = case["broker_produce_v9"], ask("produce", case["hex"])
+    want, answer = case["broker_produce_v9"], ask("produce " + case["hex"])
     for field in ("errorCode", "errorMessage"):
         if answer[field] != want[field]:
             return f"{field} is {answer[field]}, not {want[field]}"
@@ -89,7 +72,7 @@ def judge_broker(ask, case):
 
 
 def run(files):
-    program, areas, misses = Filter(), {}, {}
+    program, areas, misses = programs.Filter("log_batches"), {}, {}
 
     def count(area, name, wrong):
         entry = areas.setdefault(area, [0, 0])

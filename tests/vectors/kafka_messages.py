@@ -1,26 +1,18 @@
 """kafka/messages: every message of every version as bytes and JSON, of the APIs that the door knows."""
 import json
-import subprocess
 
 import programs
 
 
-class Codec:
+class Codec(programs.Filter):
     """The C codec as a filter of JSON lines."""
 
     def __init__(self):
-        self.process = subprocess.Popen([programs.program("kafka_codec")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        super().__init__("kafka_codec")
         self.apis = {a["api"]: a for a in self.ask({"apis": True})}
 
     def ask(self, question):
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        return super().ask(json.dumps(question))
 
 
 def judge(codec, case):

@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -15,6 +16,27 @@ def program(name):
         if os.path.exists(path):
             return path
     raise SystemExit(f"{name} is not built: ninja -C build-debug {name}")
+
+
+class Filter:
+    """A program of the tests that answers each line with a line of JSON."""
+
+    def __init__(self, name):
+        self.name = name
+        self.process = subprocess.Popen([program(name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.name} ended at {line[:1000]}")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def lines(path):
