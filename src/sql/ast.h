@@ -116,7 +116,7 @@ struct ast_pivot {
 		struct ast_pivot_value *items;
 		size_t count, cap;
 	} values;
-	struct tm_str value_name, name_name; /* unpivot */
+	struct tm_str value_name, name_name, alias; /* unpivot; the alias is its result's, that before it the relation's */
 	int line, column;
 };
 enum ast_rel_kind { AST_REL_NAME, AST_REL_QUERY, AST_REL_VALUES, AST_REL_FUNCTION, AST_REL_JOIN };

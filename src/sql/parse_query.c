@@ -17,13 +17,19 @@ static const char *const relation_stops[] = {
     "EXCEPT",  "MINUS", "LATERAL", "WINDOW",      "JOIN",  "INNER",   "LEFT",      "RIGHT",      "FULL",  "CROSS",  "SEMI",  "ANTI",
     "NATURAL", "ON",    "USING",   "TABLESAMPLE", "PIVOT", "UNPIVOT", "WATERMARK", "SELECT",     "DELAY", "WITH",   NULL};
 
-static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
+/* [AS] alias */
+static tm_rc parse_alias_name(struct parser *p, struct tm_str *ret)
 {
 	bool as = take_word(p, "AS");
 	if (!as && (!at_identifier(p, 0) || (tok(p, 0)->kind == TOK_WORD && at_words(p, relation_stops))))
 		return TM_OK;
-	TM_TRY(parse_identifier(p, &r->alias));
-	if (at_sign(p, 0, "("))
+	return parse_identifier(p, ret);
+}
+
+static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
+{
+	TM_TRY(parse_alias_name(p, &r->alias));
+	if (r->alias.at && at_sign(p, 0, "("))
 		TM_TRY(parse_name_list(p, &r->columns));
 	return TM_OK;
 }
@@ -239,9 +245,9 @@ static tm_rc parse_pivot(struct parser *p, struct ast_rel *r)
 	TM_TRY(parse_want_sign(p, ")"));
 	TM_TRY(parse_want_sign(p, ")"));
 	TM_PUSH_IN(p->arena, &r->pivots, v);
-	if (!r->alias.at || v->unpivot)
-		TM_TRY(parse_alias(p, r));
-	return TM_OK;
+	if (v->unpivot)
+		return parse_alias_name(p, &v->alias);
+	return r->alias.at ? TM_OK : parse_alias(p, r);
 }
 
 static bool take_join(struct parser *p, enum ast_join *ret, bool *ret_natural)

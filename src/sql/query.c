@@ -219,12 +219,20 @@ tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret
 static bool reads_column(const struct tm_expr *e, void *ctx) { return e->kind == TM_EXPR_COLUMN && e->column == *(size_t *)ctx; }
 
 /* Grouping by all columns that PIVOT does not name; one aggregate per value, filtered by it. */
+/* The columns of op; its first ones were kept and are still found by the names of their relations. */
+static void keep_columns(struct sx *sx, struct tm_op *op, const struct ast_names *qualifiers, size_t kept, struct sx_rel *ret)
+{
+	*ret = (struct sx_rel){.op = op};
+	sx_rel_add_columns(sx, ret, op, 0, (struct tm_str){0});
+	for (size_t i = 0; i < kept; i++)
+		ret->columns.items[i].qualifier = qualifiers[i];
+}
+
 static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel *io)
 {
 	struct sx *sx = env->sx;
 	struct sx_env inner = *env;
 	struct tm_op *in = io->op, *op = sx_op(sx, TM_OP_AGGREGATE, in, NULL);
-	struct sx_rel out = {0};
 	size_t n = v->aggregates.count, columns = v->columns.count;
 	struct tm_expr **aggs = TM_NEW_N(sx->arena, struct tm_expr *, n), **keys = TM_NEW_N(sx->arena, struct tm_expr *, columns);
 	inner.columns = &io->columns;
@@ -240,6 +248,7 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 	for (size_t i = 0; i < columns; i++)
 		TM_TRY(sx_resolve(&inner, v->columns.items[i], &keys[i]));
 	op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
+	struct ast_names *qualifiers = TM_NEW_N(sx->arena, struct ast_names, io->columns.count + 1);
 	op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, v->values.count * n + 1);
 	op->aggregate.event_time_key = -1;
 	for (size_t i = 0; i < io->columns.count; i++) {
@@ -252,6 +261,7 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 			used = used || sx_any(keys[k], reads_column, &index);
 		if (used)
 			continue;
+		qualifiers[op->aggregate.key_count] = c->qualifier;
 		op->aggregate.keys[op->aggregate.key_count++] = sx_op_column(sx, in, index);
 		sx_schema_add(sx, op, c->name, c->type, c->nullable);
 	}
@@ -284,9 +294,7 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 			sx_schema_add(sx, op, name, agg->type, true);
 		}
 	}
-	out.op = op;
-	sx_rel_add_columns(sx, &out, op, 0, (struct tm_str){0});
-	*io = out;
+	keep_columns(sx, op, qualifiers, op->aggregate.key_count, io);
 	return TM_OK;
 }
 
@@ -297,6 +305,7 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 	size_t n = v->columns.count, kept = 0;
 	struct tm_expr **values = TM_NEW_N(sx->arena, struct tm_expr *, n),
 		       **keep = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
+	struct ast_names *qualifiers = TM_NEW_N(sx->arena, struct ast_names, io->columns.count + 1);
 	struct tm_str *labels = TM_NEW_N(sx->arena, struct tm_str, n);
 	const struct tm_type *type;
 	inner.columns = &io->columns;
@@ -315,11 +324,12 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 		bool used = c->hidden;
 		for (size_t k = 0; k < n; k++)
 			used = used || sx_any(values[k], reads_column, &index);
-		if (!used)
-			keep[kept++] = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
+		if (used)
+			continue;
+		qualifiers[kept] = c->qualifier;
+		keep[kept++] = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
 	}
 	struct tm_op *op = sx_op(sx, TM_OP_EXPAND, io->op, NULL);
-	struct sx_rel out = {0};
 	for (size_t i = 0; i < kept; i++)
 		sx_schema_add(sx, op, keep[i]->text, keep[i]->type, keep[i]->nullable);
 	sx_schema_add(sx, op, v->name_name, &tm_type_string, false);
@@ -337,9 +347,7 @@ static tm_rc unpivot(struct sx_env *env, const struct ast_pivot *v, struct sx_re
 			op->expand_guarded.guards[k] = sx_is_null(sx, values[k], true);
 		op->expand_guarded.projections[k] = exprs;
 	}
-	out.op = op;
-	sx_rel_add_columns(sx, &out, op, 0, (struct tm_str){0});
-	*io = out;
+	keep_columns(sx, op, qualifiers, kept, io);
 	return TM_OK;
 }
 

@@ -760,13 +760,12 @@ tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	}
 	if (r->sample)
 		TM_TRY(sample(sx, r, ret));
-	if (!(r->pivots.count && r->kind != AST_REL_JOIN && r->pivots.items[0]->unpivot))
-		TM_TRY(set_alias(sx, ret, r->alias, &r->columns, r->line, r->column));
+	TM_TRY(set_alias(sx, ret, r->alias, &r->columns, r->line, r->column));
 	if (r->watermark)
 		TM_TRY(watermark(env, r->watermark, ret));
-	for (size_t i = 0; i < r->pivots.count; i++)
+	for (size_t i = 0; i < r->pivots.count; i++) {
 		TM_TRY(sx_pivot(env, r->pivots.items[i], ret));
-	if (r->pivots.count && r->pivots.items[0]->unpivot)
-		TM_TRY(set_alias(sx, ret, r->alias, &r->columns, r->line, r->column));
+		TM_TRY(set_alias(sx, ret, r->pivots.items[i]->alias, &(const struct ast_names){0}, r->line, r->column));
+	}
 	return TM_OK;
 }

@@ -483,6 +483,12 @@ static tm_rc missing_column(struct block *b, const struct tm_expr *e, bool has_g
 		       TM_STR_ARG(e->text), TM_STR_ARG(e->text));
 }
 
+static tm_rc nested_generator(struct sx *sx, int line, int column, struct tm_str text)
+{
+	return sx_fail(sx, line, column, "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", "42K0E",
+		       "The generator is not supported: nested in expressions \"%.*s\".", TM_STR_ARG(text));
+}
+
 static tm_rc aggregate(struct block *b, bool has_group_by)
 {
 	struct sx *sx = b->sx;
@@ -507,6 +513,11 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 			       TM_STR_ARG(sx_text_list(sx, b->keys.items, b->keys.count)));
 	if (r.missing)
 		return missing_column(b, r.missing, has_group_by);
+	for (size_t i = 0; i < r.aggs.count; i++) {
+		struct tm_agg *a = r.aggs.items[i];
+		TM_TRY(sx_lower_subqueries(sx, &b->op, a->args, a->arg_count));
+		TM_TRY(sx_lower_subqueries(sx, &b->op, &a->filter, a->filter != NULL));
+	}
 	size_t have = b->op->schema.count, n = b->keys.count;
 	if (b->sets)
 		expand_sets(b);
@@ -539,11 +550,12 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 	for (size_t i = 0; i < r.aggs.count; i++) {
 		struct tm_agg *a = r.aggs.items[i];
 		for (size_t k = 0; k < a->arg_count; k++)
-			if (sx_has(a->args[k], SX_SUBQUERY) || sx_has(a->args[k], SX_GENERATOR) || sx_has(a->args[k], SX_WINDOW))
-				return sx_fail(
-				    sx, a->line, a->column_no, "UNSUPPORTED_FEATURE.AGGREGATE_ARGUMENT", "0A000",
-				    "A subquery, generator or window function cannot be an argument of an aggregate function: \"%.*s\".",
-				    TM_STR_ARG(a->text));
+			if (sx_has(a->args[k], SX_GENERATOR))
+				return nested_generator(sx, a->line, a->column_no, a->text);
+			else if (sx_has(a->args[k], SX_WINDOW))
+				return sx_fail(sx, a->line, a->column_no, "UNSUPPORTED_FEATURE.AGGREGATE_ARGUMENT", "0A000",
+					       "A window function cannot be an argument of an aggregate function: \"%.*s\".",
+					       TM_STR_ARG(a->text));
 		sx_schema_add(sx, op, a->text, a->type, a->nullable);
 	}
 	b->op = op;
@@ -647,9 +659,7 @@ static tm_rc generators(struct block *b)
 		struct item it = b->items.items[i];
 		if (sx_kind(it.expr) != SX_GENERATOR) {
 			if (sx_has(it.expr, SX_GENERATOR))
-				return sx_fail(sx, it.expr->line, it.expr->column_no, "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
-					       "42K0E", "The generator is not supported: nested in expressions \"%.*s\".",
-					       TM_STR_ARG(it.expr->text));
+				return nested_generator(sx, it.expr->line, it.expr->column_no, it.expr->text);
 			continue;
 		}
 		const struct sx_generator *g = it.expr->bound;

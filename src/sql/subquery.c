@@ -47,6 +47,31 @@ static struct tm_expr *empty_value(struct sx *sx, const struct tm_op *op)
 	return strcmp(a->kernel->name, "count") == 0 ? sx_literal_bigint(sx, 0) : NULL;
 }
 
+/* The outer columns a subquery reads, one for each place, as Spark names them in its text. */
+struct outer_names {
+	struct tm_buf text;
+	int kind; /* of their expressions */
+};
+static bool add_outer(const struct tm_expr *e, void *ctx)
+{
+	struct outer_names *n = ctx;
+	if (sx_kind(e) == n->kind)
+		tm_buf_printf(&n->text, "%s%.*s", n->text.len ? ", " : "", TM_STR_ARG(e->text));
+	return false;
+}
+static struct tm_str subquery_text(struct sx *sx, const char *name, const struct sx_correlations *c)
+{
+	struct outer_names n = {.kind = TM_EXPR_COLUMN};
+	for (size_t i = 0; i < c->count; i++)
+		sx_any(c->items[i].outer, add_outer, &n);
+	n.kind = SX_OUTER;
+	for (size_t i = 0; i < c->residuals.count; i++)
+		sx_any(c->residuals.items[i], add_outer, &n);
+	struct tm_str text = sx_text(sx, "%s(%.*s)", name, (int)n.text.len, n.text.len ? n.text.at : "");
+	tm_buf_done(&n.text);
+	return text;
+}
+
 tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
 {
 	struct sx *sx = env->sx;
@@ -77,7 +102,7 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 				       "Invalid subquery: Scalar subquery must return only one column, but got %zu.", s->value_count);
 		r->type = rel.op->schema.fields[0].type;
 		r->nullable = true;
-		r->text = TM_STR("scalarsubquery()");
+		r->text = subquery_text(sx, "scalarsubquery", c);
 		s->empty = empty_value(sx, s->op);
 	} else if (s->kind == SX_IN) {
 		if (s->value_count != value_count)
@@ -87,7 +112,8 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 			    "output of subquery. Left hand side columns(length: %zu), right hand side columns(length: %zu).",
 			    value_count, s->value_count);
 		r->nullable = true;
-		r->text = sx_text(sx, "(%s%.*s IN (listquery()))", "", TM_STR_ARG(sx_text_list(sx, values, value_count)));
+		r->text = sx_text(sx, "(%.*s IN (%.*s))", TM_STR_ARG(sx_text_list(sx, values, value_count)),
+				  TM_STR_ARG(subquery_text(sx, "listquery", c)));
 		/* Both sides of one type. */
 		struct tm_expr **columns = TM_NEW_N(sx->arena, struct tm_expr *, rel.op->schema.count);
 		bool changed = false;
@@ -114,7 +140,7 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 			return TM_OK;
 		}
 	} else {
-		r->text = TM_STR("exists()");
+		r->text = subquery_text(sx, "exists", c);
 		if (c->residuals.count) {
 			/* kept with the placeholder: over outer columns (SX_OUTER) and the subquery's */
 			s->empty = sx_and(sx, c->residuals.items, c->residuals.count);

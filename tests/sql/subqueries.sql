@@ -13,4 +13,9 @@ SELECT (SELECT n FROM u);
 SELECT s FROM t WHERE i = (SELECT max(i) - 2 FROM u);
 SELECT s, sum((SELECT 1)) FROM t GROUP BY s;
 SELECT s FROM t GROUP BY s HAVING count(i) < (SELECT count(*) FROM u) ORDER BY s;
-WITH a AS (SELECT i FROM t), b AS (SELECT i + 1 AS j FROM a) SELECT j FROM b ORDER BY j NULLS LAST
+WITH a AS (SELECT i FROM t), b AS (SELECT i + 1 AS j FROM a) SELECT j FROM b ORDER BY j NULLS LAST;
+SELECT sum(a) FILTER (WHERE a > (SELECT 1)) + 1, sum(a + (SELECT 1)) FROM VALUES (1), (2) t(a);
+SELECT k, count(*) FILTER (WHERE a IN (SELECT 2)), count(*) FILTER (WHERE a NOT IN (SELECT 2)) FROM VALUES (1, 1), (2, 2), (2, 3) t(k, a) GROUP BY k ORDER BY k;
+SELECT sum(a) FILTER (WHERE a > (SELECT min(b) FROM VALUES (1, 1), (2, 5) s(k, b) WHERE s.k = t.k)) FROM VALUES (1, 3), (2, 4) t(k, a);
+SELECT sum((SELECT max(b) FROM VALUES (1) s(b) WHERE b = a)) FROM VALUES (1), (2) t(a);
+SELECT EXISTS (SELECT 1 FROM VALUES (1, 1) s(k, b) WHERE s.k = t.k), k IN (SELECT b FROM VALUES (1, 1) s(k, b) WHERE s.k = t.k) FROM VALUES (1, 3), (2, 4) t(k, a)
