@@ -147,6 +147,6 @@ class Case:
         self.compose("down", "-v")
         self.compose.env["PROJECT"] = project
         self.compose("up", "-d", "--no-build")
-        wait(lambda: json.loads(self.compose.get("/api/dags/long/runs")[1])[0]["state"] == "running", 60, "the task runs")
+        wait(lambda: any(run["state"] == "running" for run in json.loads(self.compose.get("/api/dags/long/runs")[1])), 60, "the task runs")
         time.sleep(1)
         self.stop_within_5_s()
