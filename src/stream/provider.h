@@ -35,6 +35,7 @@ struct tm_source {
 	size_t column_count;
 	const struct tm_session *session;
 	struct tm_run *run;
+	bool few_written;  /* of what the last batch read: a larger one is not held in more memory */
 	char waiting[200]; /* why there is no data, for people; empty = nothing to say */
 };
 

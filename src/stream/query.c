@@ -456,6 +456,8 @@ static tm_rc run_rows(struct tm_query *q, int64_t *ret_written, struct tm_err *e
 	}
 }
 
+enum { FEW_OF = 4 }; /* rows read for each that is written, or more: a sink that holds little of a batch */
+
 static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 {
 	q->in_batch = true;
@@ -505,8 +507,10 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 		TM_TRY(tm_query_commit(q, err));
 	}
 	TM_TRY(tm_query_fault(q, TM_FAULT_COMMITTED, err));
+	int64_t read = tm_query_rows_read(q) - read_before;
 	for (size_t i = 0; i < q->sources.count; i++) {
 		struct tm_query_source *s = &q->sources.items[i];
+		s->source->few_written = read && written * FEW_OF <= read;
 		if (s->source->klass->committed)
 			s->source->klass->committed(s->source, tm_buf_str(&s->to));
 		struct tm_buf swap = s->from;
@@ -518,7 +522,7 @@ static tm_rc run_batch(struct tm_query *q, bool data, struct tm_err *err)
 	q->replay = q->in_batch = false;
 	q->again = 0;
 	q->started = true;
-	tm_query_note_batch(q, data, tm_query_rows_read(q) - read_before, written, tm_mono_ns(q->env) - started_ns);
+	tm_query_note_batch(q, data, read, written, tm_mono_ns(q->env) - started_ns);
 	q->batch_id++;
 	return TM_OK;
 }

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A batch is held whole until it is committed. Larger ones would not be faster: rows sorted for the table leave the cache. Where the
- * pipeline does not say how many (maxOffsetsPerTrigger), as many as make BATCH_BYTES, by the size of the records before them; more from a
- * real broker, for there a batch waits for answers of other machines. */
+/* What a batch writes is held until it is committed. Where the pipeline does not say how many (maxOffsetsPerTrigger), as many as make
+ * BATCH_BYTES, by the size of the records before them: larger ones would not be faster where most rows are written, for rows sorted for
+ * the table leave the cache. More where few rows are written (the commit is what takes the time), and from a real broker, for there a
+ * batch waits for answers of other machines. */
 enum { SETTLE_MS = 10000, BATCH_RECORDS_MAX = 1 << 15, BATCH_RECORDS_MIN = 16, RECORD_BYTES_FIRST = 512 };
-enum { BATCH_BYTES = TM_MIB, BATCH_BYTES_REMOTE = 8 * TM_MIB };
+enum { BATCH_BYTES = TM_MIB, BATCH_BYTES_MORE = 8 * TM_MIB };
 enum { K_KEY, K_VALUE, K_TOPIC, K_PARTITION, K_OFFSET, K_TIMESTAMP, K_TIMESTAMP_TYPE, K_HEADERS };
 enum choice { BY_NAME, BY_PATTERN, BY_ASSIGN };
 
@@ -347,7 +348,7 @@ static int64_t share(int64_t limit, int64_t has, int64_t total)
 
 static int64_t batch_records(const struct kafka *me)
 {
-	int64_t bytes = me->broker->klass->embedded ? BATCH_BYTES : BATCH_BYTES_REMOTE;
+	int64_t bytes = me->broker->klass->embedded && !me->s.few_written ? BATCH_BYTES : BATCH_BYTES_MORE;
 	int64_t n = bytes / (me->record_bytes > 0 ? me->record_bytes : 1);
 	return n < BATCH_RECORDS_MIN ? BATCH_RECORDS_MIN : n < BATCH_RECORDS_MAX ? n : BATCH_RECORDS_MAX;
 }
