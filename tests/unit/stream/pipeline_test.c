@@ -212,6 +212,47 @@ TEST(a_sink_that_does_not_fit_is_refused_by_name)
 	close_house(&h);
 }
 
+/* What a batch writes is held until its commit: one that writes few of the rows it reads may read more of a backlog. */
+TEST(a_backlog_is_read_in_larger_batches_where_few_rows_are_written)
+{
+	enum { ROUNDS = 40, PER_ROUND = 500, VALUE_BYTES = 250 };
+	static const char *const queries[] = {
+	    "CREATE STREAMING TABLE every USING noop AS SELECT value FROM STREAM raw;",
+	    "CREATE STREAMING TABLE few USING noop OPTIONS (outputMode 'update') AS SELECT count(*) FROM STREAM raw;"};
+	struct house h;
+	char value[VALUE_BYTES + 1];
+	const char *values[PER_ROUND];
+	int64_t batches[2];
+	struct tm_buf text = {0};
+	open_house(&h);
+	memset(value, 'v', VALUE_BYTES);
+	value[VALUE_BYTES] = 0;
+	for (size_t i = 0; i < PER_ROUND; i++)
+		values[i] = value;
+	for (int i = 0; i < ROUNDS; i++)
+		produce(&h, "in", values, PER_ROUND);
+	for (size_t i = 0; i < 2; i++) {
+		struct tm_query *q;
+		struct tm_query_progress p;
+		struct tm_arena arena;
+		text.len = 0;
+		tm_buf_printf(&text, SOURCE "%s", queries[i]);
+		load(&h, tm_buf_cstr(&text));
+		CHECK_OK(tm_query_open(&h.world, &h.pipeline->queries[0], &q, &h.err), h.err);
+		drain(&h, q);
+		tm_arena_init(&arena);
+		tm_query_progress(q, &arena, &p);
+		CHECK_INT(p.rows_read, ROUNDS * PER_ROUND);
+		batches[i] = p.batches;
+		tm_arena_done(&arena);
+		tm_query_free(q);
+	}
+	CHECK(batches[0] >= (int64_t)(ROUNDS * PER_ROUND * VALUE_BYTES / TM_MIB));
+	CHECK(batches[1] > 1 && batches[1] <= 3);
+	tm_buf_done(&text);
+	close_house(&h);
+}
+
 TEST(a_topic_that_is_not_there_yet_is_waited_for)
 {
 	struct house h;
