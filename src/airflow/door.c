@@ -625,10 +625,10 @@ tm_rc tm_airflow_start(const struct tm_airflow_options *o, struct tm_dag *dag, s
 	if (rc == TM_OK) {
 		a->config = tm_airflow_config(o, a->dags_dir, a->project_dir, a->data_dir, tm_dag_journal_path(dag));
 		struct start_call c = {a, TM_OK, err};
-		tm_dag_call(dag, start_on_loop, &c);
+		tm_dag_call(dag, start_on_loop, &c, NULL);
 		rc = c.rc;
 		if (rc != TM_OK)
-			tm_dag_call(dag, stop_on_loop, a);
+			tm_dag_call(dag, stop_on_loop, a, NULL);
 	}
 	if (rc != TM_OK) {
 		airflow_free(a);
@@ -642,7 +642,7 @@ void tm_airflow_stop(struct tm_airflow *a)
 {
 	if (!a)
 		return;
-	tm_dag_call(a->dag, stop_on_loop, a);
+	tm_dag_call(a->dag, stop_on_loop, a, NULL);
 	airflow_free(a);
 }
 
@@ -679,7 +679,7 @@ void tm_airflow_settings(struct tm_airflow *a, const struct tm_airflow_pair *var
 			 const struct tm_airflow_pair *connections, size_t connection_count)
 {
 	struct settings_call c = {a, pairs_json(variables, variable_count), pairs_json(connections, connection_count)};
-	tm_dag_call(a->dag, settings, &c);
+	tm_dag_call(a->dag, settings, &c, NULL);
 	json_decref(c.variables);
 	json_decref(c.connections);
 }

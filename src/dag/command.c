@@ -16,8 +16,13 @@ struct command {
 };
 static tm_rc call(struct command *c, void (*fn)(void *))
 {
-	tm_dag_call(c->d, fn, c);
-	return c->rc;
+	struct tm_err why = {0};
+	tm_rc refused = tm_dag_call(c->d, fn, c, &why);
+	if (c->rc || !refused)
+		return c->rc;
+	if (c->err)
+		*c->err = why;
+	return refused;
 }
 
 static tm_rc not_here(struct tm_err *err)
@@ -39,12 +44,9 @@ static void decide(void *ctx)
 /* What only the engine that decides may do. */
 static tm_rc act(struct command *c, void (*fn)(void *))
 {
-	struct tm_dag *d = c->d;
 	c->decides = fn;
-	tm_dag_call(d, decide, c);
-	if (c->rc == TM_OK && tm_dag_lost(d)) /* while it was written down */
-		return not_here(c->err);
-	return c->rc;
+	tm_rc rc = call(c, decide);
+	return rc && !c->rc && tm_dag_lost(c->d) ? not_here(c->err) : rc; /* the journal refused it: another one decides */
 }
 
 /* The command's DAG, with a definition where that is asked for; NULL: the command has failed. */

@@ -133,8 +133,9 @@ void tm_dag_unwatch(struct tm_dag *dag, int handle);
 
 /* ---- for a door that executes tasks (src/airflow) ---- */
 uv_loop_t *tm_dag_loop(struct tm_dag *dag);
-/* Runs fn on the loop and waits for it (fn on the loop already: runs at once). */
-void tm_dag_call(struct tm_dag *dag, void (*fn)(void *ctx), void *ctx);
+/* Runs fn on the loop and waits until what it wrote is on disk (on the loop already: runs at once). Else *err (may be NULL) says why it
+ * is not: what the disk said, or the journal, after which this engine decides no more. */
+tm_rc tm_dag_call(struct tm_dag *dag, void (*fn)(void *ctx), void *ctx, struct tm_err *err);
 /* Loop only: n files more (or, negative, fewer) are being loaded: not idle meanwhile. */
 void tm_dag_loading(struct tm_dag *dag, int n);
 /* Loop only: as tm_dag_file_set. definition is borrowed. */

@@ -180,6 +180,7 @@ struct tm_dag {
 	pthread_mutex_t lock; /* rank: leaf; guards calls, counts */
 	pthread_cond_t done;
 	struct call *calls;
+	uint64_t again_at_ns; /* the disk refused a commit: not again before; 0 = it did not */
 	struct tm_dag_counts counts;
 	bool idle;
 };

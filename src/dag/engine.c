@@ -8,14 +8,15 @@ struct call {
 	void (*fn)(void *ctx);
 	void *ctx;
 	bool done;
+	struct tm_err refused; /* why what it wrote is not on disk */
 	struct call *next;
 };
 
-void tm_dag_call(struct tm_dag *d, void (*fn)(void *ctx), void *ctx)
+tm_rc tm_dag_call(struct tm_dag *d, void (*fn)(void *ctx), void *ctx, struct tm_err *err)
 {
 	if (pthread_equal(pthread_self(), d->thread) || !d->thread_started) {
 		fn(ctx);
-		return;
+		return TM_OK;
 	}
 	struct call call = {.fn = fn, .ctx = ctx};
 	pthread_mutex_lock(&d->lock);
@@ -27,16 +28,19 @@ void tm_dag_call(struct tm_dag *d, void (*fn)(void *ctx), void *ctx)
 	while (!call.done)
 		pthread_cond_wait(&d->done, &d->lock);
 	pthread_mutex_unlock(&d->lock);
+	if (call.refused.rc && err)
+		*err = call.refused;
+	return call.refused.rc;
 }
 
 static void publish(struct tm_dag *d);
 
 /* ---- the end of a turn: look, commit, start, tell ---- */
-static void tell(struct tm_dag *d)
+static void events_end(struct tm_dag *d, bool told)
 {
 	for (size_t i = 0; i < d->events.count; i++) {
 		struct tm_dag_event *e = &d->events.items[i];
-		for (size_t k = 0; k < d->watches.count; k++)
+		for (size_t k = 0; told && k < d->watches.count; k++)
 			d->watches.items[k].fn(d->watches.items[k].ctx, e);
 		free((char *)(uintptr_t)e->dag_id);
 		free((char *)(uintptr_t)e->run_id);
@@ -60,7 +64,10 @@ void tm_dag_event_add(struct tm_dag *d, enum tm_dag_event_kind kind, const char 
 						  .at_us = tm_dag_now(d)});
 }
 
-static void read_last(struct tm_dag *d, struct dag_entry *e);
+enum { AGAIN_MS = 500 }; /* between two attempts at a disk that refuses */
+static void define_again(struct tm_dag *d);
+static void read_paused(struct tm_dag *d);
+static void load_pools(struct tm_dag *d);
 
 /* The disk refused a commit: what is in memory is ahead of what is on disk, and nobody was told. The way on is from what is on
  * disk: tries that were not yet started are dropped, runs that are not there are forgotten, the others are read again; an end
@@ -69,7 +76,9 @@ static void start_over(struct tm_dag *d, struct tm_err *err)
 {
 	tm_err_detail(err, "nothing of the last turn was reported; the runs are read again from disk");
 	tm_say_err("dag", err);
-	usleep(500000);
+	events_end(d, false);
+	read_paused(d);
+	load_pools(d);
 	while (d->starts.count) {
 		int64_t id = d->starts.items[0]->id;
 		struct run *r = tm_dag_active_run(d, d->starts.items[0]->run_id);
@@ -97,12 +106,12 @@ static void start_over(struct tm_dag *d, struct tm_err *err)
 			}
 			k++;
 		}
-		read_last(d, e);
-		tm_dag_schedule_next(d, e);
 	}
 	d->touched = true;
+	d->again_at_ns = uv_hrtime() + AGAIN_MS * UINT64_C(1000000);
 }
 
+static void on_again(uv_timer_t *t) { ((struct tm_dag *)t->data)->touched = true; }
 static void on_timer(uv_timer_t *t) { tm_dag_timers_fire(t->data); }
 
 static void kill_works(struct tm_dag *d)
@@ -127,34 +136,46 @@ static void lose(struct tm_dag *d, const struct tm_err *err)
 	kill_works(d);
 }
 
-static void finish_turn(struct tm_dag *d)
+/* ret_refused (may be NULL): why what had been written before this is not on disk, rc TM_OK where it is. Later commits of the same
+ * turn, of what followed from it, do not count. */
+static void finish_turn(struct tm_dag *d, struct tm_err *ret_refused)
 {
 	if (d->standby || d->lost) {
 		d->touched = false;
-		tell(d);
+		events_end(d, true);
 		publish(d);
 		return;
 	}
+	if (!ret_refused && d->again_at_ns && uv_hrtime() < d->again_at_ns)
+		return; /* the timer is set; a caller hears at once, though */
+	if (d->again_at_ns)
+		define_again(d); /* a definition may be among what was refused */
+	d->again_at_ns = 0;
 	for (int rounds = 0; rounds < 1000; rounds++) {
 		if (d->touched)
 			tm_dag_turn(d);
 		if (tm_dag_store_dirty(d->store)) {
 			struct tm_err err = {0};
 			if (tm_dag_store_commit(d->store, &err) != TM_OK) {
+				if (ret_refused && rounds == 0)
+					*ret_refused = err;
 				if (tm_dag_store_lost(d->store)) {
 					lose(d, &err);
-					finish_turn(d);
+					finish_turn(d, NULL);
 					return;
 				}
 				start_over(d, &err);
-				continue;
+				uv_update_time(&d->loop);
+				uv_timer_start(&d->timer, on_again, AGAIN_MS, 0);
+				publish(d);
+				return;
 			}
 		}
 		tm_dag_starts_flush(d);
 		if (!d->touched && !tm_dag_store_dirty(d->store))
 			break;
 	}
-	tell(d);
+	events_end(d, true);
 	if (!d->works.count && !d->stopping) {
 		/* Every end is on disk: the notes of the workers are not needed any more. */
 		off_t size = 0;
@@ -243,10 +264,12 @@ static void run_calls(struct tm_dag *d)
 		return;
 	for (struct call *c = calls; c; c = c->next)
 		c->fn(c->ctx);
-	finish_turn(d); /* what the callers hear of is on disk */
+	struct tm_err refused = {0};
+	finish_turn(d, &refused); /* what the callers hear of is on disk */
 	pthread_mutex_lock(&d->lock);
 	while (calls) {
 		struct call *next = calls->next;
+		calls->refused = refused;
 		calls->done = true;
 		calls = next;
 	}
@@ -265,19 +288,19 @@ static void on_prepare(uv_prepare_t *p)
 {
 	struct tm_dag *d = p->data;
 	if (d->touched || d->events.count || tm_dag_store_dirty(d->store) || d->timers.count)
-		finish_turn(d);
+		finish_turn(d, NULL);
 }
 static void on_check(uv_check_t *c)
 {
 	struct tm_dag *d = c->data;
 	if (d->touched || d->events.count || tm_dag_store_dirty(d->store))
-		finish_turn(d);
+		finish_turn(d, NULL);
 }
 
 static void *engine_thread(void *arg)
 {
 	struct tm_dag *d = arg;
-	finish_turn(d);
+	finish_turn(d, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	return NULL;
 }
@@ -287,6 +310,7 @@ static void load_pools(struct tm_dag *d)
 {
 	json_t *rows = tm_dag_store_rows(d->store, "SELECT name, slots FROM pool", ""), *row;
 	size_t i;
+	json_object_clear(d->pools);
 	json_array_foreach(rows, i, row)
 	    json_object_set(d->pools, json_string_value(json_object_get(row, "name")), json_object_get(row, "slots"));
 	json_decref(rows);
@@ -387,7 +411,7 @@ void tm_dag_close(struct tm_dag *d)
 {
 	if (!d)
 		return;
-	tm_dag_call(d, kill_all, d);
+	tm_dag_call(d, kill_all, d, NULL);
 	uv_async_send(&d->wake);
 	pthread_join(d->thread, NULL);
 	d->thread_started = false;
@@ -509,6 +533,13 @@ static void dag_defined(struct tm_dag *d, struct dag_def *def)
 	d->touched = true;
 }
 
+static void define_again(struct tm_dag *d)
+{
+	for (size_t i = 0; i < d->dags.count; i++)
+		if (d->dags.items[i]->def)
+			dag_defined(d, d->dags.items[i]->def);
+}
+
 /* ---- several instances ---- */
 struct apply_call {
 	struct tm_dag *d;
@@ -543,8 +574,8 @@ static void apply(void *ctx)
 tm_rc tm_dag_apply(struct tm_dag *d, bool forget_all, const struct tm_journal_entry *entries, size_t count, struct tm_err *err)
 {
 	struct apply_call c = {.d = d, .forget_all = forget_all, .entries = entries, .count = count, .err = err};
-	tm_dag_call(d, apply, &c);
-	return c.rc;
+	tm_rc rc = tm_dag_call(d, apply, &c, err);
+	return c.rc ? c.rc : rc;
 }
 
 static void lead(void *ctx)
@@ -559,18 +590,14 @@ static void lead(void *ctx)
 	d->due_cutoff_us = tm_dag_now(d);
 	load_pools(d);
 	tm_dag_recover(d);
-	for (size_t i = 0; i < d->dags.count; i++)
-		if (d->dags.items[i]->def)
-			dag_defined(d, d->dags.items[i]->def);
+	define_again(d);
 	d->touched = true;
 }
 tm_rc tm_dag_lead(struct tm_dag *d, struct tm_journal *journal, bool all, struct tm_err *err)
 {
 	struct apply_call c = {.d = d, .forget_all = all, .journal = journal, .err = err};
-	tm_dag_call(d, lead, &c);
-	if (c.rc == TM_OK && tm_dag_lost(d))
-		return tm_fail(err, TM_CANCELLED, "another instance has taken over");
-	return c.rc ? c.rc : notes_empty(d, err);
+	tm_rc rc = tm_dag_call(d, lead, &c, err);
+	return c.rc ? c.rc : rc ? rc : notes_empty(d, err);
 }
 
 bool tm_dag_lost(struct tm_dag *d)
@@ -684,11 +711,11 @@ static void watch_drop(void *ctx)
 int tm_dag_watch(struct tm_dag *d, tm_dag_watch_fn *fn, void *ctx)
 {
 	struct watch_call c = {d, {0, fn, ctx}};
-	tm_dag_call(d, watch_add, &c);
+	tm_dag_call(d, watch_add, &c, NULL);
 	return c.watch.handle;
 }
 void tm_dag_unwatch(struct tm_dag *d, int handle)
 {
 	struct watch_call c = {d, {handle, NULL, NULL}};
-	tm_dag_call(d, watch_drop, &c);
+	tm_dag_call(d, watch_drop, &c, NULL);
 }

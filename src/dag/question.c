@@ -12,7 +12,7 @@ struct question {
 };
 static tm_rc ask(struct question *q, void (*fn)(void *))
 {
-	tm_dag_call(q->d, fn, q);
+	tm_dag_call(q->d, fn, q, NULL);
 	return q->rc;
 }
 static void answer(struct question *q, json_t *j)

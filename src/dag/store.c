@@ -86,8 +86,10 @@ tm_rc tm_dag_store_commit(struct store *s, struct tm_err *err)
 {
 	if (s->in_transaction && s->err.rc == TM_OK && s->journal)
 		tm_dag_journal_write(s);
-	if (s->in_transaction && s->err.rc == TM_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+	if (s->in_transaction && s->err.rc == TM_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
 		tm_dag_store_fail(s, "COMMIT");
+		s->lost = s->journal != NULL; /* the journal has it: the way on is from there */
+	}
 	if (s->err.rc != TM_OK) {
 		if (s->in_transaction)
 			sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
