@@ -223,11 +223,11 @@ static int64_t plus_months(int64_t days, int64_t months)
 {
 	int64_t y;
 	int m, d;
-	cql_civil_from_days(days, &y, &m, &d);
+	tm_civil_of(days, &y, &m, &d);
 	int64_t total = y * 12 + (m - 1) + months;
 	y = total >= 0 ? total / 12 : -((11 - total) / 12);
 	m = (int)(total - y * 12) + 1;
-	int64_t first = cql_days_from_civil(y, m, 1), next = m == 12 ? cql_days_from_civil(y + 1, 1, 1) : cql_days_from_civil(y, m + 1, 1);
+	int64_t first = tm_date_days(y, m, 1), next = m == 12 ? tm_date_days(y + 1, 1, 1) : tm_date_days(y, m + 1, 1);
 	return first + (d > next - first ? next - first : d) - 1;
 }
 

@@ -76,15 +76,13 @@ static int64_t ms_of(const struct tm_cql_type *t, struct tm_str b)
 	return t->kind == TM_CQL_DATE ? ((int64_t)(uint32_t)cql_int_of(b) - 2147483648LL) * 86400000 : cql_int_of(b);
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
-
 static tm_rc run_convert(struct cql_eval *ev, const struct cql_node *n, const struct tm_cql_value *a, struct tm_cql_value *ret,
 			 struct tm_err *err)
 {
 	(void)err;
 	int64_t ms = ms_of(n->args[0]->type, a[0].bytes);
 	*ret = (struct tm_cql_value){.bytes = n->what == TO_DATE
-						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL))
+						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(tm_floor_div(ms, 86400000) + 2147483648LL))
 						  : cql_be64(ev->arena, ms)};
 	return TM_OK;
 }
@@ -170,21 +168,21 @@ static tm_rc run_floor(struct cql_eval *ev, const struct cql_node *n, const stru
 	if (d.months) {
 		int64_t y0, y1;
 		int m0, d0, m1, d1;
-		cql_civil_from_days(floor_div(start, 86400000), &y0, &m0, &d0);
-		cql_civil_from_days(floor_div(ms, 86400000), &y1, &m1, &d1);
+		tm_civil_of(tm_floor_div(start, 86400000), &y0, &m0, &d0);
+		tm_civil_of(tm_floor_div(ms, 86400000), &y1, &m1, &d1);
 		int64_t months = (y1 * 12 + m1) - (y0 * 12 + m0);
 		if (d1 < d0)
 			months--;
-		months = floor_div(months, d.months) * d.months;
-		int64_t total = y0 * 12 + (m0 - 1) + months, y = floor_div(total, 12);
-		ms = cql_days_from_civil(y, (int)(total - y * 12) + 1, d0) * 86400000 + (start - floor_div(start, 86400000) * 86400000);
+		months = tm_floor_div(months, d.months) * d.months;
+		int64_t total = y0 * 12 + (m0 - 1) + months, y = tm_floor_div(total, 12);
+		ms = tm_date_days(y, (int)(total - y * 12) + 1, d0) * 86400000 + (start - tm_floor_div(start, 86400000) * 86400000);
 	} else {
 		int64_t step = d.days * 86400000LL + d.nanos / 1000000;
 		if (step)
-			ms = start + floor_div(ms - start, step) * step;
+			ms = start + tm_floor_div(ms - start, step) * step;
 	}
 	*ret = (struct tm_cql_value){.bytes = n->type->kind == TM_CQL_DATE
-						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(floor_div(ms, 86400000) + 2147483648LL))
+						  ? cql_be32(ev->arena, (int32_t)(uint32_t)(tm_floor_div(ms, 86400000) + 2147483648LL))
 						  : cql_be64(ev->arena, ms)};
 	return TM_OK;
 }

@@ -60,31 +60,6 @@ double cql_double_of(struct tm_str b)
 }
 
 /* ---- dates ---- */
-int64_t cql_days_from_civil(int64_t y, int m, int d)
-{
-	y -= m <= 2;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t yoe = y - era * 400, doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1, doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-	return era * 146097 + doe - 719468;
-}
-
-void cql_civil_from_days(int64_t z, int64_t *year, int *month, int *day)
-{
-	z += 719468;
-	int64_t era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100),
-		mp = (5 * doy + 2) / 153;
-	*day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*year = yoe + era * 400 + (*month <= 2);
-}
-
-static int days_in_month(int64_t y, int m)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	return m == 2 && (y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)) ? 29 : days[m - 1];
-}
-
 /* Reads from min to max digits; -1 when there are fewer. */
 static int64_t take_digits(struct tm_str *s, size_t min, size_t max)
 {
@@ -120,9 +95,9 @@ static bool take_date(struct tm_str *s, int64_t *ret_days)
 		return false;
 	int64_t d = take_digits(s, 1, 2);
 	y = negative ? -y : y;
-	if (d < 1 || d > days_in_month(y, (int)m))
+	if (d < 1 || d > tm_date_month_days(y, (int)m))
 		return false;
-	*ret_days = cql_days_from_civil(y, (int)m, (int)d);
+	*ret_days = tm_date_days(y, (int)m, (int)d);
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /* Texts to values and back, by type: the literals of statements, the strings of JSON, and how values are shown. */
 #ifndef TM_CQL_LITERAL_H
 #define TM_CQL_LITERAL_H
+#include "base/civil.h"
 #include "cql/ast.h"
 #include "cql/cql.h"
 
@@ -27,8 +28,6 @@ struct cql_duration {
 };
 bool cql_duration_of(struct tm_str bytes, struct cql_duration *ret);
 struct tm_str cql_duration_bytes(struct tm_arena *arena, struct cql_duration d);
-int64_t cql_days_from_civil(int64_t year, int month, int day);
-void cql_civil_from_days(int64_t days, int64_t *year, int *month, int *day);
 
 /* Java's Double.toString and Float.toString. */
 void cql_double_text(double v, bool single, struct tm_buf *out);

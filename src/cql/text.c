@@ -75,7 +75,7 @@ static void date_text(int64_t days, bool of_era, struct tm_buf *out)
 {
 	int64_t y;
 	int m, d;
-	cql_civil_from_days(days, &y, &m, &d);
+	tm_civil_of(days, &y, &m, &d);
 	if (of_era && y <= 0) /* Java's "yyyy" leaves the era out */
 		y = 1 - y;
 	tm_buf_printf(out,

@@ -1,35 +1,5 @@
-/* Days of the proleptic Gregorian calendar, and the ISO texts of instants. */
+/* The ISO texts of instants. */
 #include "dag/dag_int.h"
-
-int64_t tm_days_of(int year, int month, int day)
-{
-	int64_t y = (int64_t)year - (month <= 2);
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t yoe = y - era * 400;
-	int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-void tm_days_to(int64_t days, int *ret_year, int *ret_month, int *ret_day)
-{
-	days += 719468;
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t doe = days - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	*ret_day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*ret_month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*ret_year = (int)(yoe + era * 400 + (*ret_month <= 2));
-}
-
-int tm_month_days(int year, int month)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
-		return 29;
-	return days[month - 1];
-}
 
 /* Exactly n digits at *at. */
 static bool digits(const char **at, const char *end, int n, int *ret)
@@ -60,7 +30,7 @@ bool tm_iso_parse(struct tm_str s, int64_t *ret_us)
 	if (!digits(&at, end, 4, &y) || !take(&at, end, '-') || !digits(&at, end, 2, &mo) || !take(&at, end, '-') ||
 	    !digits(&at, end, 2, &d))
 		return false;
-	if (mo < 1 || mo > 12 || d < 1 || d > tm_month_days(y, mo))
+	if (mo < 1 || mo > 12 || d < 1 || d > tm_date_month_days(y, mo))
 		return false;
 	int64_t fraction = 0, offset = 0;
 	if (at < end) {
@@ -93,25 +63,18 @@ bool tm_iso_parse(struct tm_str s, int64_t *ret_us)
 	}
 	if (at != end)
 		return false;
-	*ret_us = ((tm_days_of(y, mo, d) * 86400) + h * 3600 + mi * 60 + sec - offset) * TM_DAG_US + fraction;
+	*ret_us = ((tm_date_days(y, mo, d) * 86400) + h * 3600 + mi * 60 + sec - offset) * TM_DAG_US + fraction;
 	return true;
 }
 
 void tm_iso_put(struct tm_buf *out, int64_t us, char sep)
 {
-	int64_t seconds = us / TM_DAG_US, fraction = us % TM_DAG_US;
-	if (fraction < 0) {
-		fraction += TM_DAG_US;
-		seconds--;
-	}
-	int64_t days = seconds / 86400, rest = seconds % 86400;
-	if (rest < 0) {
-		rest += 86400;
-		days--;
-	}
-	int y, mo, d;
-	tm_days_to(days, &y, &mo, &d);
-	tm_buf_printf(out, "%04d-%02d-%02d%c%02d:%02d:%02d", y, mo, d, sep, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+	int64_t seconds = tm_floor_div(us, TM_DAG_US), fraction = us - seconds * TM_DAG_US;
+	int64_t days = tm_floor_div(seconds, 86400), rest = seconds - days * 86400, y;
+	int mo, d;
+	tm_civil_of(days, &y, &mo, &d);
+	tm_buf_printf(out, "%04d-%02d-%02d%c%02d:%02d:%02d", (int)y, mo, d, sep, (int)(rest / 3600), (int)(rest / 60 % 60),
+		      (int)(rest % 60));
 	if (fraction)
 		tm_buf_printf(out, ".%06d", (int)fraction);
 	tm_buf_cstr_put(out, "+00:00");

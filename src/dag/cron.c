@@ -485,9 +485,9 @@ enum day_rule { BOTH, DAY_ONLY, DOW_ONLY };
 
 static int weekday(int64_t days) { return (int)(((days + 4) % 7 + 7) % 7); }
 
-static bool near_weekday_is(const struct tm_cron *c, int y, int m, int d, int64_t days)
+static bool near_weekday_is(const struct tm_cron *c, int64_t y, int m, int d, int64_t days)
 {
-	int n = tm_month_days(y, m);
+	int n = tm_date_month_days(y, m);
 	for (int target = 1; target <= n; target++) {
 		if (!(c->near_weekday >> target & 1))
 			continue;
@@ -502,22 +502,22 @@ static bool near_weekday_is(const struct tm_cron *c, int y, int m, int d, int64_
 	return false;
 }
 
-static bool day_matches(const struct tm_cron *c, enum day_rule rule, int y, int m, int d, int64_t days)
+static bool day_matches(const struct tm_cron *c, enum day_rule rule, int64_t y, int m, int d, int64_t days)
 {
 	bool day_star = c->star[DAY] || rule == DOW_ONLY, dow_star = c->star[DOW] || rule == DAY_ONLY;
 	if (!day_star) {
-		bool in = c->set[DAY] >> d & 1 || (c->last_day && d == tm_month_days(y, m)) ||
+		bool in = c->set[DAY] >> d & 1 || (c->last_day && d == tm_date_month_days(y, m)) ||
 			  (c->near_weekday && near_weekday_is(c, y, m, d, days));
 		if (!in)
 			return false;
 	}
 	int w = weekday(days);
 	if (c->has_nth)
-		return c->nth[w] >> ((d - 1) / 7 + 1) & 1 || (c->nth[w] & 1 && d + 7 > tm_month_days(y, m));
+		return c->nth[w] >> ((d - 1) / 7 + 1) & 1 || (c->nth[w] & 1 && d + 7 > tm_date_month_days(y, m));
 	return dow_star || c->set[DOW] >> w & 1;
 }
 
-static bool year_in(const struct tm_cron *c, int y)
+static bool year_in(const struct tm_cron *c, int64_t y)
 {
 	if (c->star[YEAR])
 		return true;
@@ -579,15 +579,14 @@ static int time_down(const struct tm_cron *c, int from)
 	return hh < 0 ? -1 : hh * 3600 + bit_down(c->set[MINUTE], 63) * 60 + bit_down(c->set[SECOND], 63);
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
 /* The nearest tick at or beyond t in direction step (+1, -1); false when none within the years searched. */
 static bool search(const struct tm_cron *c, enum day_rule rule, int64_t t, int step, int64_t *ret)
 {
-	int64_t days = floor_div(t, 86400);
-	int second = (int)(t - days * 86400), y, m, d;
-	tm_days_to(days, &y, &m, &d);
-	int start_year = y;
+	int64_t days = tm_floor_div(t, 86400);
+	int64_t y;
+	int second = (int)(t - days * 86400), m, d;
+	tm_civil_of(days, &y, &m, &d);
+	int64_t start_year = y;
 	while ((step > 0 ? y - start_year : start_year - y) <= SEARCH_YEARS) {
 		if (!year_in(c, y)) {
 			y += step;
@@ -599,9 +598,9 @@ static bool search(const struct tm_cron *c, enum day_rule rule, int64_t t, int s
 				m = step > 0 ? 1 : 12;
 				y += step;
 			}
-			d = step > 0 ? 1 : tm_month_days(y, m);
+			d = step > 0 ? 1 : tm_date_month_days(y, m);
 		} else {
-			days = tm_days_of(y, m, d);
+			days = tm_date_days(y, m, d);
 			if (day_matches(c, rule, y, m, d, days)) {
 				int at = step > 0 ? time_up(c, second) : time_down(c, second);
 				if (at >= 0) {
@@ -609,7 +608,7 @@ static bool search(const struct tm_cron *c, enum day_rule rule, int64_t t, int s
 					return true;
 				}
 			}
-			tm_days_to(days + step, &y, &m, &d);
+			tm_civil_of(days + step, &y, &m, &d);
 		}
 		second = step > 0 ? 0 : 86399;
 	}

@@ -1,14 +1,12 @@
 /* Private to the room: calendar and time zones, the store, the scheduler's structures. */
 #ifndef TM_DAG_DAG_INT_H
 #define TM_DAG_DAG_INT_H
+#include "base/civil.h"
 #include "dag/dag.h"
 
 #define TM_DAG_US INT64_C(1000000)
 
-/* ---- calendar.c: proleptic Gregorian days and ISO texts ---- */
-int64_t tm_days_of(int year, int month, int day); /* since 1970-01-01 */
-void tm_days_to(int64_t days, int *ret_year, int *ret_month, int *ret_day);
-int tm_month_days(int year, int month);
+/* ---- calendar.c: ISO texts ---- */
 /* "2026-01-02T03:04:05[.ffffff][Z|+hh:mm]"; without an offset UTC. */
 bool tm_iso_parse(struct tm_str s, int64_t *ret_us);
 void tm_iso_put(struct tm_buf *out, int64_t us, char sep); /* 2026-01-02T03:04:05.123456+00:00, fraction only when there is one */

@@ -166,18 +166,14 @@ void tm_timetable_free(struct tm_timetable *t)
 static int64_t add(int64_t us, const struct delta *d, int sign)
 {
 	if (d->years || d->months) {
-		int64_t days = us / (86400 * TM_DAG_US), rest = us % (86400 * TM_DAG_US);
-		if (rest < 0) {
-			rest += 86400 * TM_DAG_US;
-			days--;
-		}
-		int y, m, day;
-		tm_days_to(days, &y, &m, &day);
-		int months = y * 12 + (m - 1) + sign * (d->years * 12 + d->months);
+		int64_t days = tm_floor_div(us, 86400 * TM_DAG_US), rest = us - days * 86400 * TM_DAG_US, y;
+		int m, day;
+		tm_civil_of(days, &y, &m, &day);
+		int64_t months = y * 12 + (m - 1) + sign * (d->years * 12 + d->months);
 		y = months / 12;
-		m = months % 12 + 1;
-		int last = tm_month_days(y, m);
-		us = tm_days_of(y, m, day < last ? day : last) * 86400 * TM_DAG_US + rest;
+		m = (int)(months % 12) + 1;
+		int last = tm_date_month_days(y, m);
+		us = tm_date_days(y, m, day < last ? day : last) * 86400 * TM_DAG_US + rest;
 	}
 	return us + sign * d->us;
 }

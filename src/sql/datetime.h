@@ -1,6 +1,7 @@
 /* Dates, times, time zones, intervals and date patterns, as java.time and Spark have them: proleptic Gregorian, microseconds. */
 #ifndef TM_SQL_DATETIME_H
 #define TM_SQL_DATETIME_H
+#include "base/civil.h"
 #include "column/type.h"
 
 #define TM_US_SECOND ((int64_t)1000000)
@@ -8,17 +9,7 @@
 #define TM_US_HOUR (3600 * TM_US_SECOND)
 #define TM_US_DAY (86400 * TM_US_SECOND)
 
-/* ---- civil dates ---- */
-int64_t tm_date_days(int64_t year, int month, int day); /* no check */
-void tm_civil_of(int64_t days, int64_t *ret_year, int *ret_month, int *ret_day);
-bool tm_leap_year(int64_t year);
-int tm_date_month_days(int64_t year, int month);
-static inline int64_t tm_floor_div(int64_t a, int64_t b)
-{
-	int64_t q = a / b;
-	return q - ((a % b != 0) && ((a < 0) != (b < 0)));
-}
-static inline int64_t tm_floor_mod(int64_t a, int64_t b) { return a % b < 0 ? a % b + b : a % b; } /* b > 0 */
+/* ---- civil dates (base/civil.h has the days) ---- */
 /* False when it overflows. The first day is in range with its last hours only. */
 static inline bool tm_micros_of(int64_t days, int64_t us_of_day, int64_t *ret)
 {
@@ -27,7 +18,6 @@ static inline bool tm_micros_of(int64_t days, int64_t us_of_day, int64_t *ret)
 	return *ret == v;
 }
 static inline int64_t tm_micros_to_days(int64_t us) { return tm_floor_div(us, TM_US_DAY); }
-static inline int tm_weekday(int64_t days) { return (int)tm_floor_mod(days + 3, 7); } /* 0 = Monday */
 void tm_iso_week(int64_t days, int64_t *ret_year, int *ret_week);
 int64_t tm_add_months(int64_t days, int64_t months); /* the day is cut to the month's length */
 struct tm_local {                                    /* a local date and time */

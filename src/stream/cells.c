@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/civil.h"
 
 /* ---- types ---- */
 
@@ -335,14 +336,6 @@ static bool write_uuid(struct tm_cell_writer *w, const struct tm_column *c, size
 	return true;
 }
 
-static int64_t days_of(int64_t y, int m, int d)
-{
-	y -= m <= 2;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t yoe = y - era * 400, doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1, doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-	return era * 146097 + doe - 719468;
-}
-
 static bool digits(struct tm_cursor *c, int most, int *ret)
 {
 	int n = 0, v = 0;
@@ -394,7 +387,7 @@ static bool iso_text(struct tm_str s, int64_t *ret_us, bool *ret_date_only)
 	if (!digits(&c, 4, &y) || !sign(&c, "-") || !digits(&c, 2, &m) || !sign(&c, "-") || !digits(&c, 2, &d) || m < 1 || m > 12 ||
 	    d < 1 || d > 31)
 		return false;
-	*ret_us = days_of(y, m, d) * 86400000000LL;
+	*ret_us = tm_date_days(y, m, d) * 86400000000LL;
 	*ret_date_only = c.at == c.end;
 	if (*ret_date_only)
 		return true;
@@ -413,8 +406,6 @@ static bool iso_text(struct tm_str s, int64_t *ret_us, bool *ret_date_only)
 	*ret_us -= (minus ? -1 : 1) * ((int64_t)oh * 60 + om) * 60000000;
 	return c.at == c.end;
 }
-
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
 
 static bool write_timestamp(struct tm_cell_writer *w, const struct tm_column *c, size_t row, struct tm_str *ret)
 {
@@ -436,7 +427,7 @@ static bool write_timestamp(struct tm_cell_writer *w, const struct tm_column *c,
 		if (!iso_text(c->str[at], &us, &date_only))
 			return refuse(w, c, row, "timestamp");
 	}
-	*ret = be(w->arena, (uint64_t)floor_div(us, 1000), 8);
+	*ret = be(w->arena, (uint64_t)tm_floor_div(us, 1000), 8);
 	return true;
 }
 
@@ -452,12 +443,12 @@ static bool write_date(struct tm_cell_writer *w, const struct tm_column *c, size
 		break;
 	case TM_T_TIMESTAMP:
 	case TM_T_TIMESTAMP_NTZ:
-		days = floor_div(c->i64[at], 86400000000LL);
+		days = tm_floor_div(c->i64[at], 86400000000LL);
 		break;
 	default:
 		if (!iso_text(c->str[at], &us, &date_only))
 			return refuse(w, c, row, "date");
-		days = floor_div(us, 86400000000LL);
+		days = tm_floor_div(us, 86400000000LL);
 	}
 	*ret = be(w->arena, (uint64_t)(days + 2147483648LL), 4);
 	return true;

@@ -127,8 +127,9 @@ TEST(a_definition_and_the_end_of_a_task_are_written_when_the_disk_takes_them)
 	CHECK(rc == TM_OK || rc == TM_IO);
 	accept_again(d);
 	if (rc != TM_OK)
-		CHECK_OK(tm_dag_trigger(d, "d", &(struct tm_dag_trigger){.run_id = "second", .logical_date_us = TM_DAG_NEVER}, run_id, &err),
-			 err);
+		CHECK_OK(
+		    tm_dag_trigger(d, "d", &(struct tm_dag_trigger){.run_id = "second", .logical_date_us = TM_DAG_NEVER}, run_id, &err),
+		    err);
 	CHECK(ends(d, "second"));
 	tm_dag_close(d);
 	CHECK_OK(tm_dir_remove(folder, &err), err);
