@@ -2,7 +2,9 @@
  * States: STARTING (the process runs, Spark does not answer yet) -> UP -> RESTING (it ended: a little longer each time) -> STARTING …;
  * FAILED (what it said can only be mended by people) and ENDED (we stop) are final. One thread owns the process. It is the parent's
  * thread for the kernel, so that it lives as long as the process may (PR_SET_PDEATHSIG): no Spark outlives us, however we end; the
- * runner passes that on to its JVM. What hangs and does not answer for a minute is killed; checkpoints make that harmless. */
+ * runner passes that on to its JVM. What hangs and does not answer for a minute is killed; checkpoints make that harmless.
+ * With a coordinator there is a process only while the lead is certain: it is killed at once when that ends, here, and by the runner
+ * itself, which is told how long it may go on (we may be paused while it is not). */
 #include "spark/spark_int.h"
 #include <errno.h>
 #include <poll.h>
@@ -12,10 +14,13 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	TICK_MS = 200,
+	LEASE_TICK_MS = 20,
+	LEASE_STATUS = 75, /* the runner's exit status when its lease has ended: python/tidemill/spark/lease.py */
 	SILENT_SAY_MS = 10000,
 	SILENT_KILL_MS = 60000,
 	START_LIMIT_MS = 600000, /* packages may have to be fetched first */
@@ -51,6 +56,17 @@ static bool stopping(struct tm_spark *s)
 	bool stop = s->stop;
 	pthread_mutex_unlock(&s->lock);
 	return stop;
+}
+
+/* ---- the lead ---- */
+
+static bool may_act(const struct tm_spark *s)
+{
+	struct timespec ts;
+	if (!s->options.lead_until_ns)
+		return true;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec < s->options.lead_until_ns(s->options.lead_ctx);
 }
 
 /* ---- starting ---- */
@@ -97,7 +113,17 @@ static int log_open(struct tm_spark *s)
 	return open(s->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
-static bool send(struct tm_spark *s, const json_t *o)
+/* A runner that is paused does not read: it is waited for while we may act, and until we stop. */
+static bool writable(struct tm_spark *s)
+{
+	struct pollfd p = {s->command_fd, POLLOUT, 0};
+	while (poll(&p, 1, TICK_MS) <= 0)
+		if (!may_act(s) || stopping(s))
+			return false;
+	return (p.revents & POLLOUT) != 0;
+}
+
+static bool send_locked(struct tm_spark *s, const json_t *o)
 {
 	char *text = json_dumps(o, JSON_COMPACT);
 	struct tm_buf line = {0};
@@ -106,13 +132,21 @@ static bool send(struct tm_spark *s, const json_t *o)
 	size_t at = 0;
 	while (at < line.len) {
 		ssize_t n = write(s->command_fd, line.at + at, line.len - at);
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR && !(errno == EAGAIN && writable(s)))
 			break;
 		at += n > 0 ? (size_t)n : 0;
 	}
 	bool all = at == line.len;
 	tm_buf_done(&line);
 	return all;
+}
+
+static bool send(struct tm_spark *s, const json_t *o)
+{
+	pthread_mutex_lock(&s->process);
+	bool sent = send_locked(s, o);
+	pthread_mutex_unlock(&s->process);
+	return sent;
 }
 
 static bool command(struct tm_spark *s, const char *op, struct tm_str query)
@@ -154,7 +188,20 @@ static tm_rc start_process(struct tm_spark *s, struct tm_err *err)
 	}
 	struct tm_arena arena;
 	tm_arena_init(&arena);
+	json_t *description = tm_spark_describe(s->options.pipelines, s->options.pipeline_count, s->options.place, s->options.address);
+	if (s->options.lead_until_ns)
+		json_object_set_new(description, "lease", json_true());
+	fcntl(in[1], F_SETFL, O_NONBLOCK);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	pthread_mutex_lock(&s->process);
 	tm_rc rc = spawn(s, &arena, in[0], log, out[1], err);
+	s->command_fd = rc == TM_OK ? in[1] : -1;
+	s->lease_ns = 0;
+	__atomic_store_n(&s->lost, false, __ATOMIC_RELEASE);
+	if (rc == TM_OK)
+		(void)!send_locked(s, description); /* before any lease; where it has ended already, its end is seen */
+	pthread_mutex_unlock(&s->process);
+	json_decref(description);
 	tm_arena_done(&arena);
 	close(in[0]);
 	close(out[1]);
@@ -164,16 +211,11 @@ static tm_rc start_process(struct tm_spark *s, struct tm_err *err)
 		close(out[0]);
 		return rc;
 	}
-	s->command_fd = in[1];
 	s->event_fd = out[0];
-	fcntl(s->event_fd, F_SETFL, O_NONBLOCK);
 	s->began_ns = s->heard_ns = tm_mono_ns(s->env);
 	s->silent = false;
 	s->incoming.len = 0;
 	s->why[0] = 0;
-	json_t *description = tm_spark_describe(s->options.pipelines, s->options.pipeline_count, s->options.place, s->options.address);
-	(void)!send(s, description); /* where it has ended already, its end is seen */
-	json_decref(description);
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->query_count; i++)
 		s->queries[i].asked = s->queries[i].held = false;
@@ -206,15 +248,19 @@ static void kill_all(struct tm_spark *s)
 static void reap(struct tm_spark *s, char *ret_how, size_t size)
 {
 	int status = 0;
+	pthread_mutex_lock(&s->process);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFSIGNALED(status))
+	if (WIFEXITED(status) && WEXITSTATUS(status) == LEASE_STATUS && s->options.lead_until_ns)
+		snprintf(ret_how, size, "it did not hear for too long that this instance still leads");
+	else if (WIFSIGNALED(status))
 		snprintf(ret_how, size, "it was killed by signal %d", WTERMSIG(status));
 	else
 		snprintf(ret_how, size, "it ended with status %d", WEXITSTATUS(status));
 	kill_all(s);
 	s->pid = -1;
 	close_all(s);
+	pthread_mutex_unlock(&s->process);
 }
 
 /* After its end: rest, unless it said that only people can mend it. */
@@ -240,6 +286,20 @@ static void rest(struct tm_spark *s, const char *how)
 	tm_say(TM_SAY_WARN, "spark", "%s", text);
 	state_set(s, SPARK_RESTING);
 	tm_spark_all_wait(s, text);
+}
+
+static bool lost(const struct tm_spark *s) { return __atomic_load_n(&s->lost, __ATOMIC_ACQUIRE) || !may_act(s); }
+
+/* Nothing of it may go on: the next leader's Spark works on the same checkpoints. */
+static void lose_lead(struct tm_spark *s)
+{
+	static const char why[] = "this instance is not certain any more that it leads";
+	char how[80];
+	kill_all(s);
+	reap(s, how, sizeof how);
+	tm_say(TM_SAY_WARN, "spark", "Spark was killed: %s", why);
+	state_set(s, SPARK_RESTING);
+	tm_spark_all_wait(s, why);
 }
 
 /* ---- while it runs ---- */
@@ -354,24 +414,58 @@ static void stop_process(struct tm_spark *s)
 {
 	if (s->pid <= 0)
 		return;
-	command(s, "stop", (struct tm_str){0});
+	if (lost(s)) {
+		lose_lead(s);
+		return;
+	}
+	command(s, "stop", (struct tm_str){0}); /* the pipe stays open: it hears of its lease until it has ended */
 	int64_t began = tm_mono_ns(s->env);
 	bool ended = false;
-	close(s->command_fd); /* where it is still starting, this is what it sees */
-	s->command_fd = -1;
-	while (!ended && since_ms(s, began) < STOP_LIMIT_MS) {
+	while (!ended && since_ms(s, began) < STOP_LIMIT_MS && may_act(s)) {
 		struct pollfd fds[2] = {{s->event_fd, POLLIN, 0}, {s->pid_fd, POLLIN, 0}};
 		poll(fds, 2, TICK_MS);
 		if (fds[0].revents)
 			read_events(s);
 		ended = fds[1].revents;
 	}
-	if (!ended)
+	if (!ended && may_act(s))
 		tm_say(TM_SAY_WARN, "spark", "Spark did not stop in %d s: it is killed", STOP_LIMIT_MS / 1000);
 	if (!ended)
 		kill_all(s);
 	char how[80];
 	reap(s, how, sizeof how);
+}
+
+/* Tells the runner until when it may act, whenever that has changed. What it has not read yet need not grow: a runner that does not read
+ * is one whose lease ends. */
+static void renew_locked(struct tm_spark *s)
+{
+	struct pollfd p = {s->command_fd, POLLOUT, 0};
+	int64_t until_ns = s->options.lead_until_ns(s->options.lead_ctx);
+	if (until_ns == s->lease_ns || poll(&p, 1, 0) <= 0)
+		return;
+	json_t *o = json_pack("{s:s, s:I}", "op", "lease", "until_ns", (json_int_t)until_ns);
+	if (send_locked(s, o))
+		s->lease_ns = until_ns;
+	json_decref(o);
+}
+
+/* The engine's thread may be waiting for a broker that is away: the lease goes on meanwhile, and its end is not late. */
+static void *keep(void *arg)
+{
+	struct tm_spark *s = arg;
+	while (__atomic_load_n(&s->keeps, __ATOMIC_ACQUIRE)) {
+		pthread_mutex_lock(&s->process);
+		if (s->pid > 0 && may_act(s)) {
+			renew_locked(s);
+		} else if (s->pid > 0 && !s->lost) {
+			__atomic_store_n(&s->lost, true, __ATOMIC_RELEASE);
+			kill_all(s);
+		}
+		pthread_mutex_unlock(&s->process);
+		nanosleep(&(struct timespec){0, LEASE_TICK_MS * 1000000}, NULL);
+	}
+	return NULL;
 }
 
 static void *run(void *arg)
@@ -383,7 +477,10 @@ static void *run(void *arg)
 		tm_say(TM_SAY_INFO, "spark", "killed %d process%s of a Spark that was left over", left, left == 1 ? "" : "es");
 	while (!stopping(s)) {
 		if (s->pid > 0) {
-			if (look(s)) {
+			bool ended = !lost(s) && look(s);
+			if (lost(s)) {
+				lose_lead(s);
+			} else if (ended) {
 				reap(s, how, sizeof how);
 				rest(s, how);
 			} else if (state_of(s) == SPARK_UP) {
@@ -391,7 +488,7 @@ static void *run(void *arg)
 			}
 			continue;
 		}
-		if (state_of(s) == SPARK_FAILED || tm_mono_ns(s->env) < s->rest_until_ns) {
+		if (state_of(s) == SPARK_FAILED || tm_mono_ns(s->env) < s->rest_until_ns || !may_act(s)) {
 			wait_resting(s);
 			continue;
 		}
@@ -461,6 +558,7 @@ tm_rc tm_spark_start(const struct tm_spark_options *options, struct tm_spark **r
 	s->pid = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	snprintf(s->log_path, sizeof s->log_path, "%s/spark.log", dir);
+	pthread_mutex_init(&s->process, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	tm_arena_init(&s->arena);
 	add_queries(s);
@@ -468,6 +566,11 @@ tm_rc tm_spark_start(const struct tm_spark_options *options, struct tm_spark **r
 	if (rc == TM_OK && s->query_count) {
 		rc = tm_thread_start(&s->thread, "spark", run, s, err);
 		s->has_thread = rc == TM_OK;
+	}
+	if (rc == TM_OK && s->has_thread && options->lead_until_ns) {
+		s->keeps = true;
+		rc = tm_thread_start(&s->keeper, "spark lease", keep, s, err);
+		s->has_keeper = rc == TM_OK;
 	}
 	if (rc != TM_OK) {
 		tm_spark_free(s);
@@ -492,6 +595,10 @@ void tm_spark_halt(struct tm_spark *s)
 	(void)!write(s->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
 	pthread_join(s->thread, NULL);
 	s->has_thread = false;
+	__atomic_store_n(&s->keeps, false, __ATOMIC_RELEASE);
+	if (s->has_keeper)
+		pthread_join(s->keeper, NULL);
+	s->has_keeper = false;
 }
 
 void tm_spark_free(struct tm_spark *s)
@@ -504,6 +611,7 @@ void tm_spark_free(struct tm_spark *s)
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	tm_buf_done(&s->incoming);
+	pthread_mutex_destroy(&s->process);
 	pthread_mutex_destroy(&s->lock);
 	tm_arena_done(&s->arena);
 	free(s);

@@ -64,6 +64,10 @@ struct tm_spark_options {
 	size_t pipeline_count;
 	const struct tm_spark_place *place;
 	struct tm_broker *broker; /* topics must be there before a query that reads them starts */
+	/* With a coordinator: until when this instance is certain of its lead, in ns of CLOCK_BOOTTIME; 0 = it is not. Asked all the time,
+	 * from the engine's thread; no process of Spark lives longer than that. NULL: it always may act. */
+	int64_t (*lead_until_ns)(void *ctx);
+	void *lead_ctx;
 };
 /* Which Python, and where our package is; which pyspark it has. Says what is missing, and what to install. Quick: no JVM starts. */
 tm_rc tm_spark_python(const struct tm_spark_address *address, const char *dag_python, const char *project_dir, struct tm_arena *arena,

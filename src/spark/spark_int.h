@@ -49,6 +49,12 @@ struct tm_spark {
 	int rest_ms, deaths; /* deaths: since it was up */
 	bool silent;         /* it was said that it does not answer */
 
+	/* with a coordinator: the keeper's thread, which waits for nothing but the process's lock */
+	pthread_t keeper;
+	bool has_keeper, keeps, lost; /* keeps: atomic; lost: the process was killed with the lead, atomic */
+	int64_t lease_ns;             /* what the process was told last of options.lead_until_ns */
+	pthread_mutex_t process;      /* rank: above lock; guards pid, command_fd and what is written there */
+
 	pthread_mutex_t lock; /* rank: above a query's */
 	enum spark_state state;
 	bool stop, asking;

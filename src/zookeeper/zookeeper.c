@@ -515,6 +515,12 @@ bool tm_zookeeper_certain(struct tm_zookeeper *z, uint64_t term)
 	       boot_ns() < __atomic_load_n(&z->certain_until_ns, __ATOMIC_ACQUIRE);
 }
 
+int64_t tm_zookeeper_certain_until_ns(struct tm_zookeeper *z, uint64_t term)
+{
+	int64_t until_ns = __atomic_load_n(&z->certain_until_ns, __ATOMIC_ACQUIRE);
+	return tm_zookeeper_certain(z, term) ? until_ns : 0;
+}
+
 void tm_zookeeper_status(struct tm_zookeeper *z, struct tm_zookeeper_status *ret)
 {
 	pthread_mutex_lock(&z->lock);

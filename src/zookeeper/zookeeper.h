@@ -42,6 +42,8 @@ void tm_zookeeper_status(struct tm_zookeeper *z, struct tm_zookeeper_status *ret
 bool tm_zookeeper_certain(struct tm_zookeeper *z, uint64_t term);
 /* For how long that will be so without another answer of ZooKeeper; 0 = it is not. */
 int64_t tm_zookeeper_certain_ms(struct tm_zookeeper *z);
+/* Until when that is so, in ns of CLOCK_BOOTTIME; 0 = it is not. For what acts in another process of this machine. */
+int64_t tm_zookeeper_certain_until_ns(struct tm_zookeeper *z, uint64_t term);
 /* Gives the leadership up and goes to the end of the line (what a leader does that cannot act). Returns at once. */
 void tm_zookeeper_resign(struct tm_zookeeper *z);
 

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
 
 sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "python")]
 from instance import ROOT, binary, environment  # noqa: E402
-from tidemill.spark import cells, errors, plan, rewrite, run  # noqa: E402
+from tidemill.spark import cells, errors, lease, plan, rewrite, run  # noqa: E402
 
 RAW = "CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 't', startingOffsets 'earliest');\n"
 VIEW = "CREATE TEMPORARY VIEW v AS SELECT CAST(value AS STRING) AS k, timestamp AS ts FROM STREAM raw;\n"
@@ -108,7 +109,7 @@ def spark_of(folder, version):
         f.write("Metadata-Version: 2.1\nName: pyspark\nVersion: %s\n" % version)
     path = os.path.join(folder, "python")
     with open(path, "w") as f:
-        f.write("#!/bin/sh\nPYTHONPATH=%s exec /usr/bin/python3 \"$@\"\n" % os.path.dirname(site))
+        f.write("#!/bin/sh\nPYTHONPATH=%s:$PYTHONPATH exec /usr/bin/python3 \"$@\"\n" % os.path.dirname(site))
     os.chmod(path, 0o755)
     return path
 
@@ -240,3 +241,31 @@ def test_packages_where_nobody_names_jars(monkeypatch):
     d = {"pipelines": [{"steps": [{"format": "kafka"}, {"format": "cassandra"}]}]}
     assert plan.default_packages(d, "3.5.1") == "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.1,com.datastax.spark:spark-cassandra-connector_2.12:3.5.1"
     assert plan.default_packages(d, "4.1.0") == "org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.0"
+
+
+# ---- the lease of a leader's Spark ----
+def test_a_lease_ends_by_itself():
+    over = []
+    one = lease.Lease(end=lambda: over.append(lease.now_ns()))
+    one.renew(lease.now_ns() - 1)  # it waited in the pipe while Python started
+    time.sleep(0.1)
+    assert not one.begun and not over
+    for _ in range(4):
+        until = lease.now_ns() + 200 * 10**6
+        one.renew(until)
+        first = one.stamp_us()
+        assert one.begun and one.stamp_us() > first >= time.time_ns() // 1000 - 10**6
+        time.sleep(0.1)
+    assert not over
+    time.sleep(0.4)
+    assert len(over) == 1 and until <= over[0] < until + 200 * 10**6
+    for act in (one.demand, one.stamp_us):
+        with pytest.raises(RuntimeError):
+            act()
+    assert len(over) == 3
+
+
+def test_another_sparks_batch_is_gone_on_from():
+    taken = [("x.StreamingQueryException", "[STREAM_FAILED] …"), ("org.apache.spark.SparkException",
+             "[CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log. Multiple streaming jobs detected for 4. SQLSTATE: 40000")]
+    assert "goes on" in errors.overtaken(taken) and errors.away(taken) is None and errors.overtaken(taken[:1]) is None

@@ -44,6 +44,13 @@ def away(causes):
     return None
 
 
+def overtaken(causes):
+    """The sentence for a batch that another Spark has put into this checkpoint first: the predecessor's last one. It is in the checkpoint now."""
+    if any("CONCURRENT_STREAM_LOG_UPDATE" in message for _, message in causes):
+        return "the leader before this one was still writing the query's checkpoint; it goes on from what is there"
+    return None
+
+
 def python_traceback(message):
     """The last line of a Python traceback that came through Java, or None."""
     if "Traceback (most recent call last)" not in message:

@@ -69,8 +69,8 @@ def default_packages(description, version):
 class Plan:
     """Runs the statements in order; queries come out as Query, not started."""
 
-    def __init__(self, spark, description, version):
-        self.spark, self.description = spark, description
+    def __init__(self, spark, description, version, lease=None):
+        self.spark, self.description, self.lease = spark, description, lease
         self.version = rewrite.version_of(version)
         self.connector = self.version < (4, 0)
         self.queries, self.views, self.watermarks = [], {}, 0
@@ -207,6 +207,8 @@ class Query:
 
     def start(self):
         step, plan = self.step, self.plan
+        if plan.lease:
+            plan.lease.demand()
         writer = self.frame.writeStream.queryName(self.name).outputMode(step["mode"])
         writer = writer.option("checkpointLocation", "%s/%s" % (plan.description["checkpoint"], self.name))
         if step["trigger"] == "processing_time":
@@ -226,19 +228,26 @@ class Query:
         return self.handle
 
     def cassandra_writer(self, writer, options):
+        lease = self.plan.lease
         if not self.plan.connector:
             lower = {k.lower(): v for k, v in options.items()}
             ignore = lower.get("spark.cassandra.output.ignorenulls", "false").lower() == "true"
             return writer.foreachBatch(driver_writer(self.plan.where, self.keyspace, self.table, self.columns, ignore,
-                                                     int(lower.get("spark.cassandra.output.ttl", "0"))))
-        if self.step["mode"] == "append":
+                                                     int(lower.get("spark.cassandra.output.ttl", "0")), lease))
+        if self.step["mode"] == "append" and not lease:
             return writer.format(CONNECTOR).options(**options)
-        # The connector's streaming sink takes append alone; its batch writer takes each batch's rows.
-        return writer.foreachBatch(lambda batch, _: batch.write.format(CONNECTOR).mode("append").options(**options).save())
+
+        # The connector's streaming sink takes append alone, and asks no lease; its batch writer takes each batch's rows.
+        def write(batch, _):
+            stamp = {"spark.cassandra.output.timestamp": str(lease.stamp_us())} if lease else {}
+            batch.write.format(CONNECTOR).mode("append").options(**options).options(**stamp).save()
+
+        return writer.foreachBatch(write)
 
 
-def driver_writer(where, keyspace, table, columns, ignore_nulls, ttl):
-    def write(rows):
-        tables.write_partition(rows, where, keyspace, table, columns, ignore_nulls, ttl)
+def driver_writer(where, keyspace, table, columns, ignore_nulls, ttl, lease):
+    def write_batch(batch, _):
+        stamp_us = lease.stamp_us() if lease else None
+        batch.foreachPartition(lambda rows: tables.write_partition(rows, where, keyspace, table, columns, ignore_nulls, ttl, stamp_us))
 
-    return lambda batch, _: batch.foreachPartition(write)
+    return write_batch

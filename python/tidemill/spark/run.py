@@ -2,7 +2,8 @@
 
 By hand (spark-submit, see docs/spark-engine.md) it prints a line per batch. With --events FD it is `tidemill up` that listens: one JSON
 object a line on that descriptor ({"op": "spark" | "started" | "batch" | "idle" | "waits" | "failed" | "ended" | "alive" | "fatal", ...}),
-commands on standard input ({"op": "start", "query": ...}: its topics are there; {"op": "stop"}). The end of standard input is a stop, too.
+commands on standard input ({"op": "start", "query": ...}: its topics are there; {"op": "lease", "until_ns": ...}: lease.py; {"op": "stop"}). The end of
+standard input is a stop, too.
 
 A query that ended because another system did not answer starts again from its checkpoint, a little later each time; any other error is
 final for it, and the others go on."""
@@ -14,6 +15,8 @@ import sys
 import threading
 import time
 import traceback
+
+from .lease import Lease
 
 RETRY_FIRST_S, RETRY_MOST_S = 1, 30
 ALIVE_S = 1.0
@@ -118,6 +121,7 @@ def watermark_ms(text):
 class Runner:
     def __init__(self, description, tell, supervised):
         self.description, self.tell, self.supervised = description, tell, supervised
+        self.lease = Lease() if description.get("lease") else None
         self.events = queue.Queue()
         self.queries, self.by_run = {}, {}
         self.spark, self.stopping = None, False
@@ -192,7 +196,7 @@ class Runner:
         self.tell("spark", version=version, app=self.spark.sparkContext.applicationId)
         threading.Thread(target=self.beat, daemon=True).start()
         try:
-            self.plan = plan.Plan(self.spark, self.description, version)
+            self.plan = plan.Plan(self.spark, self.description, version, self.lease)
             self.queries = {q.name: q for q in self.plan.build()}
         except Exception as e:
             self.broken(e)
@@ -231,7 +235,8 @@ class Runner:
             q.state = "ended"
             self.tell("ended", query=q.name)
             return
-        why = errors.away(errors.chain(error))
+        causes = errors.chain(error)
+        why = errors.away(causes) or (self.lease and errors.overtaken(causes))
         if not why:
             q.state = "failed"
             self.fail(error, q.step, q)
@@ -331,13 +336,23 @@ class Runner:
 
 
 def commands(runner):
-    """Standard input, to its end."""
+    """Standard input, to its end. Leases and stops do not wait for Spark, which may be starting. After a stop there are leases alone."""
     for line in sys.stdin:
         try:
             command = json.loads(line)
-            runner.events.put((command["op"], command.get("query")))
+            if command["op"] == "lease":
+                if runner.lease:
+                    runner.lease.renew(command["until_ns"])
+            elif command["op"] == "stop":
+                ends(runner)
+            else:
+                runner.events.put((command["op"], command.get("query")))
         except (ValueError, KeyError):
             print("not a command: %s" % line.strip(), file=sys.stderr)
+    ends(runner)
+
+
+def ends(runner):
     if runner.spark is None:
         os._exit(0)
     runner.events.put(("stop", None))

@@ -52,8 +52,9 @@ def quote(name):
 
 
 # ---- writing ----
-def write_partition(rows, where, keyspace, table, columns, ignore_nulls, ttl):
-    """Sends the rows, many at a time, and returns when all are acknowledged. A batch that Spark runs again writes the same rows again."""
+def write_partition(rows, where, keyspace, table, columns, ignore_nulls, ttl, stamp_us=None):
+    """Sends the rows, many at a time, and returns when all are acknowledged. A batch that Spark runs again writes the same rows again. stamp_us: the
+    timestamp of their cells (lease.py); None: the moment of each write."""
     from cassandra.concurrent import execute_concurrent_with_args
     from cassandra.query import UNSET_VALUE
 
@@ -61,15 +62,17 @@ def write_partition(rows, where, keyspace, table, columns, ignore_nulls, ttl):
     first = next(rows, None)
     if first is None:
         return
+    using = (["TTL %d" % ttl] if ttl else []) + (["TIMESTAMP ?"] if stamp_us else [])
     text = "INSERT INTO %s.%s (%s) VALUES (%s)%s" % (quote(keyspace), quote(table), ", ".join(quote(n) for n, _ in columns),
-                                                     ", ".join("?" * len(columns)), " USING TTL %d" % ttl if ttl else "")
+                                                     ", ".join("?" * len(columns)), " USING " + " AND ".join(using) if using else "")
+    last = (stamp_us,) if stamp_us else ()
     converts = [cells.to_cassandra(cells.parse(t)) for _, t in columns]
     nothing = UNSET_VALUE if ignore_nulls else None
 
     def arguments():
         row = first
         while row is not None:
-            yield tuple(nothing if v is None else c(v) for c, v in zip(converts, row))
+            yield tuple(nothing if v is None else c(v) for c, v in zip(converts, row)) + last
             row = next(rows, None)
 
     statement = prepare(where, text)
