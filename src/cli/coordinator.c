@@ -2,6 +2,7 @@
  * the lease and the writer until one of them is lost. Whatever ends the lead, ends it here by a byte in `again`: the run loop of `up` stops
  * the instance and starts it anew. */
 #include "cli/coordinator.h"
+#include "cli/engine.h"
 #include "cli/instance.h"
 #include "kafka/journal.h"
 #include "stream/journal.h"
@@ -75,26 +76,31 @@ tm_rc tm_coordinator_check(const struct tm_config *config, struct tm_err *err)
 		tm_err_hint(err, "Set broker: kafka://host:port, or coordinator: none for one instance.");
 		return rc;
 	}
-	if (strcmp(config->engine, "embedded") != 0) {
-		rc = tm_fail(err, TM_INVALID, "coordinator: it decides who runs the pipelines; engine is %s, which runs them itself",
-			     config->engine);
-		tm_err_detail(err, "Spark keeps its own checkpoints, which nothing here can fence.");
-		tm_err_hint(err, "Set engine: embedded, or coordinator: none.");
-		return rc;
-	}
+	if (tm_engine_is_spark(config))
+		TM_TRY(tm_engine_check_shared(config, err));
 	if (strcmp(config->store, "embedded") == 0 && has_files(config, "tables"))
 		return own_tables("the project has tables", err);
 	return TM_OK;
 }
 
-/* What the configuration alone does not show. */
-static tm_rc check_pipelines(const struct tm_instance *in, struct tm_err *err)
+/* Until when Spark may act for this instance. */
+static int64_t spark_until_ns(void *ctx)
+{
+	struct tm_coordinator *c = ctx;
+	pthread_mutex_lock(&c->lock);
+	uint64_t term = c->term;
+	pthread_mutex_unlock(&c->lock);
+	return tm_kafka_journal_fenced(c->journal) ? 0 : tm_zookeeper_certain_until_ns(c->zookeeper, term);
+}
+
+/* What the configuration alone does not show. A follower says it at its start, not when it is elected. */
+static tm_rc check_pipelines(struct tm_coordinator *c, struct tm_instance *in, struct tm_err *err)
 {
 	for (size_t p = 0; p < in->pipeline_count && strcmp(in->config.store, "embedded") == 0; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			if (tm_str_is(in->pipelines[p].pipeline->queries[q].sink_format, "cassandra"))
 				return own_tables("a pipeline writes into a table", err);
-	return TM_OK;
+	return tm_engine_is_spark(&in->config) ? tm_instance_engine_prepare(in, spark_until_ns, c, err) : TM_OK;
 }
 
 /* ---- the whole ---- */
@@ -467,7 +473,7 @@ tm_rc tm_coordinator_attach(struct tm_coordinator *c, struct tm_instance *in, st
 {
 	uint64_t ignored;
 	(void)!read(c->again, &ignored, 8);
-	TM_TRY(check_pipelines(in, err));
+	TM_TRY(check_pipelines(c, in, err));
 	snprintf(c->self, sizeof c->self, "%s:%d", c->host, in->config.http.port);
 	struct tm_kafka_journal_options o = {
 	    .address = tm_str_of(in->config.broker), .name = tm_str_of(c->name), .leads = leads, .waits = waits, .ctx = c};

@@ -12,7 +12,7 @@ struct tm_instance;
 struct tm_config;
 
 /* Refuses what cannot work: a wrong address; an embedded broker, since the journal is kept in a real one; an embedded store where pipelines
- * or tables need one that the others see too. Does nothing without a coordinator. */
+ * or tables need one that the others see too; a Spark whose checkpoints the others do not see. Does nothing without a coordinator. */
 tm_rc tm_coordinator_check(const struct tm_config *config, struct tm_err *err) TM_CHECKED;
 /* Connects to ZooKeeper (in the background) and waits a moment for the shared configuration. *ret NULL: the project has no coordinator. */
 tm_rc tm_coordinator_start(const char *dir, struct tm_coordinator **ret, struct tm_err *err) TM_CHECKED;

@@ -88,35 +88,43 @@ static const struct tm_pipeline *const *pipelines_of(struct tm_instance *in)
 	return all;
 }
 
-tm_rc tm_instance_engine_start(struct tm_instance *in, bool until_idle, struct tm_err *err)
+tm_rc tm_instance_engine_prepare(struct tm_instance *in, int64_t (*lead_until_ns)(void *ctx), void *ctx, struct tm_err *err)
 {
 	struct tm_spark_address *address = TM_NEW(&in->arena, struct tm_spark_address);
 	struct tm_spark_place *place = TM_NEW(&in->arena, struct tm_spark_place);
-	struct tm_spark_options options = {.address = address,
-					   .data_dir = in->config.data,
-					   .pipelines = pipelines_of(in),
-					   .pipeline_count = in->pipeline_count,
-					   .place = place,
-					   .broker = in->broker};
+	struct tm_spark_options *options = TM_NEW(&in->arena, struct tm_spark_options);
 	const char *version;
 	if (!in->pipeline_count)
 		return TM_OK;
+	*options = (struct tm_spark_options){.address = address,
+					     .data_dir = in->config.data,
+					     .pipelines = pipelines_of(in),
+					     .pipeline_count = in->pipeline_count,
+					     .place = place,
+					     .broker = in->broker,
+					     .lead_until_ns = lead_until_ns,
+					     .lead_ctx = ctx};
 	TM_TRY(tm_spark_address_parse(tm_str_of(in->config.engine), &in->arena, address, err));
-	if (strcmp(in->config.coordinator, "none") != 0 && !address->checkpoint) {
-		tm_fail(err, TM_INVALID, "engine: several instances need Spark's checkpoints where all of them reach them");
-		tm_err_hint(err, "Add checkpoint= to the engine's options: a shared folder, or a URL of HDFS or S3.");
-		return TM_INVALID;
-	}
-	TM_TRY(
-	    tm_spark_python(address, in->config.python, in->config.dir, &in->arena, &options.python, &options.package_dir, &version, err));
+	TM_TRY(tm_spark_python(address, in->config.python, in->config.dir, &in->arena, &options->python, &options->package_dir, &version,
+			       err));
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		TM_TRY(tm_spark_check(in->pipelines[p].pipeline, tm_spark_version_of(version), err));
 	tm_engine_place(in, place);
-	place->until_idle = until_idle;
 	place->scratch_dir = tm_arena_printf(&in->arena, "%s/spark/tmp", in->config.data).at;
 	if (address->checkpoint)
 		place->checkpoint_dir = address->checkpoint;
-	TM_TRY(tm_spark_start(&options, &in->spark, err));
+	place->until_idle = in->until_idle;
+	in->spark_options = options;
+	return TM_OK;
+}
+
+tm_rc tm_instance_engine_start(struct tm_instance *in, struct tm_err *err)
+{
+	if (!in->spark_options)
+		TM_TRY(tm_instance_engine_prepare(in, NULL, NULL, err));
+	if (!in->pipeline_count)
+		return TM_OK;
+	TM_TRY(tm_spark_start(in->spark_options, &in->spark, err));
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			__atomic_store_n(&in->pipelines[p].queries[q], tm_spark_query(in->spark, p, q),
@@ -138,6 +146,61 @@ void tm_instance_engine_stop(struct tm_instance *in)
 void tm_instance_engine_disturbed(struct tm_instance *in) { tm_spark_disturbed(in->spark); }
 
 /* ---- checking ---- */
+
+/* Behind scheme:, a path of this machine (file:/p, file:///p, /p); NULL: a relative path, or a place elsewhere (*ret_elsewhere). */
+static const char *local_path(const char *checkpoint, bool *ret_elsewhere)
+{
+	size_t n = 0;
+	while ((checkpoint[n] >= 'a' && checkpoint[n] <= 'z') || (n && checkpoint[n] >= '0' && checkpoint[n] <= '9'))
+		n++;
+	bool url = n && checkpoint[n] == ':' && checkpoint[n + 1] == '/', file = url && strncmp(checkpoint, "file:", 5) == 0;
+	*ret_elsewhere = url && !file;
+	const char *path = file ? checkpoint + 5 : checkpoint;
+	while (path[0] == '/' && path[1] == '/')
+		path++;
+	return !*ret_elsewhere && *path == '/' ? path : NULL;
+}
+
+static bool within(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]);
+}
+
+tm_rc tm_engine_check_shared(const struct tm_config *config, struct tm_err *err)
+{
+	struct tm_arena arena;
+	struct tm_spark_address a;
+	bool elsewhere = false;
+	tm_arena_init(&arena);
+	tm_rc rc = tm_spark_address_parse(tm_str_of(config->engine), &arena, &a, err);
+	const char *path = rc == TM_OK && a.checkpoint ? local_path(a.checkpoint, &elsewhere) : NULL;
+	if (rc == TM_OK && !a.checkpoint)
+		rc = tm_fail(
+		    err, TM_INVALID,
+		    "coordinator: several instances need Spark's checkpoints where all of them reach them; engine names no checkpoint");
+	else if (rc == TM_OK && !elsewhere && !path)
+		rc = tm_fail(err, TM_INVALID,
+			     "coordinator: several instances need Spark's checkpoints where all of them reach them; checkpoint=%s is a "
+			     "relative path",
+			     a.checkpoint);
+	else if (rc == TM_OK && path && within(path, config->data))
+		rc =
+		    tm_fail(err, TM_INVALID,
+			    "coordinator: several instances need Spark's checkpoints where all of them reach them; checkpoint=%s is in the "
+			    "data directory of this one",
+			    a.checkpoint);
+	else
+		goto done;
+	tm_err_detail(err, "What Spark goes on from (offsets, state) is there, and the next leader's Spark would begin from nothing.");
+	tm_err_hint(err, "Add checkpoint= to engine: an absolute path on a file system that all instances mount, or a URL of HDFS or S3; "
+			 "coordinator: none for one instance.");
+done:
+	tm_arena_done(&arena);
+	return rc;
+}
 
 tm_rc tm_engine_check_version(struct tm_instance *in, int *ret_version, struct tm_err *err)
 {

@@ -66,7 +66,7 @@ static tm_rc load_pipeline(struct tm_instance *in, const char *path, struct tm_e
 tm_rc tm_instance_queries_start(struct tm_instance *in, struct tm_err *err)
 {
 	if (tm_engine_is_spark(&in->config)) {
-		TM_TRY(tm_instance_engine_start(in, in->until_idle, err));
+		TM_TRY(tm_instance_engine_start(in, err));
 		for (size_t p = 0; p < in->pipeline_count; p++)
 			for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 				tm_query_on_batch(in->pipelines[p].queries[q], batch_done, in);

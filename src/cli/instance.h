@@ -31,7 +31,8 @@ struct tm_instance {
 	struct tm_http_server *http;
 	struct tm_stream_world world;
 	struct tm_sql *sql;
-	struct tm_spark *spark; /* engine: a real Spark; it has the queries */
+	struct tm_spark *spark;                 /* engine: a real Spark; it has the queries */
+	struct tm_spark_options *spark_options; /* what it is started with, once that was looked at */
 	struct tm_pipeline_run *pipelines;
 	size_t pipeline_count;
 	struct tm_http_pipeline *shown;

@@ -1,6 +1,7 @@
 """Two instances of one project: ZooKeeper elects, a third instance's Kafka door is the broker that both share and whose transactions fence."""
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from instance import ROOT, Instance, command  # noqa: E402
 from ports import free_port  # noqa: E402
+from test_spark import spark_of  # noqa: E402
 from zookeeper import Wire, ZooKeeper  # noqa: E402
 
 SESSION_MS = 1500
@@ -360,11 +362,131 @@ def test_the_shared_configuration_is_applied(zookeeper, broker, tmp_path):
         assert shown(leader, "again") == "start/-"
 
 
+# In the place of the runner on Spark: with its own leases and commands, and a child for the JVM; "the checkpoint" tells who acted when.
+RUNNER = """
+import json, os, queue, subprocess, sys, threading, time
+from tidemill.spark import death, lease, run
+me, told = os.getpid(), run.Told(3)
+class Runner:
+    spark, events = True, queue.Queue()
+description = json.loads(sys.stdin.readline())
+Runner.lease = lease.Lease()
+subprocess.Popen(["sleep", "600"], preexec_fn=lambda: death.die_with(me))
+threading.Thread(target=run.commands, args=(Runner,), daemon=True).start()
+told("spark", version="4.3.0", app="none")
+assert description["lease"] and Runner.events.get()[0] == "start"
+while Runner.events.empty():
+    Runner.lease.demand()
+    with open(description["checkpoint"] + "/acts", "a") as f:
+        f.write("%d %d\\n" % (me, lease.now_ns()))
+    told("alive")
+    time.sleep(0.01)
+told("stopped")
+os._exit(0)
+"""
+
+
+def processes(data):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/environ" % pid, "rb") as f, open("/proc/%s/stat" % pid) as s:
+                if ("TIDEMILL_SPARK_OWNER=" + data).encode() in f.read().split(b"\0") and s.read().rsplit(")", 1)[1].split()[0] != "Z":
+                    found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def no_processes(data, within):
+    until = time.time() + within
+    while processes(data):
+        assert time.time() < until, processes(data)
+        time.sleep(0.01)
+
+
+def fake_spark(folder):
+    """The environment of an instance, and its project."""
+    shutil.copytree(os.path.join(ROOT, "python", "tidemill"), str(folder / "package" / "tidemill"))
+    (folder / "package" / "tidemill" / "spark" / "__main__.py").write_text(RUNNER)
+    (folder / "shared").mkdir()
+    (folder / "project").mkdir()
+    return {"TIDEMILL_ENGINE": "local[2]?python=%s&checkpoint=%s" % (spark_of(str(folder), "4.3.0"), folder / "shared"),
+            "TIDEMILL_PYTHON_DIR": str(folder / "package")}, project(folder / "project", dag=False, pipeline=True)
+
+
+@pytest.mark.once
+def test_spark_runs_where_the_leader_is(zookeeper, broker, tmp_path):
+    """The runner ends with the lead: with a leader that is killed, that is paused while its Spark is not, and that is stopped; and without ZooKeeper."""
+    kafka = pytest.importorskip("kafka")
+    producer = kafka.KafkaProducer(bootstrap_servers="127.0.0.1:%d" % broker.kafka)
+    producer.send("in", key=b"k", value=b"v")
+    producer.flush()
+    env, folder = fake_spark(tmp_path)
+    acts = tmp_path / "shared" / "acts"
+
+    def acted():
+        """[(pid, its first moment, its last)] in the order in which they began."""
+        lines = [tuple(map(int, line.split())) for line in acts.read_text().splitlines()] if acts.exists() else []
+        return sorted(((p, min(t for q, t in lines if q == p), max(t for q, t in lines if q == p)) for p in {p for p, _ in lines}), key=lambda a: a[1])
+
+    with Pair(folder, zookeeper, broker, "/e2e/spark", **env) as pair:
+        for turn, how in enumerate((signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL)):
+            leader, follower = pair.leader()
+            leader.wait(lambda: len(acted()) == turn + 1)
+            assert len(processes(leader.data)) == 2 and not processes(follower.data)
+            time.sleep(SESSION_MS / 1000)  # its lease goes on
+            assert acted()[-1][2] > acted()[-1][1] + SESSION_MS * 800000 and len(leader.get("/api/status")["pipelines"]) == 1
+            assert follower.get("/api/status")["pipelines"] == []
+            leader.process.send_signal(how)
+            no_processes(leader.data, SESSION_MS / 1000)
+            if how != signal.SIGSTOP:
+                leader.process.wait()
+            pair.leader(among=[follower])
+            follower.wait(lambda: len(acted()) == turn + 2)
+            if how == signal.SIGSTOP:
+                leader.process.send_signal(signal.SIGCONT)
+                leader.wait(lambda: pair.role(leader)["role"] == "follower")
+                assert not processes(leader.data) and processes(follower.data)
+            else:
+                leader.start()
+        zookeeper.signal(signal.SIGSTOP)
+        for i in (leader, follower):
+            no_processes(i.data, SESSION_MS / 1000)
+        zookeeper.signal(signal.SIGCONT)
+        pair.leader()
+        leader.wait(lambda: len(acted()) == turn + 3)
+    times = acted()
+    assert all(last < first for (_, _, last), (_, first, _) in zip(times, times[1:])), times
+    assert not processes(pair.a.data) and not processes(pair.b.data)
+
+
+@pytest.mark.once
+def test_a_broker_that_is_silent_ends_no_lease(zookeeper, tmp_path):
+    """The engine asks it for the topics of queries that wait to be started; Spark goes on hearing that its instance leads."""
+    (tmp_path / "broker" / "dags").mkdir(parents=True)
+    env, folder = fake_spark(tmp_path)
+    with Instance(str(tmp_path / "broker")) as broker:
+        with Instance(str(folder), TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka, TIDEMILL_COORDINATOR=zookeeper.address("/e2e/mute", SESSION_MS),
+                      **env) as leader:
+            there = leader.wait(lambda: len(processes(leader.data)) == 2 and processes(leader.data))
+            leader.wait(lambda: "does not exist yet" in str(leader.get("/api/status")["pipelines"]))
+            broker.process.send_signal(signal.SIGSTOP)
+            time.sleep(4 * SESSION_MS / 1000)
+            broker.process.send_signal(signal.SIGCONT)
+            assert processes(leader.data) == there, leader.output()
+
+
 def test_what_cannot_work_is_refused(tmp_path):
     project(tmp_path)
+    spark = dict(TIDEMILL_COORDINATOR="zookeeper://127.0.0.1:1/x", TIDEMILL_BROKER="kafka://127.0.0.1:1")
     cases = [({"TIDEMILL_COORDINATOR": "zookeeper://127.0.0.1:1/x"}, "broker is embedded"),
              ({"TIDEMILL_COORDINATOR": "zookeeper://127.0.0.1:1", "TIDEMILL_BROKER": "kafka://127.0.0.1:1"}, "names no path"),
-             ({"TIDEMILL_COORDINATOR": "zookeeper://h/p?sesion_timeout_ms=1", "TIDEMILL_BROKER": "kafka://127.0.0.1:1"}, "session_timeout_ms")]
+             ({"TIDEMILL_COORDINATOR": "zookeeper://h/p?sesion_timeout_ms=1", "TIDEMILL_BROKER": "kafka://127.0.0.1:1"}, "session_timeout_ms"),
+             (dict(spark, TIDEMILL_ENGINE="local[2]"), "engine names no checkpoint"),
+             (dict(spark, TIDEMILL_ENGINE="spark://h:7077?checkpoint=checkpoints"), "checkpoint=checkpoints is a relative path"),
+             (dict(spark, TIDEMILL_ENGINE="local[2]?checkpoint=%s/data/spark" % tmp_path), "is in the data directory of this one"),
+             (dict(spark, TIDEMILL_ENGINE="local[2]?checkpoint=file://%s/data" % tmp_path), "is in the data directory of this one")]
     for env, words in cases:
         for word in ("check", "up"):
             old = {k: os.environ.get(k) for k in env}
@@ -375,3 +497,13 @@ def test_what_cannot_work_is_refused(tmp_path):
                 for k, v in old.items():
                     os.environ.pop(k) if v is None else os.environ.update({k: v})
             assert run.returncode != 0 and words in run.stdout + run.stderr, (word, env, run.stdout + run.stderr)
+
+
+@pytest.mark.parametrize("checkpoint", ["/mnt/shared/checkpoints", "hdfs://namenode:8020/c", "s3a://bucket/c", "file:///mnt/shared/c"])
+def test_a_spark_with_shared_checkpoints_is_accepted(broker, tmp_path, monkeypatch, checkpoint):
+    project(tmp_path)
+    for name, value in (("COORDINATOR", "zookeeper://127.0.0.1:1/x"), ("BROKER", "kafka://127.0.0.1:%d" % broker.kafka),
+                        ("ENGINE", "local[2]?python=%s&checkpoint=%s" % (spark_of(str(tmp_path), "4.3.0"), checkpoint))):
+        monkeypatch.setenv("TIDEMILL_" + name, value)
+    run = command("check", str(tmp_path), data=str(tmp_path / "data"))
+    assert run.returncode == 0, run.stdout + run.stderr
