@@ -10,7 +10,8 @@ TEST(known_days)
 	CHECK_INT(tm_date_days(9999, 12, 31), 2932896); /* the last day of Spark's dates */
 	CHECK_INT(tm_weekday(0), 3);                    /* a Thursday */
 	CHECK_INT(tm_weekday(-4), 6);
-	CHECK(tm_leap_year(2000) && !tm_leap_year(1900) && tm_leap_year(2024) && !tm_leap_year(2023) && tm_leap_year(0) && tm_leap_year(-4));
+	CHECK(tm_leap_year(2000) && !tm_leap_year(1900) && tm_leap_year(2024) && !tm_leap_year(2023) && tm_leap_year(0) &&
+	      tm_leap_year(-4));
 	CHECK_INT(tm_date_month_days(1900, 2), 28);
 	CHECK_INT(tm_date_month_days(2000, 2), 29);
 }
