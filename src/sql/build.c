@@ -238,6 +238,10 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 		break;
 	case SX_GROUPING:
 		return tm_str_ieq(a->text, b->text);
+	case SX_SUBQUERY:
+		if (a->bound != b->bound)
+			return false;
+		break;
 	default:
 		return false;
 	}

@@ -30,7 +30,6 @@ static tm_rc bind_lambda(struct tm_fn_bind *bind, size_t arg, const struct tm_ty
 		ids[i] = l->id;
 	}
 	TM_TRY(sx_resolve(&env, ast->args.items[0], &body));
-	b->env->used_outer = b->env->used_outer || env.used_outer;
 	e->type = body->type;
 	e->nullable = body->nullable;
 	e->arg_count = 1;

@@ -1,5 +1,5 @@
 /* Expressions of the tree to typed ones: names, operators, predicates, casts. */
-#include "sql/sql_int.h"
+#include "sql/domain.h"
 
 static tm_rc done(const struct ast_expr *e, struct tm_expr *r, struct tm_expr **ret)
 {
@@ -176,26 +176,11 @@ tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	}
 	if ((!env->aliases_first || e->names.count > 1) && (r = find_alias(env, e)))
 		return extract_rest(env, e, 1, r, ret);
-	for (struct sx_env *outer = env->outer; outer; outer = outer->outer) {
-		if (!outer->columns)
-			continue;
-		TM_TRY(find_column(env, e, outer->columns, &c, &parts));
-		if (!c)
-			continue;
-		if (outer != env->outer)
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
-				       "0A000",
-				       "Expressions referencing the outer query are not supported outside of the query next to it: %.*s.",
-				       TM_STR_ARG(e->names.items[parts - 1]));
-		r = column_ref(sx, c, e->names.items[parts - 1]);
-		if (r->kind == TM_EXPR_COLUMN)
-			r->kind = (enum tm_expr_kind)SX_OUTER;
-		else
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
-				       "0A000", "A column of USING cannot be used inside a subquery; name it with its table.");
-		env->used_outer = true;
-		return extract_rest(env, e, parts, r, ret);
-	}
+	/* Of the query around, and only of the next one, as Spark finds them. */
+	if (env->domain && env->outer->columns)
+		TM_TRY(find_column(env, e, env->outer->columns, &c, &parts));
+	if (c)
+		return extract_rest(env, e, parts, sx_domain_ref(env, column_ref(sx, c, e->names.items[parts - 1])), ret);
 	for (size_t i = 0; e->names.count == 1 && words[i]; i++)
 		if (tm_str_iis(e->names.items[0], words[i])) {
 			const struct tm_fn *fn = tm_fn_find(tm_str_of(words[i]));

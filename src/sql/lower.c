@@ -163,6 +163,28 @@ static struct tm_expr *replace_window(void *ctx, struct tm_expr *e)
 	return NULL;
 }
 
+/* Subqueries in PARTITION BY and ORDER BY of w, whose lists become its own. */
+static tm_rc spec_subqueries(struct sx *sx, struct tm_op **io_op, struct sx_window *w)
+{
+	struct tm_expr **partition = TM_NEW_N(sx->arena, struct tm_expr *, w->partition_count + 1);
+	struct tm_sort_key *order = TM_NEW_N(sx->arena, struct tm_sort_key, w->order_count + 1);
+	for (size_t i = 0; i < w->partition_count; i++)
+		partition[i] = w->partition[i];
+	for (size_t i = 0; i < w->order_count; i++)
+		order[i] = w->order[i];
+	TM_TRY(sx_lower_subqueries(sx, io_op, partition, w->partition_count));
+	for (size_t i = 0; i < w->order_count; i++)
+		TM_TRY(sx_lower_subqueries(sx, io_op, &order[i].expr, 1));
+	w->partition = partition;
+	w->order = order;
+	return TM_OK;
+}
+static tm_rc argument_subqueries(struct sx *sx, struct tm_op **io_op, struct sx_window *w)
+{
+	TM_TRY(sx_lower_subqueries(sx, io_op, w->fn.args, w->fn.arg_count));
+	return w->fn.agg ? sx_lower_subqueries(sx, io_op, w->fn.agg->args, w->fn.agg->arg_count) : TM_OK;
+}
+
 tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exprs, size_t n)
 {
 	struct collect found = {.arena = sx->arena, .kind = SX_WINDOW};
@@ -177,12 +199,17 @@ tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exp
 		if (done[i])
 			continue;
 		const struct sx_window *spec = found.found.items[i]->bound;
+		struct sx_window own = *spec;
+		for (size_t k = i; k < count; k++)
+			if (!done[k] && sx_same_spec(spec, found.found.items[k]->bound))
+				TM_TRY(argument_subqueries(sx, io_op, (struct sx_window *)(uintptr_t)found.found.items[k]->bound));
+		TM_TRY(spec_subqueries(sx, io_op, &own));
 		struct tm_op *op = sx_op(sx, TM_OP_WINDOW, *io_op, NULL);
 		sx_schema_copy(sx, op, *io_op);
-		op->window.partition = spec->partition;
-		op->window.partition_count = spec->partition_count;
-		op->window.order = spec->order;
-		op->window.order_count = spec->order_count;
+		op->window.partition = own.partition;
+		op->window.partition_count = own.partition_count;
+		op->window.order = own.order;
+		op->window.order_count = own.order_count;
 		op->window.functions = TM_NEW_N(sx->arena, struct tm_window_fn *, count);
 		for (size_t k = i; k < count; k++) {
 			struct tm_expr *e = found.found.items[k];

@@ -145,7 +145,8 @@ static const char *const kind_names[] = {[TM_OP_VALUES] = "LocalTableScan",
 					 [TM_OP_LIMIT] = "Limit",
 					 [TM_OP_UNION] = "Union",
 					 [TM_OP_SET] = "SetOperation",
-					 [TM_OP_SAMPLE] = "Sample"};
+					 [TM_OP_SAMPLE] = "Sample",
+					 [TM_OP_DOMAIN] = "Domain"};
 
 static void explain_exprs(struct tm_buf *out, const char *label, struct tm_expr *const *items, size_t n)
 {

@@ -91,11 +91,10 @@ static struct tm_expr *shift(void *ctx, struct tm_expr *e)
 	return r;
 }
 
-/* Is the condition never true where these columns are null? Then an outer join below it is none. */
-static bool rejects_null(const struct tm_expr *e, size_t from, size_t to)
+/* Is the expression null where these columns are null? */
+static bool null_of(const struct tm_expr *e, size_t from, size_t to)
 {
-	static const char *const strict[] = {"=", "<", "<=",   ">",         ">=",  "+",        "-", "*",
-					     "/", "%", "like", "isnotnull", "not", "negative", NULL};
+	static const char *const strict[] = {"=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "like", "not", "negative", NULL};
 	if (e->kind == TM_EXPR_COLUMN)
 		return e->column >= from && e->column < to;
 	if (e->kind != TM_EXPR_CALL)
@@ -103,12 +102,24 @@ static bool rejects_null(const struct tm_expr *e, size_t from, size_t to)
 	bool known = !e->function || e->kernel == &sx_kernel_field;
 	for (size_t i = 0; !known && strict[i]; i++)
 		known = strcmp(e->function, strict[i]) == 0;
-	if (e->kernel == &sx_kernel_and)
-		known = true;
 	for (size_t i = 0; known && i < e->arg_count; i++)
-		if (rejects_null(e->args[i], from, to))
+		if (null_of(e->args[i], from, to))
 			return true;
 	return false;
+}
+
+/* Is the condition never true where these columns are null? Then an outer join below it is none. */
+static bool rejects_null(const struct tm_expr *e, size_t from, size_t to)
+{
+	if (e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_and) {
+		for (size_t i = 0; i < e->arg_count; i++)
+			if (rejects_null(e->args[i], from, to))
+				return true;
+		return false;
+	}
+	if (e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_is_not_null)
+		return null_of(e->args[0], from, to);
+	return null_of(e, from, to);
 }
 
 static void simplify_outer(struct tm_op *op, const struct conditions *c)

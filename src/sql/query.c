@@ -1,15 +1,15 @@
 /* Queries around blocks: WITH, set operations, ORDER BY over their result, LIMIT, PIVOT. */
-#include "sql/sql_int.h"
+#include "sql/domain.h"
 
 static tm_rc body(struct sx_env *env, const struct ast_body *b, const struct ast_query *tail, struct sx_rel *ret);
 
 /* ---- set operations ---- */
-static tm_rc coerce(struct sx *sx, struct sx_rel *rel, const struct tm_type **types)
+static tm_rc coerce(struct sx *sx, struct sx_rel *rel, const struct tm_type **types, size_t domain)
 {
 	size_t n = rel->columns.count;
-	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
-	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, n + 1);
-	bool changed = rel->op->schema.count != n;
+	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, n + domain + 1);
+	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, n + domain + 1);
+	bool changed = rel->op->schema.count != n + domain;
 	for (size_t i = 0; i < n; i++) {
 		const struct sx_column *c = &rel->columns.items[i];
 		struct tm_expr *e = c->expr ? c->expr : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
@@ -17,8 +17,12 @@ static tm_rc coerce(struct sx *sx, struct sx_rel *rel, const struct tm_type **ty
 		names[i] = c->name;
 		changed = changed || exprs[i]->kind != TM_EXPR_COLUMN || exprs[i]->column != i;
 	}
+	for (size_t i = 0; i < domain; i++) {
+		exprs[n + i] = sx_op_column(sx, rel->op, rel->domain_at + i);
+		names[n + i] = TM_STR("outer_key");
+	}
 	if (changed)
-		rel->op = sx_op_project(sx, rel->op, exprs, names, n);
+		rel->op = sx_op_project(sx, rel->op, exprs, names, n + domain);
 	return TM_OK;
 }
 
@@ -38,6 +42,42 @@ static tm_rc by_name(struct sx *sx, const struct ast_body *b, const struct sx_re
 		TM_PUSH_IN(sx->arena, &ordered, *found);
 	}
 	right->columns = ordered;
+	return TM_OK;
+}
+
+tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
+{
+	/* Of a stream: grouping without functions, as Spark plans it, with an aggregation's output modes. */
+	struct tm_op *op = sx_op(sx, io->op->streaming ? TM_OP_AGGREGATE : TM_OP_DEDUPLICATE, io->op, NULL);
+	size_t n = io->op->schema.count, *columns = TM_NEW_N(sx->arena, size_t, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		const struct tm_field *f = &io->op->schema.fields[i];
+		if (f->type->kind == TM_T_MAP)
+			return sx_fail(sx, line, column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000",
+				       "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, "
+				       "etc.), but the type of column `%.*s` is \"%s\".",
+				       TM_STR_ARG(f->name), sx_type_sql(sx, f->type));
+		columns[i] = i;
+	}
+	sx_schema_copy(sx, op, io->op);
+	if (op->kind == TM_OP_AGGREGATE) {
+		op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
+		for (size_t i = 0; i < n; i++)
+			op->aggregate.keys[i] = sx_op_column(sx, io->op, i);
+		op->aggregate.key_count = n;
+		op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, 1);
+		op->aggregate.event_time_key = -1;
+		op->line = line;
+		op->column_no = column;
+		io->op = op;
+		return TM_OK;
+	}
+	op->deduplicate.columns = columns;
+	op->deduplicate.column_count = n;
+	op->deduplicate.event_time_column = -1;
+	op->line = line;
+	op->column_no = column;
+	io->op = op;
 	return TM_OK;
 }
 
@@ -73,8 +113,9 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 				       "etc.), but the type of column `%.*s` is \"%s\".",
 				       TM_STR_ARG(left.columns.items[i].name), sx_type_sql(sx, types[i]));
 	}
-	TM_TRY(coerce(sx, &left, types));
-	TM_TRY(coerce(sx, &right, types));
+	size_t domain = env->carry ? env->domain->width : 0;
+	TM_TRY(coerce(sx, &left, types, domain));
+	TM_TRY(coerce(sx, &right, types, domain));
 	struct tm_op *op = sx_op(sx, b->setop == AST_UNION ? TM_OP_UNION : TM_OP_SET, left.op, right.op);
 	op->line = b->line;
 	op->column_no = b->column;
@@ -89,6 +130,10 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 		TM_PUSH_IN(sx->arena, &ret->columns,
 			   (struct sx_column){.name = left.columns.items[i].name, .type = types[i], .nullable = nullable, .index = i});
 	}
+	ret->domain = env->carry;
+	ret->domain_at = n;
+	for (size_t i = 0; i < domain; i++)
+		sx_schema_add(sx, op, TM_STR("outer_key"), left.op->schema.fields[n + i].type, true);
 	if (b->setop == AST_UNION && !b->all)
 		return sx_distinct(sx, ret, b->line, b->column);
 	return TM_OK;
@@ -105,7 +150,10 @@ static tm_rc body(struct sx_env *env, const struct ast_body *b, const struct ast
 	case AST_QUERY:
 		return sx_query(env, b->query, ret);
 	case AST_TABLE:
-		return sx_relation(env, b->from, ret);
+		TM_TRY(sx_relation(env, b->from, ret));
+		if (env->carry)
+			sx_carry_behind(env, ret);
+		return TM_OK;
 	}
 	return tm_fail(env->sx->err, TM_INTERNAL, "a query body of kind %d", (int)b->kind);
 }
@@ -180,6 +228,8 @@ tm_rc sx_limit(struct sx_env *env, const struct ast_query *q, struct sx_rel *io)
 	struct sx *sx = env->sx;
 	if (!q->limit && !q->offset)
 		return TM_OK;
+	if (env->domain && !env->carry && env->domain->refs)
+		env->domain->beyond = true; /* of every outer row's own rows */
 	struct tm_op *op = sx_op(sx, TM_OP_LIMIT, io->op, NULL);
 	sx_schema_copy(sx, op, io->op);
 	op->limit.count = -1;
@@ -187,6 +237,8 @@ tm_rc sx_limit(struct sx_env *env, const struct ast_query *q, struct sx_rel *io)
 		TM_TRY(limit_value(env, q->limit, "limit", &op->limit.count));
 	if (q->offset)
 		TM_TRY(limit_value(env, q->offset, "offset", &op->limit.offset));
+	if (env->carry)
+		return sx_domain_limit(env, op->limit.count, op->limit.offset, io);
 	io->op = op;
 	return TM_OK;
 }
@@ -200,7 +252,8 @@ tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret
 		*c = (struct sx_cte){.name = q->ctes.items[i].name,
 				     .columns = q->ctes.items[i].columns,
 				     .query = q->ctes.items[i].query,
-				     .next = inner.ctes};
+				     .next = inner.ctes,
+				     .outer = env->outer};
 		for (size_t k = 0; k < i; k++)
 			if (tm_str_ieq(q->ctes.items[k].name, c->name))
 				return sx_fail(sx, q->line, q->column, "DUPLICATED_CTE_NAMES", "42000",
@@ -209,7 +262,6 @@ tm_rc sx_query(struct sx_env *env, const struct ast_query *q, struct sx_rel *ret
 	}
 	bool select = q->body->kind == AST_SELECT;
 	TM_TRY(body(&inner, q->body, select && (q->order.count || q->order_all) ? q : NULL, ret));
-	env->used_outer = env->used_outer || inner.used_outer;
 	if (!select)
 		TM_TRY(sx_order_limit(&inner, q, ret));
 	return sx_limit(&inner, q, ret);

@@ -1,7 +1,7 @@
 /* FROM: views, sources, VALUES, table functions, joins, watermarks, aliases. A relation is an operator and the columns that names
  * find in it. */
 #include "sql/datetime.h"
-#include "sql/sql_int.h"
+#include "sql/domain.h"
 
 void sx_rel_add_columns(struct sx *sx, struct sx_rel *rel, const struct tm_op *op, size_t from, struct tm_str qualifier)
 {
@@ -156,7 +156,10 @@ static tm_rc named(struct sx_env *env, const struct ast_rel *r, struct sx_rel *r
 		for (const struct sx_cte *c = env->ctes; c; c = c->next)
 			if (tm_str_ieq(c->name, name)) {
 				struct sx_env inner = {.sx = sx, .ctes = c->next};
-				TM_TRY(sx_query(&inner, c->query, ret));
+				if (c->outer && c->outer == env->outer)
+					TM_TRY(sx_derived(env, c->query, c->next, ret));
+				else
+					TM_TRY(sx_query(&inner, c->query, ret));
 				return set_alias(sx, ret, name, &c->columns, r->line, r->column);
 			}
 	struct sx_view *v = r->names.count == 1 ? tm_sql_view(sx->sql, name) : NULL;
@@ -199,7 +202,7 @@ static tm_rc values(struct sx_env *env, const struct ast_rel *r, struct sx_rel *
 	struct sx *sx = env->sx;
 	size_t rows = r->args.count, columns = 0;
 	struct tm_expr ***cells = TM_NEW_N(sx->arena, struct tm_expr **, rows);
-	struct sx_env plain = {.sx = sx, .ctes = env->ctes};
+	struct sx_env plain = {.sx = sx, .ctes = env->ctes, .outer = env->outer, .domain = env->domain};
 	for (size_t i = 0; i < rows; i++) {
 		const struct ast_expr *row = r->args.items[i];
 		bool tuple = row->kind == AST_CALL && row->flag && row->parenthesised;
@@ -516,12 +519,61 @@ static bool only_expressions(const struct ast_query *q)
 static tm_rc lateral_columns(struct sx *sx, const struct ast_rel *r, const struct sx_rel *left, struct sx_rel *right, struct sx_rel *ret)
 {
 	TM_TRY(set_alias(sx, right, r->right->alias, &r->right->columns, r->line, r->column));
-	ret->op = right->op;
-	ret->columns = left->columns;
+	*ret = (struct sx_rel){.op = right->op, .columns = left->columns, .domain = left->domain, .domain_at = left->domain_at};
 	for (size_t i = 0; i < right->columns.count; i++)
 		TM_PUSH_IN(sx->arena, &ret->columns, right->columns.items[i]);
 	return TM_OK;
 }
+/* LATERAL (SELECT …): its correlation keys are the join's. */
+static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
+{
+	struct sx *sx = env->sx;
+	struct sx_env outer = *env;
+	struct sx_subplan *plan = TM_NEW(sx->arena, struct sx_subplan);
+	struct sx_rel right;
+	outer.columns = &left->columns;
+	outer.in_domain = left->domain;
+	outer.domain_at = left->domain_at;
+	TM_TRY(sx_subplan(&outer, r->right->query, false, plan));
+	right = plan->rel;
+	size_t split = left->op->schema.count, keys = plan->keys.count, first = right.columns.count;
+	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
+	struct tm_op *op = join_op(sx, r, left->op, right.op);
+	bool *safe = TM_NEW_N(sx->arena, bool, keys + 1);
+	op->join.left_keys = TM_NEW_N(sx->arena, struct tm_expr *, keys + 1);
+	op->join.right_keys = TM_NEW_N(sx->arena, struct tm_expr *, keys + 1);
+	for (size_t i = 0; i < keys; i++) {
+		op->join.left_keys[i] = plan->keys.items[i].outer;
+		op->join.right_keys[i] = sx_op_column(sx, right.op, first + i);
+		safe[i] = plan->keys.items[i].null_safe;
+	}
+	op->join.null_safe = safe;
+	op->join.key_count = keys;
+	op->join.domain = plan->domain->number;
+	*ret = (struct sx_rel){.op = op, .columns = left->columns, .domain = left->domain, .domain_at = left->domain_at};
+	for (size_t i = 0; i < right.columns.count; i++) {
+		struct sx_column column = right.columns.items[i];
+		column.index += split;
+		column.nullable = op->schema.fields[column.index].nullable;
+		TM_PUSH_IN(sx->arena, &ret->columns, column);
+	}
+	if (r->on) {
+		struct sx_env on = outer;
+		struct tm_expr *condition;
+		on.columns = &ret->columns;
+		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
+		if (op->join.domain) {
+			/* the domain's keys stay the last ones: nothing is added to them */
+			op->join.residual = condition;
+			return TM_OK;
+		}
+		TM_TRY(sx_join_on(sx, op, condition));
+	}
+	if (op->join.kind == TM_JOIN_INNER && !op->join.key_count && !op->join.residual)
+		op->join.kind = TM_JOIN_CROSS;
+	return TM_OK;
+}
+
 static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
 {
 	struct sx *sx = env->sx;
@@ -531,14 +583,14 @@ static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, st
 	struct tm_expr **exprs = TM_NEW_N(sx->arena, struct tm_expr *, items->count);
 	struct tm_str *names = TM_NEW_N(sx->arena, struct tm_str, items->count);
 	inner.columns = &left->columns;
+	inner.in_domain = left->domain;
+	inner.domain_at = left->domain_at;
 	for (size_t i = 0; i < items->count; i++) {
 		const struct ast_expr *e = items->items[i];
 		TM_TRY(sx_resolve(&inner, e, &exprs[i]));
 		if (sx_has(exprs[i], SX_AGG) || sx_has(exprs[i], SX_GENERATOR) || sx_has(exprs[i], SX_WINDOW) ||
 		    sx_has(exprs[i], SX_SUBQUERY) || sx_has(exprs[i], SX_TIME_WINDOW))
-			return sx_fail(sx, e->line, e->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE",
-				       "0A000", "This expression is not supported in a LATERAL subquery: \"%.*s\".",
-				       TM_STR_ARG(exprs[i]->text));
+			return lateral_query(env, r, left, ret);
 		names[i] = e->kind == AST_ALIAS ? e->names.items[0] : exprs[i]->text;
 	}
 	right.op = sx_op_append(sx, left->op, exprs, names, items->count);
@@ -546,62 +598,77 @@ static tm_rc lateral_expressions(struct sx_env *env, const struct ast_rel *r, st
 	return lateral_columns(sx, r, left, &right, ret);
 }
 
-/* LATERAL (SELECT …): its correlation keys are the join's. */
-static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
-{
-	struct sx *sx = env->sx;
-	struct sx_env outer = *env, inner = {.sx = sx, .ctes = env->ctes};
-	struct sx_correlations *c = TM_NEW(sx->arena, struct sx_correlations);
-	struct sx_rel right = {0};
-	outer.columns = &left->columns;
-	inner.outer = &outer;
-	inner.correlations = c;
-	TM_TRY(sx_query(&inner, r->right->query, &right));
-	if (c->residuals.count)
-		return sx_fail(sx, r->line, r->column,
-			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
-			       "Correlated column is not allowed in predicate: only equality with an outer column is supported here.");
-	TM_TRY(set_alias(sx, &right, r->right->alias, &r->right->columns, r->line, r->column));
-	size_t split = left->op->schema.count;
-	struct tm_op *op = join_op(sx, r, left->op, right.op);
-	bool *safe = TM_NEW_N(sx->arena, bool, c->count + 1);
-	op->join.left_keys = TM_NEW_N(sx->arena, struct tm_expr *, c->count + 1);
-	op->join.right_keys = TM_NEW_N(sx->arena, struct tm_expr *, c->count + 1);
-	for (size_t i = 0; i < c->count; i++) {
-		op->join.left_keys[i] = c->items[i].outer;
-		op->join.right_keys[i] = sx_op_column(sx, right.op, right.columns.count + i);
-		safe[i] = c->items[i].null_safe;
-	}
-	op->join.null_safe = safe;
-	op->join.key_count = c->count;
-	ret->op = op;
-	ret->columns = left->columns;
-	for (size_t i = 0; i < right.columns.count; i++) {
-		struct sx_column column = right.columns.items[i];
-		column.index += split;
-		column.nullable = op->schema.fields[column.index].nullable;
-		TM_PUSH_IN(sx->arena, &ret->columns, column);
-	}
-	if (r->on) {
-		struct sx_env on = *env;
-		struct tm_expr *condition;
-		on.columns = &ret->columns;
-		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
-		TM_TRY(sx_join_on(sx, op, condition));
-	}
-	if (op->join.kind == TM_JOIN_INNER && !op->join.key_count && !op->join.residual)
-		op->join.kind = TM_JOIN_CROSS;
-	return TM_OK;
-}
-
 static tm_rc lateral_function(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *ret)
 {
 	struct sx *sx = env->sx;
 	struct sx_rel right = {0};
-	TM_TRY(generator(env, r->right, left, &right));
+	struct sx_env inner = *env;
+	inner.in_domain = left->domain;
+	inner.domain_at = left->domain_at;
+	TM_TRY(generator(&inner, r->right, left, &right));
 	if (r->join == AST_JOIN_LEFT)
 		right.op->generate.outer = true;
 	return lateral_columns(sx, r, left, &right, ret);
+}
+
+/* Does ON read columns of the query around? */
+static bool on_reads_outer(struct sx_env *env, const struct ast_rel *r, const struct sx_rel *left, const struct sx_rel *right)
+{
+	struct sx *sx = env->sx;
+	struct sx_env on = *env;
+	struct sx_columns both = {0};
+	struct tm_expr *ignored_expr;
+	struct tm_err *err = sx->err, ignored = {0};
+	size_t refs = env->domain->refs, places = env->domain->places.count;
+	for (size_t i = 0; i < left->columns.count + right->columns.count; i++)
+		TM_PUSH_IN(sx->arena, &both,
+			   i < left->columns.count ? left->columns.items[i] : right->columns.items[i - left->columns.count]);
+	on.columns = &both;
+	on.in_domain = false;
+	sx->err = &ignored;
+	tm_rc rc = sx_resolve(&on, r->on, &ignored_expr);
+	(void)rc; /* the condition is resolved again, and then its errors count */
+	sx->err = err;
+	env->domain->places.count = places;
+	return env->domain->refs != refs;
+}
+
+/* Inside a correlated subquery: where one side or ON depends on outer values, both sides carry them. */
+static tm_rc carry_both(struct sx_env *env, const struct ast_rel *r, struct sx_rel *left, struct sx_rel *right)
+{
+	if (!env->carry)
+		return TM_OK;
+	bool full = r->join == AST_JOIN_FULL, on = r->on && on_reads_outer(env, r, left, right);
+	if ((right->domain && (full || r->join == AST_JOIN_LEFT)) || (left->domain && (full || r->join == AST_JOIN_RIGHT)) || (on && full))
+		return sx_fail(env->sx, r->line, r->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.ACCESSING_OUTER_QUERY_COLUMN_IS_NOT_ALLOWED", "0A000",
+			       "Unsupported subquery expression: Accessing outer query column is not allowed in this location: the "
+			       "side of an outer join that may be missing.");
+	if (left->domain || right->domain || on) {
+		sx_carry(env, left);
+		sx_carry(env, right);
+	}
+	return TM_OK;
+}
+
+/* Rows meet where their outer values are the same. */
+static tm_rc join_domains(struct sx_env *env, const struct ast_rel *r, struct tm_op *op, const struct sx_rel *left,
+			  const struct sx_rel *right, struct sx_rel *ret)
+{
+	struct sx *sx = env->sx;
+	size_t split = left->op->schema.count;
+	for (size_t i = 0; i < env->domain->width; i++) {
+		struct tm_expr *pair[2] = {sx_op_column(sx, left->op, left->domain_at + i),
+					   sx_shift(sx, sx_op_column(sx, right->op, right->domain_at + i), split)},
+			       *same;
+		TM_TRY(sx_call(env, "<=>", pair, 2, r->line, r->column, &same));
+		TM_TRY(sx_join_on(sx, op, same));
+	}
+	if (op->join.kind == TM_JOIN_CROSS)
+		op->join.kind = TM_JOIN_INNER;
+	ret->domain = true;
+	ret->domain_at = op->join.kind == TM_JOIN_RIGHT ? split + right->domain_at : left->domain_at;
+	return TM_OK;
 }
 
 static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret)
@@ -609,6 +676,8 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	struct sx *sx = env->sx;
 	struct sx_rel left = {0}, right = {0};
 	TM_TRY(sx_relation(env, r->left, &left));
+	if (r->right->lateral && env->carry)
+		sx_carry(env, &left);
 	if (r->right->lateral && r->right->kind == AST_REL_FUNCTION)
 		return lateral_function(env, r, &left, ret);
 	if (r->right->lateral && r->right->kind == AST_REL_QUERY && !r->on && only_expressions(r->right->query))
@@ -616,6 +685,7 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	if (r->right->lateral && r->right->kind == AST_REL_QUERY)
 		return lateral_query(env, r, &left, ret);
 	TM_TRY(sx_relation(env, r->right, &right));
+	TM_TRY(carry_both(env, r, &left, &right));
 	size_t split = left.op->schema.count;
 	struct tm_op *op = ret->op = join_op(sx, r, left.op, right.op);
 	bool only_left = op->join.kind == TM_JOIN_SEMI || op->join.kind == TM_JOIN_ANTI;
@@ -630,6 +700,8 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 		if (!only_left && !c->expr)
 			c->nullable = op->schema.fields[c->index].nullable;
 	}
+	if (left.domain)
+		TM_TRY(join_domains(env, r, op, &left, &right, ret));
 	struct ast_names shared = {0};
 	for (size_t i = 0; r->natural && i < left.columns.count; i++)
 		if (!left.columns.items[i].hidden && find_using(&right.columns, left.columns.items[i].name))
@@ -643,11 +715,22 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 		struct sx_env on = *env;
 		struct tm_expr *condition;
 		on.columns = &both;
+		on.in_domain = left.domain;
+		on.domain_at = left.domain_at;
 		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
-		if (sx_has(condition, SX_SUBQUERY) || sx_has(condition, SX_AGG))
+		if (sx_has(condition, SX_AGG))
 			return sx_fail(sx, r->on->line, r->on->column, "UNSUPPORTED_FEATURE.JOIN_CONDITION", "0A000",
-				       "A subquery or an aggregate in a join condition is not supported: \"%.*s\".",
-				       TM_STR_ARG(condition->text));
+				       "An aggregate in a join condition is not supported: \"%.*s\".", TM_STR_ARG(condition->text));
+		if (sx_has(condition, SX_SUBQUERY)) {
+			TM_TRY(sx_lower_on(sx, op, &condition));
+			for (size_t i = left.columns.count; i < both.count; i++) {
+				if (both.items[i].expr)
+					both.items[i].expr = sx_shift(sx, both.items[i].expr, op->inputs[0]->schema.count - split);
+				both.items[i].index += op->inputs[0]->schema.count - split;
+			}
+			if (ret->domain_at >= split)
+				ret->domain_at += op->inputs[0]->schema.count - split;
+		}
 		TM_TRY(sx_join_on(sx, op, condition));
 	}
 	if (op->join.kind == TM_JOIN_INNER && !op->join.key_count && !op->join.residual)
@@ -743,11 +826,9 @@ tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	case AST_REL_NAME:
 		TM_TRY(named(env, r, ret));
 		break;
-	case AST_REL_QUERY: {
-		struct sx_env query = {.sx = sx, .ctes = env->ctes};
-		TM_TRY(sx_query(&query, r->query, ret));
+	case AST_REL_QUERY:
+		TM_TRY(sx_derived(env, r->query, env->ctes, ret));
 		break;
-	}
 	case AST_REL_VALUES:
 		TM_TRY(values(env, r, ret));
 		break;
@@ -763,6 +844,11 @@ tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	TM_TRY(set_alias(sx, ret, r->alias, &r->columns, r->line, r->column));
 	if (r->watermark)
 		TM_TRY(watermark(env, r->watermark, ret));
+	if (r->pivots.count && ret->domain)
+		return sx_fail(sx, r->line, r->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.ACCESSING_OUTER_QUERY_COLUMN_IS_NOT_ALLOWED", "0A000",
+			       "Unsupported subquery expression: Accessing outer query column is not allowed in this location: below PIVOT "
+			       "and UNPIVOT.");
 	for (size_t i = 0; i < r->pivots.count; i++) {
 		TM_TRY(sx_pivot(env, r->pivots.items[i], ret));
 		TM_TRY(set_alias(sx, ret, r->pivots.items[i]->alias, &(const struct ast_names){0}, r->line, r->column));

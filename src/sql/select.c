@@ -1,7 +1,7 @@
 /* One query block: FROM, WHERE, GROUP BY, HAVING, windows, the select list, DISTINCT, ORDER BY. Everything is resolved over the
  * operator that FROM and WHERE gave; then, step by step, operators are put on top and the expressions are rewritten to their
  * columns: event-time windows, aggregation, HAVING, window functions, subqueries, generators, projection. */
-#include "sql/sql_int.h"
+#include "sql/domain.h"
 
 struct item {
 	struct tm_expr *expr;
@@ -25,7 +25,14 @@ struct block {
 		struct tm_expr **items;
 		size_t count, cap;
 	} keys;
-	bool *sets; /* grouping sets: set_count × keys.count, 1 = the key is in the set; NULL = plain */
+	struct {
+		struct {
+			const struct ast_expr *ast;
+			struct tm_expr *expr;
+		} * items;
+		size_t count, cap;
+	} selected_keys; /* subqueries of the select list that GROUP BY names: resolved once */
+	bool *sets;      /* grouping sets: set_count × keys.count, 1 = the key is in the set; NULL = plain */
 	size_t set_count;
 	struct tm_expr *having, *qualify;
 	struct {
@@ -135,8 +142,12 @@ static tm_rc resolve_items(struct block *b)
 			TM_TRY(expand_star(b, inner));
 			continue;
 		}
-		struct tm_expr *e;
-		TM_TRY(sx_resolve(&b->env, inner, &e));
+		struct tm_expr *e = NULL;
+		for (size_t k = 0; k < b->selected_keys.count; k++)
+			if (b->selected_keys.items[k].ast == inner)
+				e = b->selected_keys.items[k].expr;
+		if (!e)
+			TM_TRY(sx_resolve(&b->env, inner, &e));
 		add_item(b, e, ast->kind == AST_ALIAS ? ast->names.items[0] : item_name(inner, e), inner);
 		struct item *item = &b->items.items[b->items.count - 1];
 		if (ast->kind == AST_ALIAS) {
@@ -181,6 +192,25 @@ static tm_rc ordinal(struct block *b, const struct ast_expr *ast, const char *kl
 	return TM_OK;
 }
 
+static bool is_correlated_scalar(const struct tm_expr *e, __attribute__((unused)) void *ctx)
+{
+	const struct sx_subquery *s = e->bound;
+	return sx_kind(e) == SX_SUBQUERY && s->kind == SX_SCALAR && s->key_count;
+}
+
+static tm_rc selected_key(struct block *b, const struct ast_expr *ast, struct tm_expr **ret)
+{
+	for (size_t i = 0; i < b->selected_keys.count; i++)
+		if (b->selected_keys.items[i].ast == ast) {
+			*ret = b->selected_keys.items[i].expr;
+			return TM_OK;
+		}
+	TM_TRY(sx_resolve(&b->env, ast, ret));
+	if (sx_has(*ret, SX_SUBQUERY))
+		TM_PUSH_IN(b->sx->arena, &b->selected_keys, (__typeof__(*b->selected_keys.items)){ast, *ret});
+	return TM_OK;
+}
+
 static tm_rc group_key(struct block *b, const struct ast_expr *ast, size_t *ret_index)
 {
 	struct sx *sx = b->sx;
@@ -208,19 +238,24 @@ static tm_rc group_key(struct block *b, const struct ast_expr *ast, size_t *ret_
 			}
 		}
 		if (target)
-			TM_TRY(sx_resolve(&b->env, target, &e));
+			TM_TRY(selected_key(b, target, &e));
 	} else {
 		const struct ast_expr *aliased = NULL;
 		if (ast->kind == AST_NAME && ast->names.count == 1 && !has_column(&b->columns, ast->names.items[0]))
 			aliased = alias_ast(b->body, ast->names.items[0]);
-		TM_TRY(sx_resolve(&b->env, aliased ? aliased : ast, &e));
+		TM_TRY(aliased ? selected_key(b, aliased, &e) : sx_resolve(&b->env, ast, &e));
+		if (!aliased && sx_any(e, is_correlated_scalar, NULL))
+			return sx_fail(sx, ast->line, ast->column,
+				       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.MUST_AGGREGATE_CORRELATED_SCALAR_SUBQUERY", "0A000",
+				       "Unsupported subquery expression: Correlated scalar subqueries must be aggregated to return at most "
+				       "one row.");
 	}
 	if (sx_has(e, SX_AGG))
 		return sx_fail(sx, ast->line, ast->column, "GROUP_BY_AGGREGATE", "42903",
 			       "Aggregate functions are not allowed in GROUP BY, but found %.*s.", TM_STR_ARG(e->text));
-	if (sx_has(e, SX_SUBQUERY) || sx_has(e, SX_WINDOW) || sx_has(e, SX_GENERATOR))
+	if (sx_has(e, SX_WINDOW) || sx_has(e, SX_GENERATOR))
 		return sx_fail(sx, ast->line, ast->column, "UNSUPPORTED_GROUPING_EXPRESSION", "42K0E",
-			       "A subquery, window function or generator cannot be a grouping expression: %.*s.", TM_STR_ARG(e->text));
+			       "A window function or generator cannot be a grouping expression: %.*s.", TM_STR_ARG(e->text));
 	if (!tm_type_orderable(e->type) && e->type->kind != TM_T_NULL && e->type->kind != TM_T_MAP && e->type->kind != TM_T_INTERVAL)
 		return sx_fail(sx, ast->line, ast->column, "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "42822",
 			       "The expression \"%.*s\" cannot be used as a grouping expression because its data type \"%s\" is not an "
@@ -355,6 +390,7 @@ static tm_rc resolve_order(struct block *b)
 			e = b->items.items[index].expr;
 		else
 			TM_TRY(sx_resolve(&env, o->expr, &e));
+		TM_TRY(sx_order_subquery(sx, e, &outputs));
 		if (!tm_type_orderable(e->type) && e->type->kind != TM_T_NULL && sx_kind(e) != SX_GENERATOR)
 			return sx_fail_unorderable(sx, o->expr->line, o->expr->column, e->text, "sortorder", e->type);
 		TM_PUSH_IN(sx->arena, &b->order, (struct tm_sort_key){e, o->descending, o->nulls_last});
@@ -489,10 +525,32 @@ static tm_rc nested_generator(struct sx *sx, int line, int column, struct tm_str
 		       "The generator is not supported: nested in expressions \"%.*s\".", TM_STR_ARG(text));
 }
 
+/* A scalar subquery of the row must be a key or in a function. */
+static tm_rc check_scalars(struct block *b, const struct tm_expr *e)
+{
+	if (sx_kind(e) == SX_AGG)
+		return TM_OK;
+	for (size_t i = 0; i < b->keys.count; i++)
+		if (sx_same(b->keys.items[i], e))
+			return TM_OK;
+	if (is_correlated_scalar(e, NULL))
+		return sx_fail(b->sx, ((const struct sx_subquery *)e->bound)->line, ((const struct sx_subquery *)e->bound)->column,
+			       "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION", "0A000",
+			       "The correlated scalar subquery '\"%.*s\"' is neither present in GROUP BY, nor in an aggregate function.\n"
+			       "Add it to GROUP BY using ordinal position or wrap it in `first()` (or `first_value`) if you don't care "
+			       "which value you get.",
+			       TM_STR_ARG(e->text));
+	for (size_t i = 0; i < e->arg_count; i++)
+		TM_TRY(check_scalars(b, e->args[i]));
+	return TM_OK;
+}
+
 static tm_rc aggregate(struct block *b, bool has_group_by)
 {
 	struct sx *sx = b->sx;
 	struct regroup r = {.b = b, .id_column = b->sets ? b->keys.count : SIZE_MAX};
+	for (size_t i = 0; has_group_by && i < b->items.count; i++)
+		TM_TRY(check_scalars(b, b->items.items[i].expr));
 	for (size_t i = 0; i < b->items.count; i++) {
 		b->items.items[i].expr = sx_rewrite(sx, b->items.items[i].expr, regroup, NULL, &r);
 		if (r.missing)
@@ -518,7 +576,11 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 		TM_TRY(sx_lower_subqueries(sx, &b->op, a->args, a->arg_count));
 		TM_TRY(sx_lower_subqueries(sx, &b->op, &a->filter, a->filter != NULL));
 	}
-	size_t have = b->op->schema.count, n = b->keys.count;
+	TM_TRY(sx_lower_subqueries(sx, &b->op, b->keys.items, b->keys.count));
+	size_t n = b->keys.count, outer_keys = SIZE_MAX;
+	if (b->env.carry && !has_group_by)
+		sx_domain_global(&b->env, &b->op, r.aggs.items, r.aggs.count, &outer_keys);
+	size_t have = b->op->schema.count;
 	if (b->sets)
 		expand_sets(b);
 	struct tm_op *op = sx_op(sx, TM_OP_AGGREGATE, b->op, NULL);
@@ -529,6 +591,8 @@ static tm_rc aggregate(struct block *b, bool has_group_by)
 	for (size_t i = 0; i < n; i++) {
 		struct tm_expr *k = b->keys.items[i];
 		op->aggregate.keys[i] = b->sets ? sx_op_column(sx, b->op, have + i) : k;
+		if (outer_keys != SIZE_MAX)
+			op->aggregate.keys[i] = sx_op_column(sx, b->op, outer_keys + i);
 		sx_schema_add(sx, op, k->text, k->type, k->nullable || b->sets);
 		for (size_t w = 0; w < b->windows.count; w++) {
 			const struct sx_time_window *t = b->windows.items[w].placeholder->bound;
@@ -591,7 +655,7 @@ static struct tm_expr *inward(void *ctx, struct tm_expr *e)
 }
 
 /* WHERE of a subquery: what compares with outer columns leaves it and joins from outside. */
-static tm_rc pull_up(struct block *b, struct tm_expr **io_condition)
+static void pull_up(struct block *b, struct tm_expr **io_condition)
 {
 	struct sx *sx = b->sx;
 	struct tm_expr **items = NULL, *rest = NULL;
@@ -610,7 +674,7 @@ static tm_rc pull_up(struct block *b, struct tm_expr **io_condition)
 		for (int side = 0; equal && side < 2 && !taken; side++) {
 			struct tm_expr *in = e->args[side], *out = e->args[!side];
 			if (sx_any(in, uses_outer, NULL) || !sx_any(out, uses_outer, NULL) || sx_any(out, uses_column, NULL) ||
-			    sx_has(in, SX_SUBQUERY))
+			    sx_has(in, SX_SUBQUERY) || sx_has(out, SX_SUBQUERY))
 				continue;
 			struct inward w = {sx};
 			TM_PUSH_IN(sx->arena, &b->correlations,
@@ -618,10 +682,9 @@ static tm_rc pull_up(struct block *b, struct tm_expr **io_condition)
 			taken = true;
 		}
 		if (!taken)
-			TM_PUSH_IN(sx->arena, &b->correlations.residuals, e);
+			b->env.domain->beyond = true;
 	}
 	*io_condition = rest;
-	return TM_OK;
 }
 
 static bool bad_in_where(const struct tm_expr *e, void *ctx)
@@ -647,7 +710,7 @@ static tm_rc where(struct block *b)
 			       TM_STR_ARG(condition->text), TM_STR_ARG(bad->text));
 	TM_TRY(sx_lower_time_windows(sx, &b->op, &b->columns, &b->windows, &condition, 1));
 	if (b->env.correlations)
-		TM_TRY(pull_up(b, &condition));
+		pull_up(b, &condition);
 	return condition ? sx_filter_expr(sx, condition, &b->op) : TM_OK;
 }
 
@@ -742,78 +805,107 @@ static tm_rc project(struct block *b, struct sx_rel *ret)
 	return TM_OK;
 }
 
-static tm_rc no_outer(struct block *b)
+/* A key that all rows of a group share, besides GROUP BY's: it is in every grouping set. */
+static void add_key(struct block *b, struct tm_expr *e)
+{
+	size_t n = b->keys.count;
+	TM_PUSH_IN(b->sx->arena, &b->keys, e);
+	if (!b->sets)
+		return;
+	bool *sets = TM_NEW_N(b->sx->arena, bool, b->set_count *(n + 1));
+	for (size_t i = 0; i < b->set_count; i++) {
+		memcpy(sets + i * (n + 1), b->sets + i * n, n);
+		sets[i * (n + 1) + n] = true;
+	}
+	b->sets = sets;
+}
+
+static tm_rc correlated_keys(struct block *b)
 {
 	for (size_t i = 0; i < b->items.count; i++)
-		if (sx_any(b->items.items[i].expr, uses_outer, NULL))
-			return sx_fail(
-			    b->sx, b->items.items[i].expr->line, b->items.items[i].expr->column_no,
-			    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_REFERENCE", "0A000",
-			    "Expressions referencing the outer query are not supported outside of WHERE/HAVING clauses: \"%.*s\".",
-			    TM_STR_ARG(b->items.items[i].expr->text));
+		TM_TRY(sx_domain_aggregate(&b->env, b->items.items[i].expr, b->items.items[i].name));
+	for (size_t i = 0; i < b->keys.count; i++)
+		if (sx_reads_outer(&b->env, b->keys.items[i]))
+			return sx_fail_outer(b->sx, b->keys.items[i], (struct tm_str){0});
+	if (b->sets && b->correlations.count)
+		return sx_fail(b->sx, b->body->line, b->body->column,
+			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.ACCESSING_OUTER_QUERY_COLUMN_IS_NOT_ALLOWED", "0A000",
+			       "Unsupported subquery expression: Accessing outer query column is not allowed in this location: below "
+			       "GROUPING SETS, CUBE and ROLLUP.");
+	for (size_t i = 0; i < b->correlations.count; i++) {
+		struct tm_expr *key = b->correlations.items[i].inner;
+		add_key(b, key);
+		b->correlations.items[i].inner = sx_column_expr(b->sx, b->keys.count - 1, key->type, key->nullable, key->text);
+	}
 	return TM_OK;
 }
 
-/* Conditions of EXISTS that are no equality see the subquery's columns: those are given out behind the keys. */
-static tm_rc export_residuals(struct block *b)
+/* What Spark keeps outer columns out of. */
+static tm_rc check_outer(struct block *b)
 {
+	if (!b->env.in_domain)
+		return TM_OK;
+	for (size_t i = 0; i < b->order.count; i++)
+		if (sx_reads_outer(&b->env, b->order.items[i].expr)) {
+			const struct tm_sort_key *k = &b->order.items[i];
+			struct tm_expr *e = sx_copy(b->sx, k->expr);
+			e->text = sx_text(b->sx, "%.*s %s NULLS %s", TM_STR_ARG(e->text), k->descending ? "DESC" : "ASC",
+					  k->nulls_last ? "LAST" : "FIRST");
+			return sx_fail_outer(b->sx, e, (struct tm_str){0});
+		}
+	for (size_t i = 0; i < b->items.count; i++)
+		if (sx_has(b->items.items[i].expr, SX_WINDOW) && sx_reads_outer(&b->env, b->items.items[i].expr))
+			return sx_fail_outer(b->sx, b->items.items[i].expr, b->items.items[i].name);
+	return TM_OK;
+}
+
+/* FROM of a block that carries the outer values of its subquery. */
+static tm_rc from_relation(struct block *b, struct sx_env *env, struct sx_rel *ret)
+{
+	const struct ast_body *body = b->body;
 	struct sx *sx = b->sx;
-	if (!b->correlations.residuals.count)
-		return TM_OK;
-	if (b->aggregated)
-		return sx_fail(
-		    sx, b->body->line, b->body->column,
-		    "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_COLUMN_IS_NOT_ALLOWED_IN_PREDICATE", "0A000",
-		    "Correlated column is not allowed in predicate: only equality with an outer column is supported below an aggregate.");
+	if (body->from)
+		TM_TRY(sx_relation(env, body->from, ret));
+	else if (!env->carry)
+		ret->op = sx_op_one_row(sx);
+	if (env->carry)
+		sx_carry(env, ret);
+	size_t refs = env->domain ? env->domain->refs : 0;
+	for (size_t i = 0; i < body->views.count; i++)
+		TM_TRY(sx_lateral_view(env, &body->views.items[i], ret));
+	if (env->carry && refs != env->domain->refs)
+		return sx_fail(sx, body->line, body->column, "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_REFERENCE", "0A000",
+			       "Unsupported subquery expression: Expressions referencing the outer query are not supported outside of "
+			       "WHERE/HAVING clauses: LATERAL VIEW.");
+	b->op = ret->op;
+	b->columns = ret->columns;
+	b->env.columns = &b->columns;
+	b->env.body = body;
+	b->env.in_domain = env->carry;
+	b->env.domain_at = ret->domain_at;
+	for (size_t i = 0; env->carry && i < env->domain->width; i++) {
+		struct tm_expr *inner = sx_op_column(sx, b->op, ret->domain_at + i);
+		TM_PUSH_IN(sx->arena, &b->correlations, (struct sx_correlation){inner, env->domain->outer.items[i], true});
+	}
 	return TM_OK;
 }
 
-tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
+/* In the first, plain analysis of a subquery: is there more to its outer columns than keys? */
+static void plain_only(struct block *b, size_t refs)
 {
-	/* Of a stream: grouping without functions, as Spark plans it, with an aggregation's output modes. */
-	struct tm_op *op = sx_op(sx, io->op->streaming ? TM_OP_AGGREGATE : TM_OP_DEDUPLICATE, io->op, NULL);
-	size_t n = io->op->schema.count, *columns = TM_NEW_N(sx->arena, size_t, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		const struct tm_field *f = &io->op->schema.fields[i];
-		if (f->type->kind == TM_T_MAP)
-			return sx_fail(sx, line, column, "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", "0A000",
-				       "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, "
-				       "etc.), but the type of column `%.*s` is \"%s\".",
-				       TM_STR_ARG(f->name), sx_type_sql(sx, f->type));
-		columns[i] = i;
-	}
-	sx_schema_copy(sx, op, io->op);
-	if (op->kind == TM_OP_AGGREGATE) {
-		op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
-		for (size_t i = 0; i < n; i++)
-			op->aggregate.keys[i] = sx_op_column(sx, io->op, i);
-		op->aggregate.key_count = n;
-		op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, 1);
-		op->aggregate.event_time_key = -1;
-		op->line = line;
-		op->column_no = column;
-		io->op = op;
-		return TM_OK;
-	}
-	op->deduplicate.columns = columns;
-	op->deduplicate.column_count = n;
-	op->deduplicate.event_time_column = -1;
-	op->line = line;
-	op->column_no = column;
-	io->op = op;
-	return TM_OK;
-}
-
-struct export { struct block *b; };
-static struct tm_expr *export_column(void *ctx, struct tm_expr *e)
-{
-	struct block *b = ((struct export *)ctx)->b;
-	if (e->kind != TM_EXPR_COLUMN)
-		return NULL;
-	/* Exported like a key; its place among the subquery's output columns is known now. */
-	size_t at = b->correlations.count;
-	TM_PUSH_IN(b->sx->arena, &b->correlations, (struct sx_correlation){e, NULL, false});
-	return sx_column_expr(b->sx, b->items.count + at, e->type, e->nullable, e->text);
+	struct sx_domain *d = b->env.domain;
+	if (!d || b->env.carry)
+		return;
+	d->beyond = d->beyond || d->refs != refs;
+	if (!d->refs)
+		return;
+	bool windows = b->qualify != NULL;
+	for (size_t i = 0; i < b->items.count; i++)
+		windows = windows || sx_has(b->items.items[i].expr, SX_WINDOW);
+	bool global = b->aggregated && !b->body->group.count && !b->body->group_all;
+	d->beyond = d->beyond || windows || b->sets || (global && b->having);
+	if (b->env.correlations)
+		b->env.correlations->global = global;
 }
 
 static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const struct ast_query *tail, struct sx_rel *ret)
@@ -825,17 +917,14 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 	b->body = body;
 	b->tail = tail;
 	b->env = *env;
-	if (body->from)
-		TM_TRY(sx_relation(env, body->from, &from));
-	else
-		from.op = sx_op_one_row(sx);
-	for (size_t i = 0; i < body->views.count; i++)
-		TM_TRY(sx_lateral_view(env, &body->views.items[i], &from));
-	b->op = from.op;
-	b->columns = from.columns;
-	b->env.columns = &b->columns;
-	b->env.body = body;
+	size_t refs = env->domain ? env->domain->refs : 0;
+	TM_TRY(from_relation(b, env, &from));
+	if (env->domain && !env->carry && env->domain->refs != refs)
+		env->domain->beyond = true;
 	TM_TRY(where(b));
+	if (env->domain && !env->correlations && env->domain->refs != refs)
+		env->domain->beyond = true;
+	refs = env->domain ? env->domain->refs : 0;
 	TM_TRY(resolve_group_by(b));
 	TM_TRY(sx_lower_time_windows(sx, &b->op, &b->columns, &b->windows, b->keys.items, b->keys.count));
 	b->env.aliases = &b->aliases;
@@ -846,7 +935,7 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 		TM_TRY(sx_resolve_boolean(&b->env, body->qualify, &b->qualify));
 	TM_TRY(resolve_order(b));
 	TM_TRY(lower_time_windows(b));
-	TM_TRY(no_outer(b));
+	TM_TRY(check_outer(b));
 	b->aggregated = body->group.count || body->group_all || body->having;
 	for (size_t i = 0; i < b->items.count; i++) {
 		struct tm_expr *e = b->items.items[i].expr;
@@ -856,18 +945,9 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 	}
 	for (size_t i = 0; i < b->order.count; i++)
 		b->aggregated = b->aggregated || sx_has(b->order.items[i].expr, SX_AGG);
-	TM_TRY(export_residuals(b));
-	if (b->correlations.residuals.count) {
-		struct export x = {b};
-		for (size_t i = 0; i < b->correlations.residuals.count; i++)
-			b->correlations.residuals.items[i] = sx_rewrite(sx, b->correlations.residuals.items[i], export_column, NULL, &x);
-	}
+	plain_only(b, refs);
 	if (b->aggregated) {
-		for (size_t i = 0; i < b->correlations.count; i++) {
-			struct tm_expr *key = b->correlations.items[i].inner;
-			TM_PUSH_IN(sx->arena, &b->keys, key);
-			b->correlations.items[i].inner = sx_column_expr(sx, b->keys.count - 1, key->type, key->nullable, key->text);
-		}
+		TM_TRY(correlated_keys(b));
 		TM_TRY(aggregate(b, body->group.count || body->group_all));
 		if (b->having)
 			TM_TRY(sx_filter_expr(sx, b->having, &b->op));
@@ -880,6 +960,8 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 		all[b->items.count + i] = b->order.items[i].expr;
 	if (b->qualify)
 		all[listed++] = b->qualify;
+	if (b->env.carry)
+		sx_domain_windows(sx, &b->correlations, all, listed);
 	TM_TRY(sx_lower_windows(sx, &b->op, all, listed));
 	if (b->qualify)
 		TM_TRY(sx_filter_expr(sx, all[listed - 1], &b->op));
@@ -889,14 +971,10 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 		b->order.items[i].expr = all[b->items.count + i];
 	TM_TRY(generators(b));
 	TM_TRY(project(b, ret));
-	if (env->correlations) {
-		/* Equality keys for the caller; exported columns of residuals have no outer side and stay behind the keys. */
-		for (size_t i = 0; i < b->correlations.count; i++)
-			if (b->correlations.items[i].outer)
-				TM_PUSH_IN(sx->arena, env->correlations, b->correlations.items[i]);
-		env->correlations->residuals.items = b->correlations.residuals.items;
-		env->correlations->residuals.count = b->correlations.residuals.count;
-	}
+	for (size_t i = 0; env->correlations && i < b->correlations.count; i++)
+		TM_PUSH_IN(sx->arena, env->correlations, b->correlations.items[i]);
+	ret->domain = env->carry;
+	ret->domain_at = b->items.count;
 	return TM_OK;
 }
 

@@ -46,11 +46,11 @@ struct sx_subquery {
 	enum sx_subquery_kind kind;
 	bool negated;
 	struct tm_op *op; /* its rows: value columns first, then correlation keys */
+	size_t domain;    /* of a DOMAIN in it; 0 = none */
 	size_t value_count;
 	size_t key_count; /* args: IN values, then as many outer keys */
 	bool *null_safe;
 	struct tm_expr *empty; /* scalar over an aggregate: the value where no row matches */
-	bool aggregated;       /* at most one row per key */
 	int line, column;
 };
 
@@ -70,6 +70,8 @@ struct sx_columns {
 struct sx_rel {
 	struct tm_op *op;
 	struct sx_columns columns;
+	bool domain; /* the operator has the outer values of the subquery around, from this column on */
+	size_t domain_at;
 };
 
 struct sx_cte {
@@ -77,6 +79,7 @@ struct sx_cte {
 	struct ast_names columns;
 	struct ast_query *query;
 	const struct sx_cte *next;
+	const struct sx_env *outer; /* of a subquery's WITH: the query around the subquery */
 };
 struct sx_lambda {
 	struct tm_str name;
@@ -100,22 +103,23 @@ struct sx_correlation {
 struct sx_correlations {
 	struct sx_correlation *items;
 	size_t count, cap;
-	struct {
-		struct tm_expr **items;
-		size_t count, cap;
-	} residuals;
+	bool global; /* of an aggregate without GROUP BY: it has a row where nothing matches */
 };
 
 struct sx;
+struct sx_domain;
 struct sx_env {
 	struct sx *sx;
 	const struct sx_columns *columns;
 	struct sx_env *outer;                 /* of the query around, for correlated names */
 	struct sx_correlations *correlations; /* where WHERE puts what it pulls up; NULL = not a subquery */
+	struct sx_domain *domain;             /* of the subquery; NULL = not in one */
+	bool carry;                           /* the query has to carry the domain's columns */
+	bool in_domain;                       /* the block's operator has them, from domain_at on */
+	size_t domain_at;
 	const struct sx_lambda *lambdas;
 	const struct sx_aliases *aliases;
-	bool aliases_first; /* ORDER BY */
-	bool used_outer;
+	bool aliases_first;          /* ORDER BY */
 	const struct ast_body *body; /* named windows */
 	const struct sx_cte *ctes;
 	bool in_aggregate, window_call;
@@ -130,6 +134,7 @@ struct sx {
 	size_t lambda_count;
 	size_t blocks; /* query blocks analysed: views and CTEs are analysed at each use */
 	size_t view_depth;
+	size_t domains;   /* numbers given to DOMAINs */
 	bool check_only;  /* sources need not exist */
 	bool want_stream; /* a streaming query: sources named with STREAM are streams */
 	struct {
@@ -252,6 +257,10 @@ struct sx_lowered_list {
 };
 tm_rc sx_lower_time_windows(struct sx *sx, struct tm_op **io_op, struct sx_columns *io_columns, struct sx_lowered_list *io_done,
 			    struct tm_expr **exprs, size_t n) TM_CHECKED;
+/* Spark sorts by subqueries that are selected; of others only by scalar ones that stand for themselves. */
+tm_rc sx_order_subquery(struct sx *sx, const struct tm_expr *e, const struct sx_aliases *outputs) TM_CHECKED;
+/* ON with subqueries: each becomes columns of the side that it reads. */
+tm_rc sx_lower_on(struct sx *sx, struct tm_op *join, struct tm_expr **io_condition) TM_CHECKED;
 /* A condition as a FILTER; its subqueries become joins. */
 tm_rc sx_filter_expr(struct sx *sx, struct tm_expr *condition, struct tm_op **io_op) TM_CHECKED;
 tm_rc sx_generate(struct sx *sx, struct tm_op **io_op, struct tm_expr *generator, size_t *ret_first) TM_CHECKED;

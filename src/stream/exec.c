@@ -40,6 +40,8 @@ static const struct tm_node_class *class_of(const struct tm_run *run, const stru
 		return &tm_set_class;
 	case TM_OP_SAMPLE:
 		return &tm_sample_class;
+	case TM_OP_DOMAIN:
+		return &tm_domain_class;
 	}
 	return NULL;
 }

@@ -88,5 +88,12 @@ void tm_batch_empty(struct tm_batch *ret, struct tm_arena *arena, const struct t
 
 extern const struct tm_node_class tm_values_class, tm_range_class, tm_scan_class, tm_filter_class, tm_project_class, tm_expand_class,
     tm_expand_guarded_class, tm_generate_class, tm_aggregate_class, tm_watermark_class, tm_dedup_class, tm_join_class, tm_stream_join_class,
-    tm_window_class, tm_sort_class, tm_limit_class, tm_union_class, tm_set_class, tm_sample_class, tm_session_class;
+    tm_window_class, tm_sort_class, tm_limit_class, tm_union_class, tm_set_class, tm_sample_class, tm_session_class, tm_domain_class;
+
+/* ---- subqueries that depend on the rows around them ---- */
+/* Lets every DOMAIN of this number at or below the node give *feed's rows; feed must outlive the nodes' runs. */
+void tm_domain_bind(struct tm_node *node, size_t number, const struct tm_batch *feed);
+/* The tree from its beginning again within a run: what does not depend on a DOMAIN and was collected stays. */
+tm_rc tm_node_again(struct tm_node *node, struct tm_err *err) TM_CHECKED;
+bool tm_join_rewind(struct tm_node *node); /* a join whose right side is collected and stays; false = it must begin anew */
 #endif

@@ -19,6 +19,7 @@ struct join {
 	const struct tm_flow *left;
 	struct tm_arena left_arena;
 	struct tm_column *left_keys;
+	struct tm_batch domain; /* of left_keys, what a subquery on the right depends on */
 	uint64_t *left_hash;
 	uint8_t *left_matched;
 	size_t left_at;
@@ -30,7 +31,10 @@ struct join {
 static tm_rc join_open(struct tm_node *node, struct tm_err *err)
 {
 	(void)err;
-	tm_arena_init(&((struct join *)node)->left_arena);
+	struct join *me = (struct join *)node;
+	tm_arena_init(&me->left_arena);
+	if (node->op->join.domain)
+		tm_domain_bind(node->inputs[1], node->op->join.domain, &me->domain);
 	return TM_OK;
 }
 
@@ -44,6 +48,28 @@ static tm_rc join_begin(struct tm_node *node, struct tm_err *err)
 	me->left = NULL;
 	me->right_at = 0;
 	return TM_OK;
+}
+
+/* Is there a DOMAIN at or below it? */
+static bool depends(const struct tm_op *op)
+{
+	bool r = op->kind == TM_OP_DOMAIN;
+	for (size_t i = 0; !r && i < op->input_count; i++)
+		r = depends(op->inputs[i]);
+	return r;
+}
+
+bool tm_join_rewind(struct tm_node *node)
+{
+	struct join *me = (struct join *)node;
+	if (!me->built || node->op->join.domain || depends(node->op->inputs[1]))
+		return false;
+	me->left_ended = false;
+	me->left = NULL;
+	me->right_at = 0;
+	memset(me->right_matched, 0, me->right.rows);
+	node->out = (struct tm_flow){0};
+	return true;
 }
 
 /* A key that is null (and not compared null-safe) matches nothing. */
@@ -213,6 +239,18 @@ static bool left_rest(struct join *me)
 	return n > 0;
 }
 
+/* The subquery on the right, for the values of this left batch. */
+static tm_rc build_dependent(struct join *me, struct tm_err *err)
+{
+	struct tm_node *node = &me->node;
+	size_t from = node->op->join.domain_from;
+	me->domain = (struct tm_batch){
+	    .rows = me->left->batch.rows, .column_count = node->op->join.key_count - from, .columns = me->left_keys + from};
+	TM_TRY(tm_node_again(node->inputs[1], err));
+	tm_arena_reset(&node->run_arena);
+	return build(me, err);
+}
+
 static tm_rc next_left(struct join *me, struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
@@ -230,7 +268,7 @@ static tm_rc next_left(struct join *me, struct tm_err *err)
 	me->left_matched = TM_NEW_N(&me->left_arena, uint8_t, n + 1);
 	me->left_at = 0;
 	me->chain_started = false;
-	return TM_OK;
+	return node->op->join.domain ? build_dependent(me, err) : TM_OK;
 }
 
 /* RIGHT and FULL, after the last left batch: right rows that nothing matched. */
@@ -253,7 +291,7 @@ static tm_rc join_next(struct tm_node *node, const struct tm_flow **ret, struct 
 {
 	struct join *me = (struct join *)node;
 	enum tm_join_kind kind = node->op->join.kind;
-	if (!me->built)
+	if (!me->built && !node->op->join.domain)
 		TM_TRY(build(me, err));
 	for (;;) {
 		tm_arena_reset(&node->arena);

@@ -21,7 +21,8 @@ enum tm_op_kind {
 	TM_OP_LIMIT, /* with OFFSET */
 	TM_OP_UNION, /* inputs in order, same types */
 	TM_OP_SET,   /* INTERSECT / EXCEPT [ALL] */
-	TM_OP_SAMPLE
+	TM_OP_SAMPLE,
+	TM_OP_DOMAIN /* the outer values of a correlated subquery, as the join around it has them in its left batch */
 };
 enum tm_join_kind { TM_JOIN_INNER, TM_JOIN_LEFT, TM_JOIN_RIGHT, TM_JOIN_FULL, TM_JOIN_SEMI, TM_JOIN_ANTI, TM_JOIN_CROSS };
 
@@ -143,7 +144,13 @@ struct tm_op {
 			struct tm_expr *residual; /* over left columns then right columns; or NULL */
 			/* output: left columns, then right columns (SEMI, ANTI: left only) */
 			bool null_aware_anti; /* NOT IN (subquery) */
+			/* A correlated subquery on the right: its rows depend on left_keys from domain_from on, which DOMAINs of this
+			 * number give below. It runs once per left batch. 0 = the right side stands for itself. */
+			size_t domain, domain_from;
 		} join;
+		struct {
+			size_t number;
+		} domain;
 		struct {
 			struct tm_expr **partition;
 			size_t partition_count;
