@@ -24,6 +24,8 @@ struct tm_expr *sx_domain_ref(struct sx_env *env, struct tm_expr *outer)
 	if (env->in_domain && at < d->width)
 		return sx_column_expr(sx, env->domain_at + at, outer->type, outer->nullable, outer->text);
 	struct tm_expr *r = sx_copy(sx, outer);
+	if (env->carry && !env->in_domain && !d->stuck)
+		d->stuck = outer;
 	if (env->in_domain)
 		d->grew = true;
 	else if (outer->kind != TM_EXPR_COLUMN)
@@ -157,6 +159,7 @@ tm_rc sx_domain_limit(struct sx_env *env, int64_t count, int64_t offset, struct 
 {
 	struct sx *sx = env->sx;
 	size_t width = env->domain->width, n = io->op->schema.count;
+	env->domain->grouped = true;
 	struct tm_op *op = sx_op(sx, TM_OP_WINDOW, io->op, NULL);
 	sx_schema_copy(sx, op, io->op);
 	op->window.partition = TM_NEW_N(sx->arena, struct tm_expr *, width + 1);
@@ -241,6 +244,20 @@ static struct reads reads_of(const struct sx_env *env, const struct tm_expr *e)
 }
 bool sx_reads_outer(const struct sx_env *env, const struct tm_expr *e) { return env->in_domain && reads_of(env, e).outer; }
 
+void sx_domain_condition(const struct sx_env *env, struct tm_expr *condition)
+{
+	struct tm_expr **items = NULL;
+	size_t n = 0;
+	sx_conjuncts(env->sx, condition, &items, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct tm_expr *e = items[i];
+		bool equal = e->kind == TM_EXPR_CALL && e->function && e->arg_count == 2 &&
+			     (strcmp(e->function, "=") == 0 || strcmp(e->function, "<=>") == 0) &&
+			     sx_reads_outer(env, e->args[0]) != sx_reads_outer(env, e->args[1]);
+		env->domain->unequal = env->domain->unequal || (sx_reads_outer(env, e) && !equal);
+	}
+}
+
 tm_rc sx_fail_outer(struct sx *sx, const struct tm_expr *e, struct tm_str alias)
 {
 	if (alias.at && !tm_str_eq(alias, e->text))
@@ -267,17 +284,22 @@ static bool mixed(const struct tm_expr *e, void *ctx)
 	m->found = r.outer && r.local ? e : NULL;
 	return m->found != NULL;
 }
-tm_rc sx_domain_aggregate(const struct sx_env *env, const struct tm_expr *e, struct tm_str alias)
+tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e)
 {
 	struct mixed m = {.env = env};
-	if (!sx_reads_outer(env, e))
-		return TM_OK;
 	if (sx_any(e, mixed, &m))
 		return sx_fail(env->sx, m.found->line, m.found->column_no,
 			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES", "0A000",
 			       "Unsupported subquery expression: Found an aggregate function in a correlated predicate that has both outer "
 			       "and local references, which is not supported: %.*s.",
 			       TM_STR_ARG(m.found->text));
+	return TM_OK;
+}
+tm_rc sx_domain_aggregate(const struct sx_env *env, const struct tm_expr *e, struct tm_str alias)
+{
+	if (!sx_reads_outer(env, e))
+		return TM_OK;
+	TM_TRY(sx_domain_mixed(env, e));
 	return sx_fail_outer(env->sx, e, alias);
 }
 
@@ -320,10 +342,13 @@ static tm_rc carried(struct sx_env *env, const struct ast_query *q, struct sx_do
 	struct sx_env inner = {.sx = sx, .outer = env, .domain = d, .carry = true, .ctes = env->ctes};
 	d->width = d->outer.count;
 	d->number = ++sx->domains;
-	d->grew = false;
+	d->grew = d->grouped = d->unequal = false;
 	d->refs = d->places.count = 0;
+	d->stuck = NULL;
 	*ret = (struct sx_subplan){.domain = d};
 	TM_TRY(sx_query(&inner, q, &ret->rel));
+	if (d->stuck)
+		return sx_fail_outer(sx, d->stuck, (struct tm_str){0});
 	for (size_t i = 0; i < d->width; i++)
 		TM_PUSH_IN(sx->arena, &ret->keys, (struct sx_correlation){.outer = d->outer.items[i], .null_safe = true});
 	return TM_OK;

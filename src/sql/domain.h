@@ -8,11 +8,14 @@ struct sx_domain {
 	struct {
 		struct tm_expr **items;
 		size_t count, cap;
-	} outer, places;      /* over the query around: each once; once for each place, for the subquery's text */
-	size_t number, width; /* of the DOMAIN in this round, and how many of `outer` it gives */
-	size_t refs;          /* how many names were found outside so far */
-	bool grew;            /* a name came that the DOMAIN does not give: once more */
-	bool beyond;          /* more than equality keys of WHERE: only a DOMAIN can do it */
+	} outer, places;             /* over the query around: each once; once for each place, for the subquery's text */
+	size_t number, width;        /* of the DOMAIN in this round, and how many of `outer` it gives */
+	size_t refs;                 /* how many names were found outside so far */
+	bool grouped;                /* some block that carries the domain groups, counts or limits rows */
+	bool unequal;                /* some condition is no equality of an inner and an outer column */
+	bool grew;                   /* a name came that the DOMAIN does not give: once more */
+	const struct tm_expr *stuck; /* read where no column can be carried to: in FROM's functions, PIVOT, LATERAL VIEW */
+	bool beyond;                 /* more than equality keys of WHERE: only a DOMAIN can do it */
 };
 struct sx_subplan {
 	struct sx_rel rel; /* the subquery's columns; its operator has the inner keys behind them */
@@ -32,8 +35,10 @@ void sx_carry_behind(struct sx_env *env, struct sx_rel *io); /* as a block gives
 void sx_domain_global(struct sx_env *env, struct tm_op **io_op, struct tm_agg **aggs, size_t agg_count, size_t *ret_keys);
 tm_rc sx_domain_limit(struct sx_env *env, int64_t count, int64_t offset, struct sx_rel *io) TM_CHECKED;
 void sx_domain_windows(struct sx *sx, const struct sx_correlations *c, struct tm_expr **exprs, size_t n);
+void sx_domain_condition(const struct sx_env *env, struct tm_expr *condition); /* notes in `unequal` what Spark could not make a join key */
 bool sx_reads_outer(const struct sx_env *env, const struct tm_expr *e);
 tm_rc sx_fail_outer(struct sx *sx, const struct tm_expr *e, struct tm_str alias) TM_CHECKED;
-/* Refuses outer columns beside aggregate functions. */
+/* Refuses aggregate functions over outer and inner columns; and outer columns beside aggregate functions, in SELECT. */
+tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e) TM_CHECKED;
 tm_rc sx_domain_aggregate(const struct sx_env *env, const struct tm_expr *e, struct tm_str alias) TM_CHECKED;
 #endif

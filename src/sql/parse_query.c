@@ -278,7 +278,8 @@ static bool take_join(struct parser *p, enum ast_join *ret, bool *ret_natural)
 	return false;
 }
 
-tm_rc parse_rel(struct parser *p, struct ast_rel **ret)
+/* before: what stands before a comma; it is joined first, and then comes what follows: (a, b) JOIN c. */
+static tm_rc parse_rel_after(struct parser *p, struct ast_rel *before, struct ast_rel **ret)
 {
 	struct ast_rel *left, *j;
 	enum ast_join kind;
@@ -286,6 +287,14 @@ tm_rc parse_rel(struct parser *p, struct ast_rel **ret)
 	size_t links = 0;
 	TM_TRY(parse_rel_primary(p, &left));
 	left->lateral = lateral;
+	if (before) {
+		j = rel_node(p, AST_REL_JOIN);
+		j->join = AST_JOIN_INNER;
+		j->comma = true;
+		j->left = before;
+		j->right = left;
+		left = j;
+	}
 	for (;;) {
 		if (at_word(p, 0, "PIVOT") || at_word(p, 0, "UNPIVOT")) {
 			TM_TRY(parse_pivot(p, left));
@@ -315,6 +324,8 @@ tm_rc parse_rel(struct parser *p, struct ast_rel **ret)
 	*ret = left;
 	return TM_OK;
 }
+
+tm_rc parse_rel(struct parser *p, struct ast_rel **ret) { return parse_rel_after(p, NULL, ret); }
 
 tm_rc parse_lateral_views(struct parser *p, struct ast_lateral_view **ret_items, size_t *ret_count)
 {
@@ -347,20 +358,12 @@ tm_rc parse_lateral_views(struct parser *p, struct ast_lateral_view **ret_items,
 
 static tm_rc parse_from(struct parser *p, struct ast_body *b)
 {
-	struct ast_rel *r;
 	size_t links = 0;
 	TM_TRY(parse_rel(p, &b->from));
 	while (take_sign(p, ",")) {
 		if (++links > TM_LIMIT_SQL_NESTING)
 			return parse_deeper(p);
-		struct ast_rel *j = rel_node(p, AST_REL_JOIN);
-		TM_TRY(parse_rel(p, &r));
-		j->join = AST_JOIN_INNER;
-		j->comma = true;
-		j->left = b->from;
-		j->right = r;
-		/* a, LATERAL x JOIN …: the LATERAL belongs to the first relation of that item */
-		b->from = j;
+		TM_TRY(parse_rel_after(p, b->from, &b->from));
 	}
 	TM_TRY(parse_lateral_views(p, &b->views.items, &b->views.count));
 	if (at_word(p, 0, "PIVOT") || at_word(p, 0, "UNPIVOT"))

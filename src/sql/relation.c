@@ -299,6 +299,20 @@ static tm_rc generator(struct sx_env *env, const struct ast_rel *r, struct sx_re
 	return TM_OK;
 }
 
+/* In a subquery that carries outer values: unfolded for each of them. */
+static tm_rc carried_generator(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret)
+{
+	struct sx_env inner = *env;
+	struct sx_rel domain = {0};
+	sx_carry(env, &domain);
+	inner.in_domain = true;
+	inner.domain_at = domain.domain_at;
+	TM_TRY(generator(&inner, r, &domain, ret));
+	ret->domain = true;
+	ret->domain_at = domain.domain_at;
+	return TM_OK;
+}
+
 static tm_rc function(struct sx_env *env, const struct ast_rel *r, struct sx_rel *ret)
 {
 	if (tm_str_iis(r->names.items[r->names.count - 1], "range"))
@@ -307,7 +321,7 @@ static tm_rc function(struct sx_env *env, const struct ast_rel *r, struct sx_rel
 						 "stack",   "json_tuple",    NULL};
 	for (size_t i = 0; generators[i]; i++)
 		if (tm_str_iis(r->names.items[0], generators[i]))
-			return generator(env, r, NULL, ret);
+			return env->carry ? carried_generator(env, r, ret) : generator(env, r, NULL, ret);
 	return sx_fail(env->sx, r->line, r->column, "UNRESOLVABLE_TABLE_VALUED_FUNCTION", "42883",
 		       "Could not resolve `%.*s` to a table-valued function. Please make sure that `%.*s` is defined as a table-valued "
 		       "function and that all required parameters are provided correctly.",
@@ -550,6 +564,8 @@ static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct s
 	op->join.null_safe = safe;
 	op->join.key_count = keys;
 	op->join.domain = plan->domain->number;
+	op->join.domain_count = keys;
+	op->join.domain_grouped = plan->domain->grouped && plan->domain->unequal;
 	*ret = (struct sx_rel){.op = op, .columns = left->columns, .domain = left->domain, .domain_at = left->domain_at};
 	for (size_t i = 0; i < right.columns.count; i++) {
 		struct sx_column column = right.columns.items[i];
@@ -562,11 +578,8 @@ static tm_rc lateral_query(struct sx_env *env, const struct ast_rel *r, struct s
 		struct tm_expr *condition;
 		on.columns = &ret->columns;
 		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
-		if (op->join.domain) {
-			/* the domain's keys stay the last ones: nothing is added to them */
-			op->join.residual = condition;
-			return TM_OK;
-		}
+		if (sx_reads_outer(&on, condition))
+			return sx_fail_outer(sx, condition, (struct tm_str){0});
 		TM_TRY(sx_join_on(sx, op, condition));
 	}
 	if (op->join.kind == TM_JOIN_INNER && !op->join.key_count && !op->join.residual)
@@ -624,7 +637,7 @@ static bool on_reads_outer(struct sx_env *env, const struct ast_rel *r, const st
 		TM_PUSH_IN(sx->arena, &both,
 			   i < left->columns.count ? left->columns.items[i] : right->columns.items[i - left->columns.count]);
 	on.columns = &both;
-	on.in_domain = false;
+	on.in_domain = on.carry = false;
 	sx->err = &ignored;
 	tm_rc rc = sx_resolve(&on, r->on, &ignored_expr);
 	(void)rc; /* the condition is resolved again, and then its errors count */
@@ -718,9 +731,10 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 		on.in_domain = left.domain;
 		on.domain_at = left.domain_at;
 		TM_TRY(sx_resolve_boolean(&on, r->on, &condition));
-		if (sx_has(condition, SX_AGG))
+		if (sx_has(condition, SX_AGG) || sx_has(condition, SX_WINDOW))
 			return sx_fail(sx, r->on->line, r->on->column, "UNSUPPORTED_FEATURE.JOIN_CONDITION", "0A000",
-				       "An aggregate in a join condition is not supported: \"%.*s\".", TM_STR_ARG(condition->text));
+				       "An aggregate or window function in a join condition is not supported: \"%.*s\".",
+				       TM_STR_ARG(condition->text));
 		if (sx_has(condition, SX_SUBQUERY)) {
 			TM_TRY(sx_lower_on(sx, op, &condition));
 			for (size_t i = left.columns.count; i < both.count; i++) {

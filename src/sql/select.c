@@ -711,6 +711,8 @@ static tm_rc where(struct block *b)
 	TM_TRY(sx_lower_time_windows(sx, &b->op, &b->columns, &b->windows, &condition, 1));
 	if (b->env.correlations)
 		pull_up(b, &condition);
+	else if (b->env.in_domain)
+		sx_domain_condition(&b->env, condition);
 	return condition ? sx_filter_expr(sx, condition, &b->op) : TM_OK;
 }
 
@@ -824,6 +826,8 @@ static tm_rc correlated_keys(struct block *b)
 {
 	for (size_t i = 0; i < b->items.count; i++)
 		TM_TRY(sx_domain_aggregate(&b->env, b->items.items[i].expr, b->items.items[i].name));
+	if (b->having && b->env.in_domain)
+		TM_TRY(sx_domain_mixed(&b->env, b->having));
 	for (size_t i = 0; i < b->keys.count; i++)
 		if (sx_reads_outer(&b->env, b->keys.items[i]))
 			return sx_fail_outer(b->sx, b->keys.items[i], (struct tm_str){0});
@@ -960,6 +964,10 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 		all[b->items.count + i] = b->order.items[i].expr;
 	if (b->qualify)
 		all[listed++] = b->qualify;
+	if (b->env.carry && (b->aggregated || body->distinct))
+		b->env.domain->grouped = true;
+	if (b->env.carry && b->having && !body->group.count && !body->group_all)
+		b->env.domain->unequal = true; /* HAVING sees the rows that are made up */
 	if (b->env.carry)
 		sx_domain_windows(sx, &b->correlations, all, listed);
 	TM_TRY(sx_lower_windows(sx, &b->op, all, listed));

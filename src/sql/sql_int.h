@@ -47,6 +47,7 @@ struct sx_subquery {
 	bool negated;
 	struct tm_op *op; /* its rows: value columns first, then correlation keys */
 	size_t domain;    /* of a DOMAIN in it; 0 = none */
+	bool grouped;     /* with a DOMAIN: what else than equality compares with outer columns stands below a grouping */
 	size_t value_count;
 	size_t key_count; /* args: IN values, then as many outer keys */
 	bool *null_safe;

@@ -15,6 +15,7 @@ static tm_rc analyse(struct sx_env *env, const struct ast_expr *e, struct sx_sub
 			       "Invalid subquery: Streaming query is not allowed in subquery expressions.");
 	s->op = plan->rel.op;
 	s->domain = plan->domain->number;
+	s->grouped = plan->domain->grouped && plan->domain->unequal;
 	s->empty = plan->empty;
 	s->value_count = plan->rel.columns.count;
 	s->key_count = correlations->count;
@@ -57,7 +58,9 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 	s->negated = e->flag;
 	if (s->kind == SX_IN) {
 		const struct ast_expr *left = e->args.items[0];
-		bool row = left->kind == AST_CALL && left->flag && left->parenthesised;
+		/* (a, b) and struct(a, b) are two values */
+		bool row = left->kind == AST_CALL &&
+			   ((left->flag && left->parenthesised) || tm_str_iis(left->names.items[left->names.count - 1], "struct"));
 		value_count = row ? left->args.count : 1;
 		values = TM_NEW_N(sx->arena, struct tm_expr *, value_count);
 		for (size_t i = 0; i < value_count; i++)
@@ -144,6 +147,8 @@ static void join_keys(struct sx *sx, struct tm_op *op, const struct sx_subquery 
 	op->join.key_count = n;
 	op->join.domain = s->domain;
 	op->join.domain_from = values;
+	op->join.domain_count = s->key_count;
+	op->join.domain_grouped = s->grouped;
 }
 
 static struct tm_op *aggregate(struct sx *sx, struct tm_op *in, const size_t *keys, size_t key_count)
@@ -315,9 +320,34 @@ static tm_rc lower_row_not_in(struct sx *sx, struct tm_op **io_op, const struct 
 
 static bool is_in(const struct tm_expr *e) { return sx_kind(e) == SX_SUBQUERY && ((const struct sx_subquery *)e->bound)->kind == SX_IN; }
 
+static bool is_subquery(const struct tm_expr *e)
+{
+	return sx_kind(e) == SX_SUBQUERY || (e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_not && is_in(e->args[0]));
+}
+
+static tm_rc replace(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, struct tm_expr **ret);
+
+/* What a subquery, or NOT of one, takes from outside may hold subqueries too: (SELECT …) IN (SELECT …). */
+static tm_rc replace_values(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, struct tm_expr **ret)
+{
+	struct tm_expr *copy = e;
+	for (size_t i = 0; i < e->arg_count; i++) {
+		struct tm_expr *arg = e->args[i];
+		if (sx_kind(e) != SX_SUBQUERY)
+			TM_TRY(replace_values(sx, io_op, arg, &arg));
+		else
+			TM_TRY(replace(sx, io_op, arg, &arg));
+		copy = sx_replace_arg(sx, e, copy, i, arg);
+	}
+	*ret = copy;
+	return TM_OK;
+}
+
 static tm_rc replace(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, struct tm_expr **ret)
 {
 	*ret = e;
+	if (is_subquery(e))
+		TM_TRY(replace_values(sx, io_op, e, &e));
 	if (sx_kind(e) == SX_SUBQUERY) {
 		struct tm_str text = e->text;
 		switch (((const struct sx_subquery *)e->bound)->kind) {
@@ -405,6 +435,9 @@ static bool is_condition(const struct tm_expr *e)
 	if (sx_kind(e) != SX_SUBQUERY)
 		return false;
 	const struct sx_subquery *s = e->bound;
+	for (size_t i = 0; i < e->arg_count; i++)
+		if (sx_has(e->args[i], SX_SUBQUERY))
+			return false;
 	return s->kind == SX_EXISTS || s->kind == SX_IN;
 }
 
@@ -501,10 +534,6 @@ static tm_rc on_subquery(struct on *o, struct tm_expr *e)
 	return TM_OK;
 }
 
-static bool is_subquery(const struct tm_expr *e)
-{
-	return sx_kind(e) == SX_SUBQUERY || (e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_not && is_in(e->args[0]));
-}
 /* In an outer join's ON, what reads only the side whose rows all stay cannot be a filter of that side; Spark does not look for
  * nulls in a NOT IN there. */
 static bool stays_in_on(const struct on *o, const struct tm_expr *p)

@@ -129,6 +129,16 @@ static tm_rc check_static_join(const struct tm_op *op, struct tm_err *err)
 	}
 }
 
+/* A subquery that groups rows by more than equality with the stream's: Spark makes an aggregate of the stream for it and joins
+ * that with the stream. */
+static tm_rc check_domain(enum tm_output_mode mode, struct tm_err *err)
+{
+	if (mode != TM_MODE_APPEND)
+		return no(err, "requirement failed: Update output mode is not supported for stream-stream LeftOuter join");
+	return tm_fail_class(err, TM_UNSUPPORTED, "UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_WATERMARK", "0A000",
+			     "Append output mode not supported for aggregations on streaming DataFrames/DataSets without watermark.");
+}
+
 static tm_rc check_stream_join(const struct tm_op *op, enum tm_output_mode mode, struct tm_err *err)
 {
 	static const char *const names[] = {
@@ -232,6 +242,8 @@ static tm_rc check_op(const struct tm_op *op, const struct tm_query_spec *spec, 
 			return no(err, "dropDuplicatesWithinWatermark is not supported on streaming DataFrames/DataSets without watermark");
 		return TM_OK;
 	case TM_OP_JOIN:
+		if (left && op->join.domain_grouped)
+			return check_domain(spec->mode, err);
 		return left && right ? check_stream_join(op, spec->mode, err) : check_static_join(op, err);
 	default:
 		return TM_OK;

@@ -244,8 +244,8 @@ static tm_rc build_dependent(struct join *me, struct tm_err *err)
 {
 	struct tm_node *node = &me->node;
 	size_t from = node->op->join.domain_from;
-	me->domain = (struct tm_batch){
-	    .rows = me->left->batch.rows, .column_count = node->op->join.key_count - from, .columns = me->left_keys + from};
+	me->domain =
+	    (struct tm_batch){.rows = me->left->batch.rows, .column_count = node->op->join.domain_count, .columns = me->left_keys + from};
 	TM_TRY(tm_node_again(node->inputs[1], err));
 	tm_arena_reset(&node->run_arena);
 	return build(me, err);

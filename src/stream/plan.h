@@ -144,9 +144,10 @@ struct tm_op {
 			struct tm_expr *residual; /* over left columns then right columns; or NULL */
 			/* output: left columns, then right columns (SEMI, ANTI: left only) */
 			bool null_aware_anti; /* NOT IN (subquery) */
-			/* A correlated subquery on the right: its rows depend on left_keys from domain_from on, which DOMAINs of this
-			 * number give below. It runs once per left batch. 0 = the right side stands for itself. */
-			size_t domain, domain_from;
+			/* A correlated subquery on the right: its rows depend on domain_count left_keys from domain_from on, which DOMAINs
+			 * of this number give below. It runs once per left batch. 0 = the right side stands for itself. */
+			size_t domain, domain_from, domain_count;
+			bool domain_grouped; /* Spark would have to keep the outer values as an aggregate of the left side */
 		} join;
 		struct {
 			size_t number;

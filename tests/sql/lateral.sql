@@ -40,4 +40,13 @@ SELECT s, y FROM o, LATERAL (SELECT e + o.id AS y FROM (SELECT explode(array(1, 
 SELECT s, y FROM o, LATERAL (SELECT explode(sequence(1, o.id)) AS y) WHERE id IS NOT NULL ORDER BY s, y;
 SELECT s, y FROM o, LATERAL explode(array(o.id, o.n)) AS t(y) ORDER BY s, y;
 SELECT s, m FROM o, LATERAL (SELECT (SELECT max(x) FROM i WHERE x < z) AS m FROM (SELECT o.n AS z)) ORDER BY s;
-SELECT s, m FROM o, LATERAL (SELECT count(*) AS m FROM i WHERE x < o.n AND EXISTS (SELECT 1 FROM u WHERE u.n > i.x)) ORDER BY s
+SELECT s, m FROM o, LATERAL (SELECT count(*) AS m FROM i WHERE x < o.n AND EXISTS (SELECT 1 FROM u WHERE u.n > i.x)) ORDER BY s;
+SELECT s, m FROM o, LATERAL (SELECT x AS m, k FROM i WHERE x < o.n) q WHERE q.k = o.id ORDER BY s, m;
+SELECT s, m FROM o, LATERAL (SELECT x AS m, k FROM i WHERE x < o.n) q WHERE q.k + 1 > o.id AND q.m > 3 ORDER BY s, m;
+SELECT s, m FROM o LEFT JOIN LATERAL (SELECT x AS m, k FROM i WHERE x < o.n) q ON q.k = o.id AND q.m > 3 ORDER BY s, m;
+SELECT s, m FROM o LEFT JOIN LATERAL (SELECT x AS m, k FROM i WHERE x < o.n) q ON q.k = o.id WHERE o.n > 5 AND q.m IS NULL ORDER BY s, m;
+SELECT s, m, t.n FROM o, LATERAL (SELECT x AS m FROM i WHERE x < o.n) q JOIN o t ON t.n > q.m AND t.s = o.s ORDER BY s, m;
+SELECT o.s, m, t.n FROM o, LATERAL (SELECT x AS m FROM i WHERE x < o.n) q JOIN o t ON t.n > q.m AND t.s = o.s ORDER BY 1, 2;
+SELECT s, (SELECT count(*) FROM i LEFT JOIN LATERAL (SELECT p.n FROM o p WHERE p.n > i.x) z WHERE i.x < o.n) AS m FROM o ORDER BY s;
+SELECT s, (SELECT count(*) FROM i JOIN LATERAL (SELECT p.n FROM o p WHERE p.n > i.x) z ON z.n < o.n) AS m FROM o ORDER BY s;
+SELECT s, (SELECT count(*) FROM i, LATERAL (SELECT p.n FROM o p WHERE p.n > i.x AND p.n < o.n) z) AS m FROM o ORDER BY s

@@ -34,4 +34,16 @@ SELECT s, (id, n) IN (SELECT k, x - 2 FROM i) AS m FROM o ORDER BY s;
 SELECT id, count(*) FROM o GROUP BY id HAVING id IN (SELECT k FROM i WHERE x > 10) ORDER BY id;
 SELECT id, (SELECT count(*) FROM i WHERE k < id) AS m FROM o p JOIN o q USING (id) ORDER BY 1;
 SELECT id, (SELECT count(*) FROM i WHERE k < id) AS m FROM o p FULL JOIN (SELECT 9 AS id) q USING (id) ORDER BY 1;
-SELECT s, if(id NOT IN (SELECT k FROM i), 1, 0) AS m FROM o ORDER BY s
+SELECT s, if(id NOT IN (SELECT k FROM i), 1, 0) AS m FROM o ORDER BY s;
+SELECT count(*) FROM (SELECT map('a', id) AS m FROM o) t WHERE (SELECT count(*) FROM i WHERE i.k < t.m['a']) > 1;
+SELECT id, max(n) FROM o GROUP BY id HAVING max(n) IN (SELECT x - 2 FROM i WHERE i.k >= id) ORDER BY id;
+SELECT id, (SELECT max(x) FROM i), count(*) FROM o GROUP BY id ORDER BY id;
+SELECT s FROM o WHERE struct(n, id) IN (SELECT struct(x - 2, k) FROM i) ORDER BY s;
+SELECT s FROM o WHERE id = ANY (SELECT k FROM i);
+SELECT (SELECT max(x) FROM i WHERE x < 10), (SELECT k FROM i WHERE x = 15);
+SELECT s, (SELECT max(x) FROM i WHERE i.x < n) AS m FROM o ORDER BY s;
+SELECT s, (SELECT max(k) FROM i WHERE id > k) AS m FROM o ORDER BY s;
+SELECT s FROM o WHERE struct(n, id) IN (SELECT x - 2, k FROM i) ORDER BY s;
+SELECT s FROM o WHERE struct(n) IN (SELECT x - 2 FROM i) ORDER BY s;
+SELECT s FROM o WHERE named_struct('a', n, 'b', id) IN (SELECT x - 2, k FROM i) ORDER BY s;
+SELECT s, n IN (SELECT (SELECT max(x) FROM i j WHERE j.k <= i.k) - 2 FROM i) AS m FROM o ORDER BY s

@@ -192,6 +192,36 @@ TEST(rows_arrive_and_bad_ones_are_kept)
 	close_house(&h);
 }
 
+/* A subquery that is no join by key runs for every micro-batch's rows, and they keep the way to their records. */
+TEST(a_stream_asks_a_correlated_subquery)
+{
+	struct house h;
+	struct tm_buf text = {0};
+	open_house(&h);
+	cql(&h, "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+	cql(&h, "CREATE TABLE ks.t (id text PRIMARY KEY, n int, above int, odd boolean)");
+	load(&h, PARSED "CREATE TEMPORARY VIEW marks AS SELECT * FROM VALUES (2), (5), (9), (NULL) v(x);\n"
+			"CREATE STREAMING TABLE t USING cassandra OPTIONS (keyspace 'ks', table 't', outputMode 'update') AS "
+			"SELECT id, n, CAST((SELECT count(*) + 1 FROM marks WHERE x = n) AS INT) AS above, "
+			"n IN (SELECT x FROM marks WHERE x < n + 1) AS odd FROM STREAM events "
+			"WHERE EXISTS (SELECT 1 FROM marks WHERE x > n) OR n IS NULL OR id IS NULL;");
+	struct tm_query *q;
+	CHECK_OK(tm_query_open(&h.world, &h.pipeline->queries[0], &q, &h.err), h.err);
+	const char *const first[] = {"{\"id\":\"a\",\"n\":1}", "{\"id\":\"b\",\"n\":5}", "{\"id\":\"c\",\"n\":20}", "{\"n\":30}"},
+			  *const second[] = {"{\"id\":\"d\",\"n\":5}", "{\"id\":\"e\"}"};
+	produce(&h, "in", first, 4);
+	drain(&h, q);
+	produce(&h, "in", second, 2);
+	drain(&h, q);
+	cql_rows(&h, "SELECT id, n, above, odd FROM ks.t", &text);
+	CHECK_STR(tm_buf_str(&text), "a|1|1|false b|5|2|true d|5|2|true e|null|1|false");
+	cql_rows(&h, "SELECT reason, offset FROM tidemill.dead_letters", &text);
+	CHECK_STR(tm_buf_str(&text), "null_key|3");
+	tm_query_free(q);
+	tm_buf_done(&text);
+	close_house(&h);
+}
+
 TEST(a_sink_that_does_not_fit_is_refused_by_name)
 {
 	struct house h;
