@@ -1,5 +1,5 @@
 /* Calls: binding functions of the catalogue, lambdas, window functions. */
-#include "sql/sql_int.h"
+#include "sql/domain.h"
 
 /* ---- binding ---- */
 struct binding {
@@ -296,6 +296,11 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 	if (!fn)
 		return unresolved(sx, e);
 	bool aggregate = fn->kind == TM_FN_AGGREGATE, was = env->in_aggregate;
+	if (aggregate && env->domain && env->outer->in_having && !env->in_having) {
+		*ret = sx_domain_aggregate_of_outer(env, e);
+		if (*ret)
+			return TM_OK;
+	}
 	size_t n = e->args.count + e->within.count;
 	struct tm_expr **args = TM_NEW_N(sx->arena, struct tm_expr *, n + 1);
 	/* Of a window function the arguments may hold aggregates: sum(sum(x)) OVER (…). */

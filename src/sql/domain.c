@@ -38,6 +38,21 @@ struct tm_expr *sx_domain_ref(struct sx_env *env, struct tm_expr *outer)
 	return r;
 }
 
+struct tm_expr *sx_domain_aggregate_of_outer(struct sx_env *env, const struct ast_expr *e)
+{
+	struct sx *sx = env->sx;
+	struct sx_env local = *env, outer = *env->outer;
+	struct tm_expr *r;
+	struct tm_err *err = sx->err, ignored = {0};
+	local.domain = NULL; /* its own names only */
+	outer.in_having = false;
+	sx->err = &ignored;
+	bool own = sx_resolve_call(&local, e, &r) == TM_OK;
+	bool outside = !own && sx_resolve_call(&outer, e, &r) == TM_OK && sx_kind(r) == SX_AGG;
+	sx->err = err;
+	return outside ? sx_domain_ref(env, r) : NULL;
+}
+
 struct tm_op *sx_domain_op(struct sx *sx, const struct sx_domain *d)
 {
 	struct tm_op *leaf = sx_op(sx, TM_OP_DOMAIN, NULL, NULL);
@@ -273,6 +288,7 @@ tm_rc sx_fail_outer(struct sx *sx, const struct tm_expr *e, struct tm_str alias)
 
 struct mixed {
 	const struct sx_env *env;
+	bool all_outer; /* look for those of outer columns alone, too */
 	const struct tm_expr *found;
 };
 static bool mixed(const struct tm_expr *e, void *ctx)
@@ -281,25 +297,27 @@ static bool mixed(const struct tm_expr *e, void *ctx)
 	if (sx_kind(e) != SX_AGG)
 		return false;
 	struct reads r = reads_of(m->env, e);
-	m->found = r.outer && r.local ? e : NULL;
+	m->found = r.outer && (r.local || m->all_outer) ? e : NULL;
 	return m->found != NULL;
 }
-tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e)
+tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e, bool all_outer)
 {
-	struct mixed m = {.env = env};
-	if (sx_any(e, mixed, &m))
-		return sx_fail(env->sx, m.found->line, m.found->column_no,
-			       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES", "0A000",
-			       "Unsupported subquery expression: Found an aggregate function in a correlated predicate that has both outer "
-			       "and local references, which is not supported: %.*s.",
-			       TM_STR_ARG(m.found->text));
-	return TM_OK;
+	struct mixed m = {.env = env, .all_outer = all_outer};
+	if (!sx_any(e, mixed, &m))
+		return TM_OK;
+	if (!reads_of(env, m.found).local)
+		return sx_fail_outer(env->sx, m.found, (struct tm_str){0});
+	return sx_fail(env->sx, m.found->line, m.found->column_no,
+		       "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES", "0A000",
+		       "Unsupported subquery expression: Found an aggregate function in a correlated predicate that has both outer "
+		       "and local references, which is not supported: %.*s.",
+		       TM_STR_ARG(m.found->text));
 }
 tm_rc sx_domain_aggregate(const struct sx_env *env, const struct tm_expr *e, struct tm_str alias)
 {
 	if (!sx_reads_outer(env, e))
 		return TM_OK;
-	TM_TRY(sx_domain_mixed(env, e));
+	TM_TRY(sx_domain_mixed(env, e, false));
 	return sx_fail_outer(env->sx, e, alias);
 }
 

@@ -28,7 +28,9 @@ tm_rc sx_subplan(struct sx_env *env, const struct ast_query *q, bool scalar, str
 /* A query in FROM; it carries the domain where it reads outer columns and env's block carries it. */
 tm_rc sx_derived(struct sx_env *env, const struct ast_query *q, const struct sx_cte *ctes, struct sx_rel *ret) TM_CHECKED;
 struct tm_expr *sx_domain_ref(struct sx_env *env, struct tm_expr *outer); /* what an outer column is in env's block */
-struct tm_op *sx_domain_op(struct sx *sx, const struct sx_domain *d);     /* its values, each once */
+/* In a subquery of HAVING: an aggregate function over the outer block's columns alone is one of that block; NULL = it is not. */
+struct tm_expr *sx_domain_aggregate_of_outer(struct sx_env *env, const struct ast_expr *e);
+struct tm_op *sx_domain_op(struct sx *sx, const struct sx_domain *d); /* its values, each once */
 struct tm_expr *sx_shift(struct sx *sx, struct tm_expr *e, size_t by);
 void sx_carry(struct sx_env *env, struct sx_rel *io);        /* the domain's columns in front, unless they are there; op NULL = no FROM */
 void sx_carry_behind(struct sx_env *env, struct sx_rel *io); /* as a block gives them: after its own columns */
@@ -39,6 +41,6 @@ void sx_domain_condition(const struct sx_env *env, struct tm_expr *condition); /
 bool sx_reads_outer(const struct sx_env *env, const struct tm_expr *e);
 tm_rc sx_fail_outer(struct sx *sx, const struct tm_expr *e, struct tm_str alias) TM_CHECKED;
 /* Refuses aggregate functions over outer and inner columns; and outer columns beside aggregate functions, in SELECT. */
-tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e) TM_CHECKED;
+tm_rc sx_domain_mixed(const struct sx_env *env, const struct tm_expr *e, bool all_outer) TM_CHECKED;
 tm_rc sx_domain_aggregate(const struct sx_env *env, const struct tm_expr *e, struct tm_str alias) TM_CHECKED;
 #endif

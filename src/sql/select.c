@@ -703,6 +703,8 @@ static tm_rc where(struct block *b)
 	if (!b->body->where)
 		return TM_OK;
 	TM_TRY(sx_resolve_boolean(&b->env, b->body->where, &condition));
+	if (b->env.domain)
+		TM_TRY(sx_domain_mixed(&b->env, condition, false));
 	if (sx_any(condition, bad_in_where, &bad))
 		return sx_fail(sx, b->body->where->line, b->body->where->column, "INVALID_WHERE_CONDITION", "42903",
 			       "The WHERE condition \"%.*s\" contains invalid expressions: %.*s.\nRewrite the query to avoid window "
@@ -827,7 +829,7 @@ static tm_rc correlated_keys(struct block *b)
 	for (size_t i = 0; i < b->items.count; i++)
 		TM_TRY(sx_domain_aggregate(&b->env, b->items.items[i].expr, b->items.items[i].name));
 	if (b->having && b->env.in_domain)
-		TM_TRY(sx_domain_mixed(&b->env, b->having));
+		TM_TRY(sx_domain_mixed(&b->env, b->having, true));
 	for (size_t i = 0; i < b->keys.count; i++)
 		if (sx_reads_outer(&b->env, b->keys.items[i]))
 			return sx_fail_outer(b->sx, b->keys.items[i], (struct tm_str){0});
@@ -933,8 +935,10 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 	TM_TRY(sx_lower_time_windows(sx, &b->op, &b->columns, &b->windows, b->keys.items, b->keys.count));
 	b->env.aliases = &b->aliases;
 	TM_TRY(resolve_items(b));
+	b->env.in_having = true;
 	if (body->having)
 		TM_TRY(sx_resolve_boolean(&b->env, body->having, &b->having));
+	b->env.in_having = false;
 	if (body->qualify)
 		TM_TRY(sx_resolve_boolean(&b->env, body->qualify, &b->qualify));
 	TM_TRY(resolve_order(b));

@@ -123,7 +123,7 @@ struct sx_env {
 	bool aliases_first;          /* ORDER BY */
 	const struct ast_body *body; /* named windows */
 	const struct sx_cte *ctes;
-	bool in_aggregate, window_call;
+	bool in_aggregate, window_call, in_having;
 	int order; /* of the aggregate that is bound: 1 WITHIN GROUP (ORDER BY …), -1 with DESC */
 };
 /* One statement's analysis. */

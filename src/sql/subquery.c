@@ -60,7 +60,7 @@ tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct t
 		const struct ast_expr *left = e->args.items[0];
 		/* (a, b) and struct(a, b) are two values */
 		bool row = left->kind == AST_CALL &&
-			   ((left->flag && left->parenthesised) || tm_str_iis(left->names.items[left->names.count - 1], "struct"));
+			   ((left->flag && left->parenthesised) || (left->names.count == 1 && tm_str_iis(left->names.items[0], "struct")));
 		value_count = row ? left->args.count : 1;
 		values = TM_NEW_N(sx->arena, struct tm_expr *, value_count);
 		for (size_t i = 0; i < value_count; i++)

@@ -48,6 +48,7 @@ SELECT s, (SELECT max(x) FROM i WHERE EXISTS (SELECT 1 FROM i j WHERE j.x < o.n 
 SELECT s, (SELECT max(x) FROM i WHERE i.x < (SELECT max(j.x) FROM i j WHERE j.x < i.x + o.n)) AS m FROM o ORDER BY s;
 SELECT s, (SELECT max(x) FROM i WHERE i.x > (SELECT min(j.x) FROM i j WHERE j.k = i.k) AND i.x < o.n) AS m FROM o ORDER BY s;
 SELECT id, sum(n) FROM o GROUP BY id HAVING sum(n) > (SELECT max(x) FROM i WHERE i.k < o.id) ORDER BY id;
+SELECT id, sum(n) FROM o GROUP BY id HAVING sum(n) > (SELECT max(x) FROM i WHERE i.x < sum(o.n)) ORDER BY id;
 SELECT o.s, i.x FROM o JOIN i ON o.id = i.k AND i.x > (SELECT min(x) FROM i j WHERE j.k < o.id) ORDER BY 1, 2;
 SELECT o.s, i.x FROM o JOIN i ON o.id = i.k AND EXISTS (SELECT 1 FROM i j WHERE j.x > o.n) ORDER BY 1, 2;
 SELECT o.s, i.x FROM o JOIN i ON o.id = i.k AND o.n IN (SELECT x + 5 FROM i) ORDER BY 1, 2;
@@ -276,4 +277,10 @@ SELECT s, (SELECT max(x) FROM i WHERE x < o.n) AS m FROM o WHERE EXISTS (SELECT 
 SELECT s, x FROM o, i WHERE x = (SELECT max(x) FROM i j WHERE j.x < o.n AND j.k <> i.k) ORDER BY s, x;
 SELECT s, x FROM o LEFT JOIN i ON i.k = o.id WHERE NOT EXISTS (SELECT 1 FROM i j WHERE j.k = i.k AND j.x > i.x) ORDER BY s, x;
 SELECT s, (SELECT count(*) FROM i WHERE (k, x) IN (SELECT id, n + 2 FROM o p WHERE p.n <= i.x) AND x > o.n) AS m FROM o ORDER BY s;
+SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT 1 FROM i WHERE i.x > max(o.n)) ORDER BY id;
+SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT 1 FROM i WHERE i.x > max(o.n) AND i.k = o.id) ORDER BY id;
+SELECT id FROM o GROUP BY id HAVING id IN (SELECT k FROM i WHERE i.x > max(o.n) + min(n)) ORDER BY id;
+SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT k FROM i GROUP BY k HAVING max(x) > max(o.n)) ORDER BY id;
+SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT 1 FROM i WHERE i.x > max(o.n + i.k)) ORDER BY id;
+SELECT count(*) FROM o HAVING EXISTS (SELECT 1 FROM i WHERE i.x > max(o.n));
 SELECT g, (SELECT max(d) FROM ev f WHERE f.ts BETWEEN ev.ts - INTERVAL 1 DAY AND ev.ts) AS m FROM ev ORDER BY ts

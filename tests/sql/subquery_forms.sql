@@ -46,4 +46,6 @@ SELECT s, (SELECT max(k) FROM i WHERE id > k) AS m FROM o ORDER BY s;
 SELECT s FROM o WHERE struct(n, id) IN (SELECT x - 2, k FROM i) ORDER BY s;
 SELECT s FROM o WHERE struct(n) IN (SELECT x - 2 FROM i) ORDER BY s;
 SELECT s FROM o WHERE named_struct('a', n, 'b', id) IN (SELECT x - 2, k FROM i) ORDER BY s;
-SELECT s, n IN (SELECT (SELECT max(x) FROM i j WHERE j.k <= i.k) - 2 FROM i) AS m FROM o ORDER BY s
+SELECT s, n IN (SELECT (SELECT max(x) FROM i j WHERE j.k <= i.k) - 2 FROM i) AS m FROM o ORDER BY s;
+SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT 1 FROM i WHERE i.x > count(*)) ORDER BY id;
+SELECT id FROM o GROUP BY id HAVING max(n) = (SELECT x - 2 FROM i WHERE i.x = max(n) + 2) ORDER BY id
