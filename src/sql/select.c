@@ -642,14 +642,11 @@ static tm_rc lower_time_windows(struct block *b)
 
 static bool uses_outer(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return sx_kind(e) == SX_OUTER; }
 static bool uses_column(const struct tm_expr *e, __attribute__((unused)) void *ctx) { return e->kind == TM_EXPR_COLUMN; }
-struct inward {
-	struct sx *sx;
-};
 static struct tm_expr *inward(void *ctx, struct tm_expr *e)
 {
 	if (sx_kind(e) != SX_OUTER)
 		return NULL;
-	struct tm_expr *r = sx_copy(((struct inward *)ctx)->sx, e);
+	struct tm_expr *r = sx_copy(ctx, e);
 	r->kind = TM_EXPR_COLUMN;
 	return r;
 }
@@ -676,9 +673,8 @@ static void pull_up(struct block *b, struct tm_expr **io_condition)
 			if (sx_any(in, uses_outer, NULL) || !sx_any(out, uses_outer, NULL) || sx_any(out, uses_column, NULL) ||
 			    sx_has(in, SX_SUBQUERY) || sx_has(out, SX_SUBQUERY))
 				continue;
-			struct inward w = {sx};
 			TM_PUSH_IN(sx->arena, &b->correlations,
-				   (struct sx_correlation){in, sx_rewrite(sx, out, inward, NULL, &w), strcmp(e->function, "<=>") == 0});
+				   (struct sx_correlation){in, sx_rewrite(sx, out, inward, NULL, sx), strcmp(e->function, "<=>") == 0});
 			taken = true;
 		}
 		if (!taken)
@@ -851,6 +847,8 @@ static tm_rc check_outer(struct block *b)
 {
 	if (!b->env.in_domain)
 		return TM_OK;
+	if (b->qualify && sx_reads_outer(&b->env, b->qualify))
+		return sx_fail_outer(b->sx, b->qualify, (struct tm_str){0});
 	for (size_t i = 0; i < b->order.count; i++)
 		if (sx_reads_outer(&b->env, b->order.items[i].expr)) {
 			const struct tm_sort_key *k = &b->order.items[i];
