@@ -219,7 +219,7 @@ tm_rc sx_interval_overflow(struct sx *sx, int line, int column);
 tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n,
 	      struct tm_expr **ret) TM_CHECKED;
 
-/* ---- relation.c, select.c, setop.c … ---- */
+/* ---- relation.c, select.c, query.c … ---- */
 struct tm_op *sx_op(struct sx *sx, enum tm_op_kind kind, struct tm_op *input, struct tm_op *second);
 void sx_schema_add(struct sx *sx, struct tm_op *op, struct tm_str name, const struct tm_type *type, bool nullable);
 void sx_schema_copy(struct sx *sx, struct tm_op *op, const struct tm_op *from);

@@ -1,0 +1,116 @@
+/* The select list: its items, stars, and the names of what has none. */
+#include "sql/block.h"
+
+void sx_item_add(struct block *b, struct tm_expr *e, struct tm_str name, const struct ast_expr *ast)
+{
+	TM_PUSH_IN(b->sx->arena, &b->items, (struct item){.expr = e, .name = name, .ast = ast});
+}
+
+static bool excepted(const struct ast_expr *star, struct tm_str name)
+{
+	for (size_t i = 0; i < star->except.count; i++) {
+		const struct ast_expr *x = star->except.items[i];
+		if (x->kind == AST_NAME && tm_str_ieq(x->names.items[x->names.count - 1], name))
+			return true;
+	}
+	return false;
+}
+
+static tm_rc star_of_struct(struct block *b, const struct ast_expr *star, struct tm_expr *base)
+{
+	if (base->type->kind != TM_T_STRUCT)
+		return sx_fail(b->sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704",
+			       "Cannot resolve %.*s.* given input columns. Please check that the specified table or struct exists and is "
+			       "accessible in the input columns.",
+			       TM_STR_ARG(base->text));
+	for (size_t i = 0; i < base->type->child_count; i++)
+		if (!excepted(star, base->type->names[i])) {
+			struct tm_expr *f = sx_field(b->sx, base, i);
+			f->line = star->line;
+			f->column_no = star->column;
+			sx_item_add(b, f, base->type->names[i], NULL);
+		}
+	return TM_OK;
+}
+
+tm_rc sx_star_expand(struct block *b, const struct ast_expr *star)
+{
+	struct sx *sx = b->sx;
+	size_t before = b->items.count;
+	if (star->operand) {
+		struct tm_expr *base;
+		TM_TRY(sx_resolve(&b->env, star->operand, &base));
+		return star_of_struct(b, star, base);
+	}
+	bool any = false;
+	for (size_t i = 0; i < b->columns.count; i++) {
+		const struct sx_column *c = &b->columns.items[i];
+		if (star->names.count) {
+			size_t n = star->names.count;
+			bool match = c->qualifier.count >= n;
+			for (size_t k = 0; match && k < n; k++)
+				match = tm_str_ieq(c->qualifier.items[c->qualifier.count - n + k], star->names.items[k]);
+			if (!match)
+				continue;
+		} else if (c->hidden) {
+			continue;
+		}
+		any = true;
+		if (excepted(star, c->name))
+			continue;
+		struct tm_expr *e = c->expr ? sx_copy(sx, c->expr) : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
+		e->text = c->name;
+		e->line = star->line;
+		e->column_no = star->column;
+		sx_item_add(b, e, c->name, NULL);
+	}
+	if (star->names.count && !any) {
+		struct ast_expr name = *star;
+		struct tm_expr *base;
+		name.kind = AST_NAME;
+		if (sx_resolve_name(&b->env, &name, &base) != TM_OK)
+			return sx_fail(sx, star->line, star->column, "CANNOT_RESOLVE_STAR_EXPAND", "42704",
+				       "Cannot resolve `%.*s`.* given input columns. Please check that the specified table or struct "
+				       "exists and is accessible in the input columns.",
+				       TM_STR_ARG(star->names.items[0]));
+		return star_of_struct(b, star, base);
+	}
+	if (b->items.count == before && !b->body->from)
+		return sx_fail(sx, star->line, star->column, "INVALID_USAGE_OF_STAR_OR_REGEX", "42000",
+			       "Invalid usage of '*' in expression `project`.");
+	return TM_OK;
+}
+
+static struct tm_str item_name(const struct ast_expr *ast, const struct tm_expr *e)
+{
+	if (ast->kind == AST_NAME)
+		return ast->names.items[ast->names.count - 1];
+	if (ast->kind == AST_FIELD)
+		return ast->text;
+	return e->text;
+}
+
+tm_rc sx_items_resolve(struct block *b)
+{
+	for (size_t i = 0; i < b->body->items.count; i++) {
+		const struct ast_expr *ast = b->body->items.items[i], *inner = ast->kind == AST_ALIAS ? ast->args.items[0] : ast;
+		if (inner->kind == AST_STAR) {
+			TM_TRY(sx_star_expand(b, inner));
+			continue;
+		}
+		struct tm_expr *e = NULL;
+		for (size_t k = 0; k < b->selected_keys.count; k++)
+			if (b->selected_keys.items[k].ast == inner)
+				e = b->selected_keys.items[k].expr;
+		if (!e)
+			TM_TRY(sx_resolve(&b->env, inner, &e));
+		sx_item_add(b, e, ast->kind == AST_ALIAS ? ast->names.items[0] : item_name(inner, e), inner);
+		struct item *item = &b->items.items[b->items.count - 1];
+		if (ast->kind == AST_ALIAS) {
+			item->aliases = ast->names;
+			if (ast->names.count == 1 && sx_kind(e) != SX_GENERATOR)
+				TM_PUSH_IN(b->sx->arena, &b->aliases, (struct sx_alias){ast->names.items[0], e});
+		}
+	}
+	return TM_OK;
+}
