@@ -204,6 +204,19 @@ tm_rc tm_dag_store_journal(struct store *s, struct tm_journal *journal, bool all
 tm_rc tm_dag_store_apply(struct store *s, bool forget_all, const struct tm_journal_entry *entries, size_t count,
 			 struct tm_err *err) TM_CHECKED;
 
+/* ---- turn.c: on the loop ---- */
+/* *ret_refused (may be NULL): why what had been written before this is not on disk, rc TM_OK where it is. Later commits of the same turn,
+ * of what followed from it, do not count. */
+void tm_dag_turn_finish(struct tm_dag *d, struct tm_err *ret_refused);
+void tm_dag_publish(struct tm_dag *d); /* what tm_dag_counts and tm_dag_idle answer */
+
+/* ---- engine.c, files.c: on the loop; what is in memory is read again from the store ---- */
+void tm_dag_pools_read(struct tm_dag *d);
+void tm_dag_paused_read(struct tm_dag *d);
+void tm_dag_last_read(struct tm_dag *d, struct dag_entry *e);   /* the last scheduled run */
+void tm_dag_define_again(struct tm_dag *d);                     /* each DAG, as if its file had just been loaded */
+tm_rc tm_dag_notes_empty(struct tm_dag *d, struct tm_err *err); /* the workers' notes of ends were read: a fresh file for the next ones */
+
 /* ---- sched.c: on the loop ---- */
 int64_t tm_dag_now(const struct tm_dag *d);
 struct dag_entry *tm_dag_entry(struct tm_dag *d, const char *dag_id, bool make);
