@@ -34,6 +34,7 @@ struct tm_coordinator {
 	struct tm_err failure;
 	char waiting[400];        /* for the journal */
 	char config_note[400];    /* about the shared configuration, for people */
+	char config_denied[300];  /* the thread's: as it was said last */
 	struct tm_config applied; /* the thread's: whose variables and connections the tasks see */
 	bool has_applied;
 };
@@ -161,6 +162,13 @@ tm_rc tm_coordinator_start(const char *dir, struct tm_coordinator **ret, struct 
 	if (!tm_zookeeper_config_wait(c->zookeeper, CONFIG_WAIT_MS)) {
 		struct tm_zookeeper_status s;
 		tm_zookeeper_status(c->zookeeper, &s);
+		if (s.denied) {
+			rc = tm_fail(err, TM_DENIED, "coordinator: %s", s.waiting);
+			tm_err_detail(err, "All instances of a project need the same user and password.");
+			tm_err_hint(err, "docs/coordinator.md says whose the znodes are, and how to give them away.");
+			tm_coordinator_stop(c);
+			return rc;
+		}
 		tm_say(TM_SAY_WARN, "coordinator", "waits for %s; until then this instance shows what it knows and does nothing",
 		       s.waiting);
 	}
@@ -278,6 +286,13 @@ static void note_restart(struct tm_coordinator *c, const struct tm_config *now)
 static void look_at_config(struct tm_coordinator *c)
 {
 	struct tm_buf text = {0};
+	struct tm_zookeeper_status s;
+	tm_zookeeper_status(c->zookeeper, &s);
+	if (strcmp(s.config_denied, c->config_denied) != 0) {
+		memcpy(c->config_denied, s.config_denied, sizeof c->config_denied);
+		if (s.config_denied[0])
+			tm_say(TM_SAY_WARN, "coordinator", "%s: %s; it changes nothing", TM_COORDINATOR_CONFIG_NAME, s.config_denied);
+	}
 	uint64_t version;
 	(void)tm_zookeeper_config(c->zookeeper, NULL, &version);
 	if (version == c->config_version)
@@ -566,6 +581,8 @@ void tm_coordinator_findings(struct tm_coordinator *c, json_t *list)
 	}
 	if (config[0])
 		finding(list, "warning", config, "", "");
+	if (s.config_denied[0])
+		finding(list, "warning", "the shared configuration may not be read any more; the last one holds", s.config_denied, "");
 }
 
 void tm_coordinator_json(struct tm_coordinator *c, struct tm_buf *out)

@@ -24,6 +24,10 @@ tm_rc tm_zookeeper_address_parse(const char *text, struct tm_arena *arena, struc
 	if (!tm_str_is(url.scheme, "zookeeper"))
 		return tm_fail(err, TM_INVALID, "the coordinator's address begins with zookeeper://, not %.*s://", TM_STR_ARG(url.scheme));
 	TM_TRY(tm_url_params_known(&url, options, err));
+	if (url.password.len && !url.user.len)
+		return tm_fail(err, TM_INVALID, "the coordinator's address has a password, but no user: user:password@host is wanted");
+	if (url.user.len && tm_str_find(url.user, TM_STR(":"), 0) != SIZE_MAX) /* ZooKeeper would take what follows for the password */
+		return tm_fail(err, TM_INVALID, "the coordinator's address: a user's name has no ':' in ZooKeeper");
 	struct tm_str path = url.path;
 	while (path.len && path.at[path.len - 1] == '/')
 		path.len--;
@@ -47,8 +51,10 @@ tm_rc tm_zookeeper_address_parse(const char *text, struct tm_arena *arena, struc
 	*ret = (struct tm_zookeeper_address){.hosts = tm_arena_cstr(arena, tm_url_hosts_text(&url, TM_ZOOKEEPER_PORT, arena)),
 					     .path = tm_arena_cstr(arena, path),
 					     .session_timeout_ms = (int)timeout};
-	if (url.user.len)
+	if (url.user.len) {
+		ret->user = tm_arena_cstr(arena, url.user);
 		ret->auth = tm_arena_printf(arena, "%.*s:%.*s", TM_STR_ARG(url.user), TM_STR_ARG(url.password)).at;
+	}
 	return TM_OK;
 }
 

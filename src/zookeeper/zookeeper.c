@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zookeeper.h>
 
-enum { NAME_MAX_BYTES = 96, DATA_MAX = 1 << 20, RETRY_MS = 500, STOP_WAIT_S = 1 };
+enum { NAME_MAX_BYTES = 96, DATA_MAX = 1 << 20, RETRY_MS = 500, STOP_WAIT_S = 1, CONFIG_AGAIN_MS = 5000 };
 
 struct tm_zookeeper {
 	struct tm_zookeeper_options options;
@@ -27,6 +27,8 @@ struct tm_zookeeper {
 	zhandle_t *handle;
 	char guid[17], node[NAME_MAX_BYTES], before[NAME_MAX_BYTES]; /* our znode, "" = not enlisted; the one that we watch */
 	bool paths_made, first;
+	char denied[300]; /* what ZooKeeper refused last, for people */
+	int64_t config_read_ns;
 
 	int64_t certain_until_ns; /* atomic, by boot_ns; 0 = not */
 	uint64_t term;            /* atomic; of the present leadership, 0 = we do not lead */
@@ -68,14 +70,15 @@ static void tell(struct tm_zookeeper *z)
 	pthread_mutex_unlock(&z->telling);
 }
 
-static void set_role(struct tm_zookeeper *z, enum tm_zookeeper_role role, const char *leader, const char *waiting)
+static void set_role(struct tm_zookeeper *z, enum tm_zookeeper_role role, const char *leader, const char *waiting, bool denied)
 {
 	pthread_mutex_lock(&z->lock);
 	struct tm_zookeeper_status *s = &z->status;
-	bool news = s->role != role || strcmp(s->leader, leader) != 0 || strcmp(s->waiting, waiting) != 0;
+	bool news = s->role != role || s->denied != denied || strcmp(s->leader, leader) != 0 || strcmp(s->waiting, waiting) != 0;
 	if (role == TM_ZOOKEEPER_LEADER && s->role != role)
 		s->term = ++z->terms;
 	s->role = role;
+	s->denied = denied;
 	snprintf(s->leader, sizeof s->leader, "%s", leader);
 	snprintf(s->waiting, sizeof s->waiting, "%s", waiting);
 	__atomic_store_n(&z->term, role == TM_ZOOKEEPER_LEADER ? s->term : 0, __ATOMIC_RELEASE);
@@ -86,26 +89,43 @@ static void set_role(struct tm_zookeeper *z, enum tm_zookeeper_role role, const 
 		tell(z);
 }
 
-static void wait_for(struct tm_zookeeper *z, const char *why)
+static void wait_for(struct tm_zookeeper *z, const char *why, bool denied)
 {
 	char text[400];
 	snprintf(text, sizeof text, "ZooKeeper at %s: %s", z->address.hosts, why);
-	set_role(z, TM_ZOOKEEPER_WAITING, "", text);
+	set_role(z, TM_ZOOKEEPER_WAITING, "", text, denied);
 }
 
-static const char *reason(int rc)
+/* Keeps what was refused, if it was; gives rc. The server takes any password: a wrong one is only found by what it opens. */
+static int asked(struct tm_zookeeper *z, int rc, const char *what, const char *path)
+{
+	if (rc == ZNOAUTH && z->address.user)
+		snprintf(z->denied, sizeof z->denied,
+			 "user %.40s may not %.20s %.150s; check user and password, and whose znode it is (getAcl)", z->address.user, what,
+			 path);
+	else if (rc == ZNOAUTH)
+		snprintf(z->denied, sizeof z->denied, "the address names no user, and without one it may not %.20s %.150s", what, path);
+	return rc;
+}
+
+static void wait_after(struct tm_zookeeper *z, int rc)
 {
 	switch (rc) {
 	case ZNOAUTH:
+		wait_for(z, z->denied, true);
+		break;
 	case ZAUTHFAILED:
-		return "it does not let this user write under the path; check user and password";
+		wait_for(z, "it refuses the user's digest authentication", true);
+		break;
 	case ZOPERATIONTIMEOUT:
 	case ZCONNECTIONLOSS:
-		return "no answer";
+		wait_for(z, "no answer", false);
+		break;
 	case ZSESSIONEXPIRED:
-		return "the session has expired";
+		wait_for(z, "the session has expired", false);
+		break;
 	default:
-		return zerror(rc);
+		wait_for(z, zerror(rc), false);
 	}
 }
 
@@ -141,7 +161,7 @@ static void open_handle(struct tm_zookeeper *z)
 	z->paths_made = false;
 	z->handle = zookeeper_init2(z->address.hosts, on_event, z->address.session_timeout_ms, NULL, z, 0, NULL);
 	if (!z->handle) {
-		wait_for(z, errno == ENOENT || errno == EINVAL ? "the name cannot be resolved" : strerror(errno));
+		wait_for(z, errno == ENOENT || errno == EINVAL ? "the name cannot be resolved" : strerror(errno), false);
 		return;
 	}
 	if (z->address.auth)
@@ -174,11 +194,17 @@ static int make_paths(struct tm_zookeeper *z)
 			rc = rc == ZNONODE ? ZNOAUTH : rc;
 		}
 		if (rc != ZOK && rc != ZNODEEXISTS)
-			return rc;
+			return asked(z, rc, "make", path);
 		*p = was;
 		if (!was)
-			return ZOK;
+			break;
 	}
+	/* May we stand in line there? That is told before anything is begun. */
+	struct String_vector names = {0};
+	int rc = zoo_get_children(z->handle, z->election, 0, &names);
+	if (rc == ZOK)
+		deallocate_String_vector(&names);
+	return asked(z, rc, "read", z->election);
 }
 
 static long sequence_of(const char *name)
@@ -193,7 +219,7 @@ static int enlist(struct tm_zookeeper *z)
 	struct String_vector names = {0};
 	int rc = zoo_get_children(z->handle, z->election, 0, &names);
 	if (rc != ZOK)
-		return rc;
+		return asked(z, rc, "read", z->election);
 	char prefix[32];
 	snprintf(prefix, sizeof prefix, "n-%s-", z->guid);
 	for (int i = 0; i < names.count; i++)
@@ -211,7 +237,7 @@ static int enlist(struct tm_zookeeper *z)
 	rc = zoo_create(z->handle, path, self, (int)strlen(self), acl(z), ZOO_EPHEMERAL | ZOO_SEQUENCE, made, sizeof made);
 	if (rc == ZOK)
 		snprintf(z->node, sizeof z->node, "%.*s", NAME_MAX_BYTES - 1, strrchr(made, '/') + 1);
-	return rc;
+	return asked(z, rc, "write in", z->election);
 }
 
 /* A name of our own for each enlistment, so that the znode of a session that is over is never taken for ours. */
@@ -221,6 +247,17 @@ static void new_guid(struct tm_zookeeper *z)
 	tm_random(tm_env_real(), &r, sizeof r);
 	snprintf(z->guid, sizeof z->guid, "%016llx", (unsigned long long)r);
 	z->node[0] = 0;
+}
+
+/* A configuration that was known and may not be read any more stays as it was; it is asked for again in each turn. */
+static void set_config_denied(struct tm_zookeeper *z, const char *why)
+{
+	pthread_mutex_lock(&z->lock);
+	bool news = strcmp(z->status.config_denied, why) != 0;
+	snprintf(z->status.config_denied, sizeof z->status.config_denied, "%s", why);
+	pthread_mutex_unlock(&z->lock);
+	if (news)
+		tell(z);
 }
 
 static int read_config(struct tm_zookeeper *z)
@@ -242,6 +279,7 @@ static int read_config(struct tm_zookeeper *z)
 		z->config.len = 0;
 		tm_buf_str_put(&z->config, text);
 		z->config_known = true;
+		z->status.config_denied[0] = 0;
 		pthread_cond_broadcast(&z->wake);
 		pthread_mutex_unlock(&z->lock);
 		tell(z);
@@ -251,6 +289,11 @@ static int read_config(struct tm_zookeeper *z)
 		pthread_mutex_lock(&z->lock);
 		z->config_due = z->happened = true;
 		pthread_mutex_unlock(&z->lock);
+	}
+	(void)asked(z, rc, "read", z->config_path);
+	if (rc == ZNOAUTH && z->config_known) { /* only this thread sets it */
+		set_config_denied(z, z->denied);
+		return ZOK;
 	}
 	return good ? ZOK : rc;
 }
@@ -277,7 +320,7 @@ static int self_of(struct tm_zookeeper *z, const char *node, char ret[TM_ZOOKEEP
 	int len = TM_ZOOKEEPER_SELF_MAX - 1;
 	int rc = zoo_get(z->handle, path, 0, ret, &len, NULL);
 	ret[rc == ZOK && len > 0 ? len : 0] = 0;
-	return rc;
+	return asked(z, rc, "read", path);
 }
 
 /* Who is first, and the watch on the one before us. */
@@ -287,7 +330,7 @@ static int look(struct tm_zookeeper *z)
 		struct String_vector names = {0};
 		int rc = zoo_get_children(z->handle, z->election, 0, &names);
 		if (rc != ZOK)
-			return rc;
+			return asked(z, rc, "read", z->election);
 		long mine = sequence_of(z->node), first = mine, before = -1;
 		char first_name[NAME_MAX_BYTES], before_name[NAME_MAX_BYTES] = "", leader[TM_ZOOKEEPER_SELF_MAX] = "";
 		snprintf(first_name, sizeof first_name, "%s", z->node);
@@ -317,7 +360,7 @@ static int look(struct tm_zookeeper *z)
 		pthread_mutex_unlock(&z->lock);
 		if (first == mine) {
 			z->before[0] = 0;
-			set_role(z, TM_ZOOKEEPER_LEADER, self, "");
+			set_role(z, TM_ZOOKEEPER_LEADER, self, "", false);
 			return ZOK;
 		}
 		if (strcmp(z->before, before_name) != 0) {
@@ -335,7 +378,7 @@ static int look(struct tm_zookeeper *z)
 		if (rc == ZNONODE)
 			continue;
 		if (rc == ZOK)
-			set_role(z, TM_ZOOKEEPER_FOLLOWER, leader, "");
+			set_role(z, TM_ZOOKEEPER_FOLLOWER, leader, "", false);
 		return rc;
 	}
 	return ZOK; /* they come and go: the next turn looks again */
@@ -348,11 +391,16 @@ static void turn(struct tm_zookeeper *z)
 	     resign = z->resign || !standing;
 	z->happened = z->resign = false;
 	pthread_mutex_unlock(&z->lock);
-	if (refused)
-		wait_for(z, reason(ZAUTHFAILED));
-	if (expired || refused) {
-		if (expired)
-			wait_for(z, "the session has expired; a new one is opened");
+	if (refused) { /* tried again, but not as fast as it refuses */
+		wait_after(z, ZAUTHFAILED);
+		close_handle(z);
+		pthread_mutex_lock(&z->lock);
+		z->refused = z->happened = false;
+		pthread_mutex_unlock(&z->lock);
+		return;
+	}
+	if (expired) {
+		wait_for(z, "the session has expired; a new one is opened", false);
 		close_handle(z);
 	}
 	if (!z->handle) {
@@ -363,15 +411,15 @@ static void turn(struct tm_zookeeper *z)
 	}
 	if (!connected) {
 		if (tm_zookeeper_certain_ms(z) <= 0)
-			wait_for(z, "no connection; it is tried again");
+			wait_for(z, "no connection; it is tried again", false);
 		return;
 	}
 	int rc = ZOK;
 	if (resign && z->node[0]) {
 		char path[400];
 		snprintf(path, sizeof path, "%s/%s", z->election, z->node);
-		set_role(z, TM_ZOOKEEPER_WAITING, "", "the leadership was given up");
-		rc = zoo_delete(z->handle, path, -1);
+		set_role(z, TM_ZOOKEEPER_WAITING, "", "the leadership was given up", false);
+		rc = asked(z, zoo_delete(z->handle, path, -1), "delete", path);
 		if (rc == ZOK || rc == ZNONODE) {
 			new_guid(z);
 			z->before[0] = 0;
@@ -382,16 +430,19 @@ static void turn(struct tm_zookeeper *z)
 		rc = make_paths(z);
 		z->paths_made = rc == ZOK;
 	}
+	/* A server does not tell of changes in a znode that was closed to us meanwhile, and forgets the watch: it is read now and then. */
+	config_due |= boot_ns() - z->config_read_ns > CONFIG_AGAIN_MS * INT64_C(1000000);
 	if (rc == ZOK && config_due) {
 		rc = read_config(z);
+		z->config_read_ns = boot_ns();
 		if (rc == ZOK) {
 			pthread_mutex_lock(&z->lock);
-			z->config_due = z->config_due && z->happened;
+			z->config_due = z->config_due && (z->happened || z->status.config_denied[0]);
 			pthread_mutex_unlock(&z->lock);
 		}
 	}
 	if (rc == ZOK && !standing) {
-		set_role(z, TM_ZOOKEEPER_WAITING, "", "this instance does not take part in the election yet");
+		set_role(z, TM_ZOOKEEPER_WAITING, "", "this instance does not take part in the election yet", false);
 		return;
 	}
 	if (rc == ZOK && !z->node[0])
@@ -401,7 +452,7 @@ static void turn(struct tm_zookeeper *z)
 	if (rc == ZOK)
 		rc = look(z);
 	if (rc == ZNONODE) { /* somebody removed our znode: we are nobody until we stand in line again */
-		wait_for(z, "this instance's znode is gone; it stands in line again");
+		wait_for(z, "this instance's znode is gone; it stands in line again", false);
 		new_guid(z);
 		z->before[0] = 0;
 		z->paths_made = false;
@@ -409,7 +460,7 @@ static void turn(struct tm_zookeeper *z)
 		z->happened = true;
 		pthread_mutex_unlock(&z->lock);
 	} else if (rc != ZOK && tm_zookeeper_certain_ms(z) <= 0) {
-		wait_for(z, reason(rc));
+		wait_after(z, rc);
 	}
 }
 
@@ -435,7 +486,7 @@ static void *run(void *arg)
 				break;
 	}
 	pthread_mutex_unlock(&z->lock);
-	set_role(z, TM_ZOOKEEPER_WAITING, "", "stopping");
+	set_role(z, TM_ZOOKEEPER_WAITING, "", "stopping", false);
 	close_handle(z);
 	return NULL;
 }
@@ -572,9 +623,9 @@ bool tm_zookeeper_config_wait(struct tm_zookeeper *z, int64_t wait_ms)
 	int64_t end_ns = boot_ns() + wait_ms * 1000000;
 	for (;;) {
 		pthread_mutex_lock(&z->lock);
-		bool known = z->config_known;
+		bool known = z->config_known, denied = z->status.denied;
 		pthread_mutex_unlock(&z->lock);
-		if (known || boot_ns() >= end_ns)
+		if (known || denied || boot_ns() >= end_ns)
 			return known;
 		usleep(5000);
 	}

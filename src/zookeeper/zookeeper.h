@@ -5,7 +5,8 @@
  * cannot expire before t + its time-out. The leader is certain of itself until t + 2/3 of the time-out and not a moment longer, by a clock
  * that goes on while the process or the machine sleeps: it stops acting before another one can begin.
  *
- * znodes: <path>/election/n-<random>-<number> (data: who it is), <path>/config (YAML, written by people). */
+ * znodes: <path>/election/n-<random>-<number> (data: who it is), <path>/config (YAML, written by people). What we make is the user's alone
+ * where the address names one (digest), else everybody's. */
 #ifndef TM_ZOOKEEPER_ZOOKEEPER_H
 #define TM_ZOOKEEPER_ZOOKEEPER_H
 #include "base/base.h"
@@ -31,10 +32,12 @@ void tm_zookeeper_stop(struct tm_zookeeper *z);
 
 struct tm_zookeeper_status {
 	enum tm_zookeeper_role role;
-	uint64_t term;                          /* counts our leaderships: another number = it was lost in between */
-	size_t instances;                       /* that take part in the election; 0 = not known */
-	char leader[TM_ZOOKEEPER_SELF_MAX];     /* the leader's self; empty = not known */
-	char waiting[400];                      /* what is waited for, for people; empty = nothing */
+	uint64_t term;                      /* counts our leaderships: another number = it was lost in between */
+	size_t instances;                   /* that take part in the election; 0 = not known */
+	char leader[TM_ZOOKEEPER_SELF_MAX]; /* the leader's self; empty = not known */
+	char waiting[400];                  /* what is waited for, for people; empty = nothing */
+	bool denied;                        /* what is waited for is a right: it does not come by itself */
+	char config_denied[300];            /* the configuration may not be read any more, for people: the last one holds; empty = it may */
 	int64_t session_id, session_timeout_ms; /* as the server granted it; 0 = no session yet */
 };
 void tm_zookeeper_status(struct tm_zookeeper *z, struct tm_zookeeper_status *ret);
@@ -50,6 +53,7 @@ void tm_zookeeper_resign(struct tm_zookeeper *z);
 /* The text of <path>/config as last seen; false = there is none or none was seen yet. ret_version: counts the changes that were seen.
  * ret may be NULL. */
 bool tm_zookeeper_config(struct tm_zookeeper *z, struct tm_buf *ret, uint64_t *ret_version);
-/* Waits until the first session has told whether there is a configuration, at most wait_ms; false = it has not. */
+/* Waits until the first session has told whether there is a configuration, at most wait_ms; false = it has not: none answers, or the
+ * status says that we are denied, which ends the waiting. */
 bool tm_zookeeper_config_wait(struct tm_zookeeper *z, int64_t wait_ms);
 #endif

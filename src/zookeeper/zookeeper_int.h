@@ -6,7 +6,8 @@
 struct tm_zookeeper_address {
 	const char *hosts; /* "host:port,host:port" */
 	const char *path;  /* "/tidemill/quakes", without a slash at its end */
-	const char *auth;  /* "user:password", NULL = none */
+	const char *user;  /* NULL = none */
+	const char *auth;  /* "user:password", NULL = none; never shown */
 	int session_timeout_ms;
 };
 /* Texts are the arena's. */

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -10,7 +11,7 @@ import urllib.error
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from instance import ROOT, Instance, command  # noqa: E402
+from instance import ROOT, Instance, binary, command, environment  # noqa: E402
 from ports import free_port  # noqa: E402
 from test_spark import spark_of  # noqa: E402
 from zookeeper import Wire, ZooKeeper  # noqa: E402
@@ -63,9 +64,10 @@ def broker(tmp_path_factory):
 class Pair:
     """Two instances, a and b, of a project in folder."""
 
-    def __init__(self, folder, zookeeper, broker, path, session_ms=SESSION_MS, first=None, **env):
+    def __init__(self, folder, zookeeper, broker, path, session_ms=SESSION_MS, first=None, who="", **env):
         self.folder = folder
-        env = dict(TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka, TIDEMILL_COORDINATOR=zookeeper.address(path, session_ms), **env)
+        env = dict(TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka, TIDEMILL_COORDINATOR=zookeeper.address(path, session_ms, who),
+                   **env)
         self.a, self.b = first or Instance(str(folder), **env), Instance(str(folder), **env)
 
     def __enter__(self):
@@ -475,6 +477,74 @@ def test_a_broker_that_is_silent_ends_no_lease(zookeeper, tmp_path):
             time.sleep(4 * SESSION_MS / 1000)
             broker.process.send_signal(signal.SIGCONT)
             assert processes(leader.data) == there, leader.output()
+
+
+SECRET = "hun:ter@2%"  # as it is; in the address it is escaped
+ESCAPED = "hun%3Ater%402%25"
+
+
+def up_ends(folder, tmp_path, **env):
+    """`up` of an instance that must not get as far as its page: what it says."""
+    data = tmp_path / "ends"
+    data.mkdir(exist_ok=True)
+    run = subprocess.run([binary(), "up", str(folder)], env=environment(str(data), **env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         universal_newlines=True, timeout=60)
+    assert run.returncode == 77, (run.returncode, run.stdout)
+    return run.stdout
+
+
+def test_a_user_with_a_password(zookeeper, broker, tmp_path):
+    (tmp_path / "p").mkdir()
+    folder = project(tmp_path / "p")
+    (folder / "dags" / "shows.py").write_text(VARIABLE_DAG)
+    (folder / "tidemill.yaml").write_text("variables: {region: file}\n")
+    broker_address = "kafka://127.0.0.1:%d" % broker.kafka
+    login = "addauth digest alice:" + SECRET
+    with Pair(folder, zookeeper, broker, "/secured/config", who="alice:" + ESCAPED) as pair:
+        leader, follower = pair.leader()
+        follower.wait(lambda: pair.role(follower)["role"] == "follower")
+        assert pair.role(follower)["leader"] == pair.role(leader)["self"] and pair.role(follower)["instances"] == 2
+        assert shown(leader, "one") == "file/-"
+        # Nobody else sees or changes anything; the commands of docs/coordinator.md do, where the user logs in.
+        said = zookeeper.cli(["ls", "/secured/config"], code=1)
+        assert "Insufficient permission" in said, said
+        with open(os.path.join(ROOT, "docs", "coordinator.md"), encoding="utf-8") as f:
+            commands = re.findall(r"^\[zk\] (.*)$", f.read(), re.M)
+        assert [c.split()[0] for c in commands] == ["addauth", "create", "getAcl"]
+        assert commands[0] == "addauth digest tidemill:PASSWORD"
+        said = zookeeper.cli(lines=[login] + [c.replace("/tidemill/quakes", "/secured/config") for c in commands[1:]])
+        assert "'digest,'alice:" in said and "anyone" not in said, said
+        for i in (leader, follower):
+            i.wait(lambda: "configuration are applied" in i.output())
+        assert shown(leader, "two") == "alps/-"
+        # With another password, another user or none: it says so and ends, before anything is started.
+        for who, word in (("alice:sesame7", "user alice"), ("bob:" + ESCAPED, "user bob"), ("", "names no user")):
+            began = time.time()
+            text = up_ends(folder, tmp_path, TIDEMILL_BROKER=broker_address, TIDEMILL_COORDINATOR=zookeeper.address("/secured/config", who=who))
+            assert "coordinator: ZooKeeper at 127.0.0.1:%d: " % zookeeper.port in text and word in text and "/secured/config/election" in text, text
+            assert "sesame7" not in text and "ter@2" not in text and "hun" not in text and "leads" not in text and "page" not in text, text
+            assert time.time() - began < 20
+        assert pair.role(leader)["role"] == "leader"
+        # The password is in nothing that is shown.
+        for i in (leader, follower):
+            texts = [i.output()] + [i.get_text(path) for path in ("/api/status", "/api/diagnosis", "/metrics", "/health")]
+            for words in (["doctor"], ["doctor", "--json"], ["check"], ["check", "--json"]):
+                run = subprocess.run([binary(), *words, "--project", str(folder)], env=environment(i.data, **i.env), stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, universal_newlines=True, timeout=60)
+                assert "kafka" in run.stdout or "ok" in run.stdout or "follows" in run.stdout or run.returncode == 0, run.stdout
+                texts.append(run.stdout)
+            for text in texts:
+                assert SECRET not in text and ESCAPED not in text and "ter@2" not in text, text
+
+
+def test_a_shared_configuration_of_somebody_else(zookeeper, broker, tmp_path):
+    folder = project(tmp_path, pipeline=True)
+    said = zookeeper.cli(lines=["addauth digest carol:x", "create /foreign", 'create /foreign/config "variables: {a: b}" auth::cdrwa'])
+    assert said.count("Created /foreign") == 2, said
+    for who, word in (("", "names no user, and without one it may not read /foreign/config"), ("alice:" + ESCAPED, "user alice may not read /foreign/config")):
+        text = up_ends(folder, tmp_path, TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka,
+                       TIDEMILL_COORDINATOR=zookeeper.address("/foreign", who=who))
+        assert word in text and "ter@2" not in text and "leads" not in text, text
 
 
 def test_what_cannot_work_is_refused(tmp_path):

@@ -88,14 +88,15 @@ class ZooKeeper:
         self.process.wait()
         self.log.close()
 
-    def address(self, path, session_ms=1500):
-        return "zookeeper://127.0.0.1:%d%s?session_timeout_ms=%d" % (self.port, path, session_ms)
+    def address(self, path, session_ms=1500, who=""):
+        return "zookeeper://%s127.0.0.1:%d%s?session_timeout_ms=%d" % (who and who + "@", self.port, path, session_ms)
 
-    def cli(self, text):
-        """What people do with zkCli.sh: one command."""
+    def cli(self, text=(), lines=(), code=0):
+        """What people do with zkCli.sh: one command, or several lines in one session; code: the exit status of the last."""
         run = subprocess.run(["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", JAR, "org.apache.zookeeper.ZooKeeperMain", "-server",
-                              "127.0.0.1:%d" % self.port] + text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-        assert run.returncode == 0, run.stdout.decode()
+                              "127.0.0.1:%d" % self.port] + list(text), input="".join(line + "\n" for line in lines).encode(),
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        assert run.returncode == code, run.stdout.decode()
         return run.stdout.decode()
 
     def __enter__(self):

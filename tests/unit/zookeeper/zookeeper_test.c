@@ -72,17 +72,21 @@ static void setup(void)
 	atexit(stop_all);
 }
 
-static struct tm_zookeeper *member(const char *path, const char *self)
+/* who: "user:password@", or nothing. */
+static struct tm_zookeeper *member_as(const char *who, const char *path, const char *self)
 {
 	char address[200];
 	struct tm_err err;
-	snprintf(address, sizeof address, "zookeeper://127.0.0.1:%d%s?session_timeout_ms=1000", port, path);
+	snprintf(address, sizeof address, "zookeeper://%s127.0.0.1:%d%s?session_timeout_ms=1000", who, port, path);
 	struct tm_zookeeper_options o = {.address = address};
 	struct tm_zookeeper *z;
 	CHECK_OK(tm_zookeeper_start(&o, &z, &err), err);
-	tm_zookeeper_stand(z, self);
+	if (self)
+		tm_zookeeper_stand(z, self);
 	return z;
 }
+
+static struct tm_zookeeper *member(const char *path, const char *self) { return member_as("", path, self); }
 
 static bool role_within(struct tm_zookeeper *z, enum tm_zookeeper_role role, int ms, struct tm_zookeeper_status *s)
 {
@@ -108,12 +112,15 @@ TEST(addresses)
 	    {"zookeeper://h/a?timeout=1", "unknown option 'timeout'"},
 	    {"kafka://h/a", "begins with zookeeper://"},
 	    {"zookeeper://:1/a", "a host must be"},
+	    {"zookeeper://:hunter2@h/a", "a password, but no user"},
+	    {"zookeeper://u%3Av:hunter2@h/a", "a user's name has no ':'"},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct tm_err err = {0};
 		CHECK(tm_zookeeper_check(bad[i].text, &err) != TM_OK);
 		if (!strstr(err.what, bad[i].what))
 			FAIL("%s: \"%s\" does not say \"%s\"", bad[i].text, err.what, bad[i].what);
+		CHECK(!strstr(err.what, "hunter2") && !strstr(err.detail, "hunter2") && !strstr(err.hint, "hunter2"));
 	}
 	struct tm_err err;
 	CHECK_OK(tm_zookeeper_check("zookeeper://a:1,b,[::1]:3/tidemill/quakes/?session_timeout_ms=4000", &err), err);
@@ -326,6 +333,176 @@ TEST(a_leader_whose_znode_is_removed_is_none)
 	CHECK(!tm_zookeeper_certain(a, term));
 	tm_zookeeper_stop(a);
 	tm_zookeeper_stop(b);
+	zookeeper_close(z);
+}
+
+/* ---- a user with a password ---- */
+
+static void on_auth(int rc, const void *data) { __atomic_store_n((int *)data, rc, __ATOMIC_RELEASE); }
+
+static void log_in(zhandle_t *z, const char *who)
+{
+	static int rc; /* the library tells it again after a new connection */
+	__atomic_store_n(&rc, 1, __ATOMIC_RELEASE);
+	CHECK_INT(zoo_add_auth(z, "digest", who, (int)strlen(who), on_auth, &rc), ZOK);
+	for (int i = 0; i < 1000 && __atomic_load_n(&rc, __ATOMIC_ACQUIRE) == 1; i++)
+		usleep(5000);
+	CHECK_INT(__atomic_load_n(&rc, __ATOMIC_ACQUIRE), ZOK);
+}
+
+/* All rights are digest user "alice"'s, and nobody else has any. */
+static void check_acl(zhandle_t *z, const char *path)
+{
+	struct ACL_vector acl = {0};
+	struct Stat stat;
+	CHECK_INT(zoo_get_acl(z, path, &acl, &stat), ZOK);
+	CHECK_INT(acl.count, 1);
+	CHECK_STR(tm_str_of(acl.data[0].id.scheme), "digest");
+	CHECK(tm_str_starts(tm_str_of(acl.data[0].id.id), TM_STR("alice:")));
+	CHECK_INT(acl.data[0].perms, ZOO_PERM_ALL);
+	deallocate_ACL_vector(&acl);
+}
+
+static bool denied_within(struct tm_zookeeper *z, int ms, struct tm_zookeeper_status *s)
+{
+	for (int i = 0; i <= ms / 5; i++) {
+		tm_zookeeper_status(z, s);
+		if (s->denied)
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+TEST(znodes_of_a_user_are_closed_to_others)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member_as("alice:p%40ss:hunter2@", "/acl/closed", "a"), *b;
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	b = member_as("alice:p%40ss:hunter2@", "/acl/closed", "b"); /* the same user: they elect */
+	CHECK(role_within(b, TM_ZOOKEEPER_FOLLOWER, 5000, &s));
+	CHECK_STR(tm_str_of(s.leader), "a");
+	CHECK_INT(s.instances, 2);
+	zhandle_t *z = client();
+	struct String_vector names = {0};
+	char data[10], path[300];
+	int len = sizeof data;
+	for (int turn = 0; turn < 2; turn++) { /* nobody, and somebody else */
+		CHECK_INT(zoo_get_children(z, "/acl/closed/election", 0, &names), ZNOAUTH);
+		CHECK_INT(zoo_get(z, "/acl/closed/election", 0, data, &len, NULL), ZNOAUTH);
+		CHECK_INT(zoo_set(z, "/acl/closed/election", "x", 1, -1), ZNOAUTH);
+		CHECK_INT(zoo_create(z, "/acl/closed/election/n-0-0", "x", 1, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0), ZNOAUTH);
+		CHECK_INT(zoo_create(z, "/acl/closed/config", "x", 1, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0), ZNOAUTH);
+		log_in(z, "alice:other");
+	}
+	log_in(z, "alice:p@ss:hunter2");
+	CHECK_INT(zoo_get_children(z, "/acl/closed/election", 0, &names), ZOK);
+	CHECK_INT(names.count, 2);
+	check_acl(z, "/acl/closed");
+	check_acl(z, "/acl/closed/election");
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "/acl/closed/election/%s", names.data[i]);
+		check_acl(z, path);
+	}
+	zhandle_t *nobody = client();
+	CHECK_INT(zoo_delete(nobody, path, -1), ZNOAUTH);
+	CHECK_INT(zoo_get(nobody, path, 0, data, &len, NULL), ZNOAUTH);
+	deallocate_String_vector(&names);
+	zookeeper_close(nobody);
+	/* The session ends with the server, and the next one is this user's again. */
+	tm_zookeeper_stop(a);
+	CHECK(role_within(b, TM_ZOOKEEPER_LEADER, 3000, &s));
+	server_signal(SIGKILL);
+	CHECK(role_within(b, TM_ZOOKEEPER_WAITING, 3000, &s));
+	server_start();
+	CHECK(role_within(b, TM_ZOOKEEPER_LEADER, 20000, &s));
+	tm_zookeeper_stop(b);
+	zookeeper_close(z);
+}
+
+TEST(a_wrong_password_is_told_at_once)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	struct tm_zookeeper *a = member_as("alice:right@", "/acl1/wrong", "a");
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 20000, &s));
+	CHECK(!s.denied);
+	static const char *const who[] = {"alice:hunter2@", "bob:right@", ""};
+	for (size_t i = 0; i < 3; i++) {
+		int64_t began = tm_mono_ns(tm_env_real());
+		struct tm_zookeeper *b = member_as(who[i], "/acl1/wrong", NULL);
+		CHECK(!tm_zookeeper_config_wait(b, 20000)); /* ends at once: more waiting tells nothing */
+		CHECK(tm_mono_ns(tm_env_real()) - began < INT64_C(10000000000));
+		CHECK(denied_within(b, 0, &s));
+		if (!strstr(s.waiting, "ZooKeeper at 127.0.0.1:") || !strstr(s.waiting, "/acl1/wrong/election") ||
+		    !strstr(s.waiting, i == 2 ? "names no user"
+				       : i    ? "user bob"
+					      : "user alice") ||
+		    strstr(s.waiting, "hunter2") || strstr(s.waiting, "right"))
+			FAIL("%s", s.waiting);
+		tm_zookeeper_stand(b, "b");
+		CHECK(!role_within(b, TM_ZOOKEEPER_LEADER, 300, &s) && s.role == TM_ZOOKEEPER_WAITING && s.denied);
+		tm_zookeeper_stop(b);
+	}
+	tm_zookeeper_status(a, &s);
+	CHECK(s.role == TM_ZOOKEEPER_LEADER && s.term == 1); /* nobody disturbed it */
+	/* A folder above, of others. */
+	struct tm_zookeeper *c = member_as("bob:right@", "/acl1/bobs/project", "c");
+	CHECK(denied_within(c, 20000, &s));
+	if (!strstr(s.waiting, "may not make /acl1/bobs"))
+		FAIL("%s", s.waiting);
+	tm_zookeeper_stop(c);
+	tm_zookeeper_stop(a);
+}
+
+TEST(a_configuration_of_somebody_else)
+{
+	setup();
+	struct tm_zookeeper_status s;
+	zhandle_t *z = client();
+	log_in(z, "alice:right");
+	CHECK_INT(zoo_create(z, "/acl2", "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0), ZOK);
+	CHECK_INT(zoo_create(z, "/acl2/config", "a: 1", 4, &ZOO_CREATOR_ALL_ACL, 0, NULL, 0), ZOK);
+	struct tm_zookeeper *a = member_as("bob:hunter2@", "/acl2", "a");
+	CHECK(!tm_zookeeper_config_wait(a, 20000));
+	CHECK(denied_within(a, 0, &s));
+	if (!strstr(s.waiting, "user bob may not read /acl2/config") || strstr(s.waiting, "hunter2"))
+		FAIL("%s", s.waiting);
+	CHECK(!role_within(a, TM_ZOOKEEPER_LEADER, 700, &s)); /* it would act by another configuration than the others */
+	struct Stat stat;
+	struct ACL_vector before = {0};
+	CHECK_INT(zoo_get_acl(z, "/acl2/config", &before, &stat), ZOK);
+	CHECK_INT(zoo_set_acl(z, "/acl2/config", -1, &ZOO_OPEN_ACL_UNSAFE), ZOK);
+	CHECK(role_within(a, TM_ZOOKEEPER_LEADER, 5000, &s));
+	CHECK(!s.denied && !s.config_denied[0]);
+	uint64_t version, again;
+	struct tm_buf text = {0};
+	CHECK(tm_zookeeper_config(a, &text, &version));
+	CHECK_STR(tm_buf_str(&text), "a: 1");
+	/* While it leads: said, and it leads on with what it knows. */
+	uint64_t term = s.term;
+	CHECK_INT(zoo_set_acl(z, "/acl2/config", -1, &before), ZOK);
+	CHECK_INT(zoo_set(z, "/acl2/config", "a: 2", 4, -1), ZOK);
+	for (int i = 0; i < 4000 && (tm_zookeeper_status(a, &s), !s.config_denied[0]); i++)
+		usleep(5000);
+	if (!strstr(s.config_denied, "user bob may not read /acl2/config"))
+		FAIL("\"%s\"", s.config_denied);
+	for (int i = 0; i < 200; i++) {
+		CHECK(tm_zookeeper_certain(a, term));
+		usleep(10000);
+	}
+	CHECK(tm_zookeeper_config(a, NULL, &again) && again == version);
+	CHECK_INT(zoo_set_acl(z, "/acl2/config", -1, &ZOO_OPEN_ACL_UNSAFE), ZOK);
+	for (int i = 0; i < 4000 && (tm_zookeeper_status(a, &s), s.config_denied[0] != 0); i++)
+		usleep(5000);
+	text.len = 0;
+	CHECK(tm_zookeeper_config(a, &text, &again) && again > version && !s.config_denied[0]);
+	CHECK_STR(tm_buf_str(&text), "a: 2");
+	CHECK(tm_zookeeper_certain(a, term));
+	deallocate_ACL_vector(&before);
+	tm_buf_done(&text);
+	tm_zookeeper_stop(a);
 	zookeeper_close(z);
 }
 
