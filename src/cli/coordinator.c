@@ -20,7 +20,10 @@ struct tm_coordinator {
 	struct tm_zookeeper *zookeeper;
 	char name[200], self[TM_ZOOKEEPER_SELF_MAX], host[128];
 	int again;
-	uint64_t config_version; /* of what the instance was started with */
+	uint64_t config_version; /* that was looked at last */
+	/* The shared configuration that was right last; the thread's, and between two instances the starter's. */
+	struct tm_buf good;
+	bool has_good, good_known;
 	/* the attached instance */
 	struct tm_instance *in;
 	struct tm_kafka_journal *journal;
@@ -182,6 +185,7 @@ void tm_coordinator_stop(struct tm_coordinator *c)
 		return;
 	tm_zookeeper_stop(c->zookeeper);
 	close(c->again);
+	tm_buf_done(&c->good);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -198,14 +202,41 @@ bool tm_coordinator_failed(struct tm_coordinator *c, struct tm_err *err)
 	return failed;
 }
 
-struct tm_str tm_coordinator_config(struct tm_coordinator *c, struct tm_arena *arena)
+static tm_rc load_text(const char *dir, bool has, const struct tm_buf *text, struct tm_config *config, struct tm_err *err)
+{
+	struct tm_str shared = has ? tm_str_n(text->at ? text->at : "", text->len) : (struct tm_str){0};
+	TM_TRY(tm_config_load_shared(config, dir, TM_COORDINATOR_CONFIG_NAME, shared, err));
+	return tm_coordinator_check(config, err);
+}
+
+/* The configuration as ZooKeeper has it. */
+static tm_rc load_newest(struct tm_coordinator *c, const char *dir, struct tm_config *config, struct tm_err *err)
 {
 	struct tm_buf text = {0};
-	struct tm_str s = {0};
-	if (tm_zookeeper_config(c->zookeeper, &text, &c->config_version))
-		s = tm_arena_str(arena, tm_buf_str(&text));
+	bool has = tm_zookeeper_config(c->zookeeper, &text, &c->config_version);
+	tm_rc rc = load_text(dir, has, &text, config, err);
+	if (rc == TM_OK) {
+		c->has_good = has;
+		c->good_known = true;
+		c->good.len = 0;
+		tm_buf_str_put(&c->good, tm_buf_str(&text));
+	}
 	tm_buf_done(&text);
-	return s;
+	return rc;
+}
+
+tm_rc tm_coordinator_config_load(struct tm_coordinator *c, const char *dir, struct tm_config *config, struct tm_err *err)
+{
+	pthread_mutex_lock(&c->lock);
+	c->config_note[0] = 0; /* the restart that it may have asked for is this one */
+	pthread_mutex_unlock(&c->lock);
+	tm_rc rc = load_newest(c, dir, config, err);
+	if (rc != TM_OK && c->good_known) { /* a lead that is lost must not end the instance for a slip in the configuration */
+		tm_config_done(config);
+		rc = load_text(dir, c->has_good, &c->good, config, err);
+		c->config_version = UINT64_MAX; /* what is wrong is said again */
+	}
+	return rc;
 }
 
 /* ---- the journal's questions ---- */
@@ -285,7 +316,6 @@ static void note_restart(struct tm_coordinator *c, const struct tm_config *now)
 
 static void look_at_config(struct tm_coordinator *c)
 {
-	struct tm_buf text = {0};
 	struct tm_zookeeper_status s;
 	tm_zookeeper_status(c->zookeeper, &s);
 	if (strcmp(s.config_denied, c->config_denied) != 0) {
@@ -297,15 +327,14 @@ static void look_at_config(struct tm_coordinator *c)
 	(void)tm_zookeeper_config(c->zookeeper, NULL, &version);
 	if (version == c->config_version)
 		return;
-	bool has = tm_zookeeper_config(c->zookeeper, &text, &c->config_version);
 	struct tm_config now;
 	struct tm_err err = {0};
-	tm_rc rc = tm_config_load_shared(&now, c->in->config.dir, TM_COORDINATOR_CONFIG_NAME,
-					 has ? tm_str_n(text.at ? text.at : "", text.len) : (struct tm_str){0}, &err);
-	tm_buf_done(&text);
+	tm_rc rc = load_newest(c, c->in->config.dir, &now, &err);
 	if (rc != TM_OK) {
-		char what[400];
-		snprintf(what, sizeof what, "%s, line %d: %.280s; it changes nothing", TM_COORDINATOR_CONFIG_NAME, err.line, err.what);
+		char what[400], line[32] = "";
+		if (err.line)
+			snprintf(line, sizeof line, ", line %d", err.line);
+		snprintf(what, sizeof what, "%s%s: %.280s; it changes nothing", TM_COORDINATOR_CONFIG_NAME, line, err.what);
 		note(c, what);
 		tm_config_done(&now);
 		return;

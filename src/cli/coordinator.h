@@ -21,8 +21,9 @@ void tm_coordinator_stop(struct tm_coordinator *c); /* NULL is fine */
 int tm_coordinator_fd(const struct tm_coordinator *c);
 /* Why the instance cannot act although it was elected; the process ends with it. */
 bool tm_coordinator_failed(struct tm_coordinator *c, struct tm_err *err);
-/* The shared configuration, for tm_config_load; at NULL = there is none. In the arena. */
-struct tm_str tm_coordinator_config(struct tm_coordinator *c, struct tm_arena *arena);
+/* tm_config_load with the shared configuration, checked. Where that has become wrong since it was right, what was right last. On an error,
+ * too, config is to be done. */
+tm_rc tm_coordinator_config_load(struct tm_coordinator *c, const char *dir, struct tm_config *config, struct tm_err *err) TM_CHECKED;
 
 /* ---- an instance ---- its store, scheduler (standing by), pipelines and page are there; queries are not started */
 tm_rc tm_coordinator_attach(struct tm_coordinator *c, struct tm_instance *in, struct tm_err *err) TM_CHECKED;

@@ -323,12 +323,10 @@ tm_rc tm_instance_load_files(struct tm_instance *in, struct tm_err *err)
 
 static tm_rc load_config(struct tm_instance *in, const char *dir, const struct tm_instance_options *options, struct tm_err *err)
 {
-	struct tm_str shared = {0};
 	if (options->coordinator)
-		shared = tm_coordinator_config(options->coordinator, &in->arena);
-	TM_TRY(tm_config_load_shared(&in->config, dir, TM_COORDINATOR_CONFIG_NAME, shared, err));
-	if (options->coordinator)
-		TM_TRY(tm_coordinator_check(&in->config, err));
+		TM_TRY(tm_coordinator_config_load(options->coordinator, dir, &in->config, err));
+	else
+		TM_TRY(tm_config_load(&in->config, dir, err));
 	if (options->http_port)
 		in->config.http.port = options->http_port;
 	return TM_OK;

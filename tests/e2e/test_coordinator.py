@@ -479,6 +479,39 @@ def test_a_broker_that_is_silent_ends_no_lease(zookeeper, tmp_path):
             assert processes(leader.data) == there, leader.output()
 
 
+def test_a_lead_that_is_lost_while_the_shared_configuration_is_wrong(zookeeper, broker, tmp_path):
+    """The instance starts again, by what it read last that was right: what is wrong changes nothing."""
+    folder = project(tmp_path, dag=False)
+    (folder / "dags" / "shows.py").write_text(VARIABLE_DAG)
+    (folder / "tidemill.yaml").write_text("variables: {region: file}\n")
+    with Pair(folder, zookeeper, broker, "/e2e/wrong") as pair:
+        leader, follower = pair.leader()
+        zookeeper.cli(["create", "/e2e/wrong/config", "variables: {region: right}"])
+        for i in (leader, follower):
+            i.wait(lambda: "configuration are applied" in i.output())
+        said = "unknown key 'variabels'"
+        zookeeper.cli(["set", "/e2e/wrong/config", "variabels: {}"])
+        for i in (leader, follower):
+            i.wait(lambda: said in i.output())
+        leader.process.send_signal(signal.SIGSTOP)
+        pair.leader(among=[follower])
+        leader.process.send_signal(signal.SIGCONT)
+        leader.wait(lambda: pair.role(leader)["role"] == "follower")
+        leader.wait(lambda: any(said in f["what"] for f in leader.get("/api/diagnosis")))
+        follower.process.send_signal(signal.SIGTERM)
+        pair.leader(among=[leader])
+        assert shown(leader, "after") == "right/-"
+        # What was asked to restart for is not said any more after one.
+        zookeeper.cli(["set", "/e2e/wrong/config", "variables: {region: right}\nhosts: {h: 127.0.0.1}"])
+        leader.wait(lambda: any("restart for: hosts" in f["what"] for f in leader.get("/api/diagnosis")))
+        follower.start()
+        leader.process.send_signal(signal.SIGSTOP)
+        pair.leader(among=[follower])
+        leader.process.send_signal(signal.SIGCONT)
+        leader.wait(lambda: pair.role(leader)["role"] == "follower")
+        leader.wait(lambda: not any("restart for" in f["what"] for f in leader.get("/api/diagnosis")))
+
+
 SECRET = "hun:ter@2%"  # as it is; in the address it is escaped
 ESCAPED = "hun%3Ater%402%25"
 
