@@ -218,7 +218,8 @@ def test_unfinished_requests_are_bounded_together():
 # ---- nesting ----
 
 def sql(statement):
-    run = subprocess.run([clients.built("tidemill"), "sql", "--json"], input=statement.encode(), capture_output=True, timeout=120, check=False)
+    """By this program alone: without --local an instance that somebody runs on the port of the configuration would answer, and may end."""
+    run = subprocess.run([clients.built("tidemill"), "sql", "--local", "--json"], input=statement.encode(), capture_output=True, timeout=120, check=False)
     assert run.returncode in (0, 1), (run.returncode, run.stderr[-2000:])
     assert b"AddressSanitizer" not in run.stderr and b"runtime error" not in run.stderr, run.stderr[-2000:]
     return json.loads(run.stdout.splitlines()[-1])
