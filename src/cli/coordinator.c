@@ -167,8 +167,9 @@ tm_rc tm_coordinator_start(const char *dir, struct tm_coordinator **ret, struct 
 		tm_zookeeper_status(c->zookeeper, &s);
 		if (s.denied) {
 			rc = tm_fail(err, TM_DENIED, "coordinator: %s", s.waiting);
-			tm_err_detail(err, "All instances of a project need the same user and password.");
-			tm_err_hint(err, "docs/coordinator.md says whose the znodes are, and how to give them away.");
+			tm_err_hint(
+			    err,
+			    "All instances of a project need the same user and password; docs/coordinator.md says whose the znodes are.");
 			tm_coordinator_stop(c);
 			return rc;
 		}

@@ -570,6 +570,14 @@ def test_a_user_with_a_password(zookeeper, broker, tmp_path):
                 assert SECRET not in text and ESCAPED not in text and "ter@2" not in text, text
 
 
+def test_a_server_that_takes_no_passwords(broker, tmp_path):
+    folder = project(tmp_path)
+    with ZooKeeper(options=["-Dzookeeper.DigestAuthenticationProvider.enabled=false"]) as server:
+        text = up_ends(folder, tmp_path, TIDEMILL_BROKER="kafka://127.0.0.1:%d" % broker.kafka,
+                       TIDEMILL_COORDINATOR=server.address("/p", who="alice:" + ESCAPED))
+        assert "refuses the user's digest authentication" in text and "ter@2" not in text, text
+
+
 def test_a_shared_configuration_of_somebody_else(zookeeper, broker, tmp_path):
     folder = project(tmp_path, pipeline=True)
     said = zookeeper.cli(lines=["addauth digest carol:x", "create /foreign", 'create /foreign/config "variables: {a: b}" auth::cdrwa'])

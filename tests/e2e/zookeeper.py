@@ -54,10 +54,10 @@ class Wire:
 
 
 class ZooKeeper:
-    def __init__(self, tick_ms=250):
+    def __init__(self, tick_ms=250, options=()):
         assert os.path.exists(JAR), "%s is missing: install the package zookeeper" % JAR
         self.folder = tempfile.mkdtemp(prefix="tm-zookeeper-")
-        self.port, self.tick_ms, self.process = free_port(), tick_ms, None
+        self.port, self.tick_ms, self.options, self.process = free_port(), tick_ms, list(options), None
 
     def start(self):
         config = os.path.join(self.folder, "zoo.cfg")
@@ -65,7 +65,7 @@ class ZooKeeper:
             f.write("dataDir=%s/data\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=%d\nadmin.enableServer=false\nmaxClientCnxns=0\n"
                     "4lw.commands.whitelist=srvr\n" % (self.folder, self.port, self.tick_ms))
         self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen(["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAR,
+        self.process = subprocess.Popen(["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self.options, "-cp", JAR,
                                          "org.apache.zookeeper.server.quorum.QuorumPeerMain", config], stdout=self.log, stderr=self.log)
         until = time.time() + 30
         while time.time() < until:
