@@ -14,11 +14,7 @@ struct start {
 
 static int answer(int rc)
 {
-	return rc == 0           ? thrd_success
-	       : rc == EBUSY     ? thrd_busy
-	       : rc == ETIMEDOUT ? thrd_timedout
-	       : rc == ENOMEM    ? thrd_nomem
-				 : thrd_error;
+	return rc == 0 ? thrd_success : rc == EBUSY ? thrd_busy : rc == ETIMEDOUT ? thrd_timedout : rc == ENOMEM ? thrd_nomem : thrd_error;
 }
 
 static void *begin(void *arg)

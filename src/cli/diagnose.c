@@ -260,9 +260,11 @@ void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 	for (size_t p = 0; p < in->pipeline_count; p++) {
 		if (there)
 			empty_topics(&f, in->pipelines[p].pipeline);
-		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
-			if (in->pipelines[p].queries[q]) /* NULL: another instance runs them */
-				query_findings(&f, in->pipelines[p].queries[q], &arena);
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++) {
+			struct tm_query *query = __atomic_load_n(&in->pipelines[p].queries[q], __ATOMIC_ACQUIRE);
+			if (query) /* NULL: another instance runs them */
+				query_findings(&f, query, &arena);
+		}
 	}
 	tm_arena_done(&arena);
 	char *s = json_dumps(f.list, JSON_COMPACT);

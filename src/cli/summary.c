@@ -67,9 +67,10 @@ static json_t *pipelines_json(struct tm_instance *in, bool *ok)
 	for (size_t i = 0; i < in->pipeline_count; i++)
 		for (size_t q = 0; q < in->pipelines[i].pipeline->query_count; q++) {
 			struct tm_query_progress p;
-			if (!in->pipelines[i].queries[q]) /* another instance runs them */
+			struct tm_query *query = __atomic_load_n(&in->pipelines[i].queries[q], __ATOMIC_ACQUIRE);
+			if (!query) /* another instance runs them */
 				continue;
-			tm_query_progress(in->pipelines[i].queries[q], &arena, &p);
+			tm_query_progress(query, &arena, &p);
 			json_array_append_new(list, query_json(&p, in->pipelines[i].pipeline->file));
 			*ok &= p.state != TM_QUERY_FAILED;
 		}

@@ -151,9 +151,12 @@ static json_t *pipelines_json(struct tm_http_server *s, json_t *edges)
 	tm_arena_init(&arena);
 	for (size_t i = 0; i < s->world.pipeline_count; i++) {
 		const struct tm_pipeline *p = s->world.pipelines[i].pipeline;
-		for (size_t q = 0; q < p->query_count; q++)
-			if (s->world.pipelines[i].queries[q])
-				json_array_append_new(list, query_json(p, &p->queries[q], s->world.pipelines[i].queries[q], &arena));
+		for (size_t q = 0; q < p->query_count; q++) {
+			/* A leader that takes over starts them while the page is served. */
+			struct tm_query *query = __atomic_load_n(&s->world.pipelines[i].queries[q], __ATOMIC_ACQUIRE);
+			if (query)
+				json_array_append_new(list, query_json(p, &p->queries[q], query, &arena));
+		}
 		for (size_t e = 0; e < p->edge_count; e++)
 			json_array_append_new(
 			    edges, json_pack("{s:o, s:o}", "from", tm_http_text(p->edges[e].from), "to", tm_http_text(p->edges[e].to)));

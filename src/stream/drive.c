@@ -136,10 +136,12 @@ void tm_query_note_batch(struct tm_query *q, bool data, int64_t read, int64_t wr
 	p->next_watermark_ms = q->stream.has_watermark ? q->next_watermark_ms : INT64_MIN;
 	copy_counts(q);
 	bool said = goes_on_locked(&q->shared);
+	void (*done)(void *, struct tm_query *) = q->on_batch;
+	void *ctx = q->on_batch_ctx;
 	pthread_mutex_unlock(&q->lock);
 	say_goes_on(q, said);
-	if (took_ns >= 0 && q->on_batch)
-		q->on_batch(q->on_batch_ctx, q);
+	if (took_ns >= 0 && done)
+		done(ctx, q);
 }
 
 void tm_query_note_failure(struct tm_query *q)
@@ -177,8 +179,10 @@ void tm_query_progress(struct tm_query *q, struct tm_arena *arena, struct tm_que
 
 void tm_query_on_batch(struct tm_query *q, void (*done)(void *ctx, struct tm_query *query), void *ctx)
 {
+	pthread_mutex_lock(&q->lock); /* its thread may be in a batch already */
 	q->on_batch = done;
 	q->on_batch_ctx = ctx;
+	pthread_mutex_unlock(&q->lock);
 }
 
 /* ---- the thread ---- */

@@ -49,9 +49,11 @@ void tm_query_report(struct tm_query *q, const struct tm_query_progress *p)
 		TM_PUSH(&s->ops, o);
 	}
 	pthread_cond_broadcast(&q->changed);
+	void (*done)(void *, struct tm_query *) = q->on_batch;
+	void *ctx = q->on_batch_ctx;
 	pthread_mutex_unlock(&q->lock);
-	if (ran && q->on_batch)
-		q->on_batch(q->on_batch_ctx, q);
+	if (ran && done)
+		done(ctx, q);
 }
 
 bool tm_query_elsewhere_caught_up(struct tm_query *q)

@@ -75,9 +75,9 @@ struct tm_query {
 
 	pthread_t thread;
 	bool has_thread;
+	pthread_mutex_t lock; /* rank: below the log's and the store's; guards what follows */
 	void (*on_batch)(void *ctx, struct tm_query *query);
 	void *on_batch_ctx;
-	pthread_mutex_t lock; /* rank: below the log's and the store's */
 	pthread_cond_t changed;
 	struct tm_query_shared shared;
 	struct tm_query_elsewhere elsewhere; /* caught_up set: another engine runs it, nothing above has nodes */

@@ -222,6 +222,43 @@ TEST(a_stream_asks_a_correlated_subquery)
 	close_house(&h);
 }
 
+static void count(void *ctx, struct tm_query *q)
+{
+	(void)q;
+	__atomic_add_fetch((int *)ctx, 1, __ATOMIC_RELAXED);
+}
+
+/* As the instance does it: the query's thread is in its first batches when it learns whom to tell (for the thread sanitizer). */
+TEST(who_is_told_of_batches_may_be_said_while_they_run)
+{
+	struct house h;
+	open_house(&h);
+	cql(&h, "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+	cql(&h, "CREATE TABLE ks.t (id text PRIMARY KEY, n int, at timestamp)");
+	const char *const values[] = {"{\"id\":\"a\",\"n\":1}"};
+	produce(&h, "in", values, 1);
+	load(&h, PARSED "CREATE STREAMING TABLE t USING cassandra OPTIONS (keyspace 'ks', table 't') AS SELECT * FROM STREAM events;");
+	for (int round = 0; round < 5; round++) {
+		struct tm_query *q;
+		int told[2] = {0};
+		CHECK_OK(tm_query_start(&h.world, &h.pipeline->queries[0], &q, &h.err), h.err);
+		for (int i = 0; i < 200 && !__atomic_load_n(&told[1], __ATOMIC_RELAXED); i++) {
+			tm_query_on_batch(q, count, &told[i & 1]);
+			produce(&h, "in", values, 1);
+			usleep(1000);
+		}
+		tm_query_on_batch(q, count, &told[1]);
+		for (int i = 0; i < 5000 && !__atomic_load_n(&told[1], __ATOMIC_RELAXED); i++) {
+			if (i % 100 == 0)
+				produce(&h, "in", values, 1);
+			usleep(2000);
+		}
+		tm_query_free(q);
+		CHECK(told[1] > 0);
+	}
+	close_house(&h);
+}
+
 TEST(a_sink_that_does_not_fit_is_refused_by_name)
 {
 	struct house h;
