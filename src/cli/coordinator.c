@@ -519,7 +519,9 @@ tm_rc tm_coordinator_attach(struct tm_coordinator *c, struct tm_instance *in, st
 	uint64_t ignored;
 	(void)!read(c->again, &ignored, 8);
 	TM_TRY(check_pipelines(c, in, err));
+	pthread_mutex_lock(&c->lock); /* the page is served already, and asks */
 	snprintf(c->self, sizeof c->self, "%s:%d", c->host, in->config.http.port);
+	pthread_mutex_unlock(&c->lock);
 	struct tm_kafka_journal_options o = {
 	    .address = tm_str_of(in->config.broker), .name = tm_str_of(c->name), .leads = leads, .waits = waits, .ctx = c};
 	TM_TRY(tm_kafka_journal_new(&o, &c->journal, err));
@@ -621,14 +623,15 @@ void tm_coordinator_json(struct tm_coordinator *c, struct tm_buf *out)
 	tm_zookeeper_status(c->zookeeper, &s);
 	pthread_mutex_lock(&c->lock);
 	bool acts = c->acts;
-	char waiting[400];
+	char waiting[400], self[TM_ZOOKEEPER_SELF_MAX];
+	memcpy(self, c->self, sizeof self);
 	snprintf(waiting, sizeof waiting, "%s", s.role == TM_ZOOKEEPER_WAITING || !c->waiting[0] ? s.waiting : c->waiting);
 	pthread_mutex_unlock(&c->lock);
 	/* Elected is not yet leading: the journal is read to its end first. */
 	const char *role = s.role == TM_ZOOKEEPER_LEADER     ? acts ? "leader" : "taking over"
 			   : s.role == TM_ZOOKEEPER_FOLLOWER ? "follower"
 							     : "waiting";
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I}", "role", role, "leader", s.leader, "self", c->self, "instances",
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I}", "role", role, "leader", s.leader, "self", self, "instances",
 			      (json_int_t)s.instances, "term", (json_int_t)s.term, "waiting_for", waiting, "session_timeout_ms",
 			      (json_int_t)s.session_timeout_ms);
 	char *text = json_dumps(j, JSON_COMPACT);

@@ -253,8 +253,9 @@ void tm_diagnose_json(struct tm_instance *in, struct tm_buf *out)
 	if (!there)
 		broker_away(&f, &away);
 	store_away(&f, &arena);
-	if (in->coordinator)
-		tm_coordinator_findings(in->coordinator, f.list);
+	struct tm_coordinator *coordinator = __atomic_load_n(&in->coordinator, __ATOMIC_ACQUIRE);
+	if (coordinator)
+		tm_coordinator_findings(coordinator, f.list);
 	if (in->dag)
 		dag_findings(&f);
 	for (size_t p = 0; p < in->pipeline_count; p++) {

@@ -363,7 +363,7 @@ static tm_rc start(struct tm_instance *in, const char *dir, const struct tm_inst
 	}
 	if (options->coordinator) {
 		TM_TRY(tm_coordinator_attach(options->coordinator, in, err));
-		in->coordinator = options->coordinator;
+		__atomic_store_n(&in->coordinator, options->coordinator, __ATOMIC_RELEASE); /* the page is served already */
 	}
 	return TM_OK;
 }
