@@ -2,8 +2,10 @@
 #include "cli/remote.h"
 #include <curl/curl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static size_t take(char *data, size_t size, size_t n, void *ctx)
 {
@@ -39,6 +41,32 @@ static tm_rc call(const char *url, const char *body, long timeout_s, long *ret_s
 	return rc == CURLE_OK ? TM_OK : tm_fail(err, TM_UNAVAILABLE, "%s", curl_easy_strerror(rc));
 }
 
+static const char *field(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	return s ? s : "";
+}
+
+static bool is_project(const char *dir)
+{
+	static const char *const has[] = {"tidemill.yaml", "dags", "pipelines", "tables"};
+	char path[4200];
+	for (size_t i = 0; i < sizeof has / sizeof *has; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, has[i]);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Both are projects of this machine, and not the same one. An instance in a container names a folder that is not here, and who asks
+ * from elsewhere than a project means whoever answers: neither is refused. */
+static bool another(const char *dir, const char *answers)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	return *answers && is_project(dir) && realpath(dir, a) && realpath(answers, b) && strcmp(a, b) != 0;
+}
+
 tm_rc tm_remote_find(struct tm_remote *remote, const char *project, struct tm_err *err)
 {
 	memset(remote, 0, sizeof *remote);
@@ -61,22 +89,21 @@ tm_rc tm_remote_find(struct tm_remote *remote, const char *project, struct tm_er
 	struct tm_buf out = {0};
 	long status = 0;
 	tm_rc rc = call(url, NULL, 5, &status, &out, err);
-	bool ours = rc == TM_OK && status == 200 && memmem(out.at ? out.at : "", out.len, "\"version\"", 9);
+	json_t *health = rc == TM_OK && status == 200 ? json_loadb(out.at ? out.at : "", out.len, 0, NULL) : NULL;
+	const char *answers = field(health, "project");
+	bool found = json_object_get(health, "version") != NULL, other = found && another(remote->config.dir, answers);
+	if (!found || other) {
+		rc = tm_fail(err, TM_NOT_FOUND, "no instance of this project answers at %s", remote->base);
+		if (other)
+			tm_err_detail(err, "What answers there is the project %s.", answers);
+		tm_err_hint(err, "Start it with `tidemill up %s`, or name its directory with --project DIR.", project ? project : ".");
+	}
+	json_decref(health);
 	tm_buf_done(&out);
-	if (ours)
-		return TM_OK;
-	tm_fail(err, TM_NOT_FOUND, "no instance of this project answers at %s", remote->base);
-	tm_err_hint(err, "Start it with `tidemill up %s`, or name its directory with --project DIR.", project ? project : ".");
-	return TM_NOT_FOUND;
+	return found && !other ? TM_OK : rc;
 }
 
 void tm_remote_done(struct tm_remote *remote) { tm_config_done(&remote->config); }
-
-static const char *field(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-	return s ? s : "";
-}
 
 tm_rc tm_remote_call(const struct tm_remote *remote, const char *path, const char *body, struct tm_buf *out, struct tm_err *err)
 {

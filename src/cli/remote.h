@@ -7,7 +7,8 @@ struct tm_remote {
 	char base[300];
 	struct tm_config config;
 };
-/* Finds it by the project's tidemill.yaml and the listen addresses. TM_NOT_FOUND (with a hint) when none answers. */
+/* Finds it by the project's tidemill.yaml and the listen addresses. TM_NOT_FOUND (with a hint) when none answers, or
+ * another project of this machine does. */
 tm_rc tm_remote_find(struct tm_remote *remote, const char *project, struct tm_err *err) TM_CHECKED;
 void tm_remote_done(struct tm_remote *remote);
 /* The port on which a door of the instance listens ("kafka", "cassandra"), as the instance says; the configured one where it

@@ -333,8 +333,10 @@ static enum MHD_Result health(struct tm_http_server *s, struct MHD_Connection *c
 {
 	bool ready = __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE);
 	struct tm_buf body = {0};
-	tm_buf_printf(&body, "{\"status\": \"%s\", \"version\": \"%s\", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}",
-		      ready ? "ok" : "starting", TM_VERSION, s->world.kafka_port, s->world.cassandra_port, s->port);
+	tm_buf_printf(&body, "{\"status\": \"%s\", \"version\": \"%s\", \"project\": ", ready ? "ok" : "starting", TM_VERSION);
+	tm_buf_json_str(&body, tm_str_of(s->world.project_dir ? s->world.project_dir : ""));
+	tm_buf_printf(&body, ", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}", s->world.kafka_port, s->world.cassandra_port,
+		      s->port);
 	return reply(c, ready ? 200 : 503, "application/json", &body);
 }
 

@@ -88,3 +88,21 @@ def test_an_instance_answers(tmp_path):
         # A second instance on the same data says so and ends.
         second = subprocess.run([binary(), "up", project], env=environment(i.data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=30)
         assert second.returncode != 0 and "in use" in second.stderr + second.stdout or "another" in second.stderr, second.stderr
+
+
+def test_another_project_is_not_taken_for_this_one(tmp_path):
+    one = copy_of("examples/users", str(tmp_path))
+    two = tmp_path / "two"
+    (two / "pipelines").mkdir(parents=True)
+    with Instance(one) as i:
+        def ask(project, words=("topic", "list")):
+            env = environment(str(tmp_path / "no-data"), TIDEMILL_LISTEN_HTTP="127.0.0.1:%d" % i.http)
+            return subprocess.run([binary(), *words, "--project", str(project)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        run = ask(two)
+        assert run.returncode != 0 and "no instance of this project answers" in run.stderr and one in run.stderr
+        assert ask(one).returncode == 0
+        (tmp_path / "link").symlink_to(one)
+        assert ask(tmp_path / "link").returncode == 0
+        (tmp_path / "empty").mkdir()
+        assert ask(tmp_path / "empty").returncode == 0  # no project: whoever answers is meant
+        assert "2" in ask(two, ("sql", "SELECT 1 + 1")).stdout  # from this process
