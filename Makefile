@@ -76,6 +76,7 @@ bench-stack: ## one pipeline on the real stack and on Tidemill, side by side; WR
 
 docs: build ## the generated pages of docs/
 	@tools/docs.py
+	@tools/gen/functions.py
 
 clean:
 	@rm -rf build build-debug build-asan build-tsan build-fuzz

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the generated pages of docs/ again: configuration.md (config.def), functions.md (functions.def). With --check: fails when one
-is not what it would write."""
+"""Writes docs/configuration.md again (config.def). With --check: fails when it is not what it would write. tools/gen/functions.py writes
+docs/functions.md."""
 import os
 import re
 import subprocess

@@ -1,4 +1,4 @@
-/* Aggregates that keep their values: collect_list, collect_set, listagg, mode, percentile, median, histogram_numeric, bitmaps. */
+/* Aggregates that keep their values: collect_list, collect_set, mode, percentile, median, histogram_numeric, bitmaps. */
 #include "sql/agg_int.h"
 #include "sql/fn_hash.h"
 #include "sql/value_text.h"
@@ -151,25 +151,14 @@ static tm_rc list_update(AGG_UPDATE_ARGS)
 			list_add(states[i], &args[0], i);
 	return TM_OK;
 }
-static tm_rc list_merge(AGG_MERGE_ARGS)
-{
-	struct value_list *l = into;
-	const struct value_list *f = from;
-	tm_buf_str_put(&l->bytes, tm_buf_str(&f->bytes));
-	l->count += f->count;
-	return TM_OK;
-}
-static void list_free(UNUSED const struct tm_agg *agg, void *state) { tm_buf_done(&((struct value_list *)state)->bytes); }
-static void list_store(UNUSED const struct tm_agg *agg, const void *state, struct tm_buf *out) { list_encode(state, out); }
-static bool list_load(UNUSED const struct tm_agg *agg, struct tm_cursor *in, void *state) { return list_decode(in, state); }
 static const struct tm_agg_kernel agg_list = {.name = "collect_list",
 					      .state_bytes = sizeof(struct value_list),
 					      .update = list_update,
-					      .merge = list_merge,
+					      .merge = agg_list_merge,
 					      .result = list_result,
-					      .done = list_free,
-					      .encode = list_store,
-					      .decode = list_load};
+					      .done = agg_list_free,
+					      .encode = agg_list_encode,
+					      .decode = agg_list_decode};
 static const struct tm_agg_kernel agg_set = {.name = "collect_set",
 					     .state_bytes = sizeof(struct bag),
 					     .update = bag_update,
@@ -185,90 +174,6 @@ BIND(collect)
 	if (fn_variant(b) && t->kind == TM_T_MAP)
 		return fn_mismatch(b, err, "UNSUPPORTED_INPUT_TYPE", "The input of `%s` can't be \"MAP\" type data.", b->fn->name);
 	return fn_is_agg(b, fn_variant(b) ? &agg_set : &agg_list, tm_type_array(b->arena, t, false), false);
-}
-
-/* ---- listagg ---- the separator is a constant; ORDER BY sorts the values themselves */
-struct listagg {
-	struct tm_str separator;
-	bool sort, descending;
-};
-/* Row numbers of a column in order, by merging runs. */
-static void sort_values(struct tm_eval *ev, const struct tm_column *c, size_t n, bool down, uint32_t **ret)
-{
-	uint32_t *v = tm_arena_alloc(ev->arena, (n + 1) * sizeof *v), *tmp = tm_arena_alloc(ev->arena, (n + 1) * sizeof *tmp);
-	for (size_t i = 0; i < n; i++)
-		v[i] = (uint32_t)i;
-	for (size_t width = 1; width < n; width *= 2) {
-		for (size_t lo = 0; lo < n; lo += 2 * width) {
-			size_t mid = lo + width < n ? lo + width : n, hi = mid + width < n ? mid + width : n, a = lo, b = mid, o = lo;
-			while (a < mid || b < hi) {
-				int cmp = a < mid && b < hi ? tm_value_cmp(c, v[a], c, v[b]) : 0;
-				bool left = b >= hi || (a < mid && (down ? cmp >= 0 : cmp <= 0));
-				tmp[o++] = left ? v[a++] : v[b++];
-			}
-		}
-		memcpy(v, tmp, n * sizeof *v);
-	}
-	*ret = v;
-}
-static tm_rc listagg_result(AGG_RESULT_ARGS)
-{
-	const struct listagg *o = agg->bound;
-	const struct tm_sql_zone *zone = fn_zone(ev->session);
-	uint32_t *order = NULL;
-	struct tm_buf b = {0};
-	tm_rc rc = TM_OK;
-	tm_column_init(ret, ev->arena, agg->type, n);
-	for (size_t i = 0; i < n && rc == TM_OK; i++) {
-		const struct value_list *l = states[i];
-		struct tm_appender *a = tm_appender_new(ev->arena, agg->args[0]->type);
-		struct tm_column c;
-		if (l->count == 0) {
-			fn_null(ev, ret, i);
-			continue;
-		}
-		if (list_append(l, a) == SIZE_MAX)
-			return tm_fail(ev->err, TM_CORRUPT, "a collected value cannot be read back");
-		tm_appender_finish(a, &c);
-		if (o->sort)
-			sort_values(ev, &c, l->count, o->descending, &order);
-		for (size_t j = 0; j < l->count && rc == TM_OK; j++) {
-			if (j)
-				tm_buf_str_put(&b, o->separator);
-			fn_value_text(zone, &c, o->sort ? order[j] : j, &b);
-			rc = fn_text_limit(ev, &b);
-		}
-		if (rc == TM_OK)
-			ret->str[i] = fn_buf(ev, &b);
-	}
-	tm_buf_done(&b);
-	return rc;
-}
-static const struct tm_agg_kernel agg_listagg = {.name = "listagg",
-						 .state_bytes = sizeof(struct value_list),
-						 .update = list_update,
-						 .merge = list_merge,
-						 .result = listagg_result,
-						 .done = list_free,
-						 .encode = list_store,
-						 .decode = list_load};
-BIND(listagg)
-{
-	struct listagg *o = TM_NEW(b->arena, struct listagg);
-	bool binary = b->args[0].type->kind == TM_T_BINARY;
-	if (!binary && !tm_cast_implicit(b->args[0].type, &tm_type_string, b->session->ansi))
-		return fn_unexpected_type(b, 0, "(\"STRING\" or \"BINARY\")", err);
-	o->sort = b->ordered;
-	o->descending = b->descending;
-	if (b->arg_count > 1 && !fn_literal_null(b, 1) && !fn_literal_str(b, 1, &o->separator))
-		return fn_mismatch(b, err, "NON_FOLDABLE_INPUT",
-				   "the input \"delimiter\" should be a foldable \"STRING\" expression; however, got \"%.*s\".",
-				   TM_STR_ARG(b->args[1].expr->text));
-	o->separator = tm_arena_str(b->arena, o->separator);
-	o->sort = b->ordered;
-	o->descending = b->descending;
-	b->bound = o;
-	return fn_is_agg(b, &agg_listagg, binary ? &tm_type_binary : &tm_type_string, true);
 }
 
 /* ---- mode ---- the most frequent value; of equally frequent ones the least where asked to decide, else the one that Spark's
@@ -369,6 +274,7 @@ struct percentile {
 	double *p;
 	size_t count;
 	bool array, disc, typed;
+	bool descending; /* counted from the largest */
 };
 struct doubles {
 	double *v;
@@ -448,13 +354,17 @@ static int by_value(const void *a, const void *b)
 		return isnan(x) - isnan(y);
 	return (x > y) - (x < y);
 }
+static double nth(const struct percentile *o, const double *v, size_t n, double k)
+{
+	return v[o->descending ? n - 1 - (size_t)k : (size_t)k];
+}
 static double percentile_of(const struct percentile *o, const double *v, size_t n, double p)
 {
 	if (o->disc) {
 		double rank = ceil(p * (double)n);
-		return v[rank < 1 ? 0 : (size_t)rank - 1 < n ? (size_t)rank - 1 : n - 1];
+		return nth(o, v, n, rank < 1 ? 0 : rank - 1 < (double)n ? rank - 1 : (double)(n - 1));
 	}
-	double at = p * (double)(n - 1), lo = floor(at), hi = ceil(at), a = v[(size_t)lo], b = v[(size_t)hi];
+	double at = p * (double)(n - 1), lo = floor(at), hi = ceil(at), a = nth(o, v, n, lo), b = nth(o, v, n, hi);
 	return lo == hi || a == b ? a : (hi - at) * a + (at - lo) * b;
 }
 static void put_number(struct tm_column *c, size_t i, double v)
@@ -535,6 +445,7 @@ BIND(percentile)
 	const struct tm_type *t = b->args[0].type;
 	o->disc = what >= 2;
 	o->typed = what == 2;
+	o->descending = b->within && b->within->keys[0].descending;
 	o->p = TM_NEW_N(b->arena, double, 1);
 	o->p[0] = 0.5;
 	o->count = 1;

@@ -200,3 +200,15 @@ bool list_decode(struct tm_cursor *in, struct value_list *l)
 	tm_buf_str_put(&l->bytes, s);
 	return true;
 }
+
+tm_rc agg_list_merge(AGG_MERGE_ARGS)
+{
+	struct value_list *l = into;
+	const struct value_list *f = from;
+	tm_buf_str_put(&l->bytes, tm_buf_str(&f->bytes));
+	l->count += f->count;
+	return TM_OK;
+}
+void agg_list_free(UNUSED const struct tm_agg *agg, void *state) { tm_buf_done(&((struct value_list *)state)->bytes); }
+void agg_list_encode(UNUSED const struct tm_agg *agg, const void *state, struct tm_buf *out) { list_encode(state, out); }
+bool agg_list_decode(UNUSED const struct tm_agg *agg, struct tm_cursor *in, void *state) { return list_decode(in, state); }

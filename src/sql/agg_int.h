@@ -42,6 +42,11 @@ bool list_add_cursor(struct value_list *l, struct tm_cursor *in);
 size_t list_append(const struct value_list *l, struct tm_appender *to);
 void list_encode(const struct value_list *l, struct tm_buf *out);
 bool list_decode(struct tm_cursor *in, struct value_list *l);
+/* Of a kernel whose state is one list. */
+tm_rc agg_list_merge(AGG_MERGE_ARGS);
+void agg_list_free(const struct tm_agg *agg, void *state);
+void agg_list_encode(const struct tm_agg *agg, const void *state, struct tm_buf *out);
+bool agg_list_decode(const struct tm_agg *agg, struct tm_cursor *in, void *state);
 
 tm_rc agg_bind_top(struct tm_fn_bind *b, bool max, struct tm_err *err); /* agg_top.c */
 #endif

@@ -70,7 +70,7 @@ static tm_rc check_count(struct sx *sx, const struct tm_fn *fn, const struct ast
 		       "The `%s` requires %.*s parameters but the actual number is %zu.", fn->name, TM_STR_ARG(expected), n);
 }
 
-static struct tm_str call_text(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n)
+struct tm_str sx_text_of_call(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n)
 {
 	if (at->flag && n == 2 && strcmp(fn->name, "extract") == 0)
 		return sx_text(sx, "extract(%.*s FROM %.*s)", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
@@ -80,9 +80,11 @@ static struct tm_str call_text(struct sx *sx, const struct tm_fn *fn, const stru
 			       : fn->name[0] == 'r' ? "TRAILING"
 						    : "BOTH",
 			       TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
-	if (at->kind == AST_CALL && at->distinct)
-		return sx_text(sx, "%s(DISTINCT %.*s)", fn->name, TM_STR_ARG(sx_text_list(sx, args, n)));
-	return sx_text_call(sx, fn->name, args, n);
+	struct tm_str text = sx_text_call(sx, fn->name, args, n);
+	size_t open = tm_str_find(text, TM_STR("("), 0);
+	if (at->kind != AST_CALL || !at->distinct || open == SIZE_MAX)
+		return text;
+	return sx_text(sx, "%.*s(DISTINCT %.*s", (int)open, text.at, TM_STR_ARG(tm_str_slice(text, open + 1, text.len)));
 }
 
 static tm_rc aggregate_expr(struct sx_env *env, const struct ast_expr *at, struct tm_fn_bind *b, struct tm_expr **args, struct tm_str text,
@@ -172,8 +174,7 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 			       .arg_count = n,
 			       .distinct = at->kind == AST_CALL && at->distinct,
 			       .ignore_nulls = at->ignore_nulls,
-			       .ordered = env->order != 0,
-			       .descending = env->order < 0,
+			       .within = env->within,
 			       .bind_lambda = bind_lambda,
 			       .analyser = &binding};
 	b.args = TM_NEW_N(sx->arena, struct tm_fn_arg, n + 1);
@@ -191,7 +192,7 @@ tm_rc sx_bind(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr 
 	struct tm_expr **bound = TM_NEW_N(sx->arena, struct tm_expr *, n + 1), *r;
 	for (size_t i = 0; i < n; i++)
 		bound[i] = args[i] ? args[i] : b.args[i].expr;
-	struct tm_str text = call_text(sx, fn, at, bound, n);
+	struct tm_str text = sx_text_of_call(sx, fn, at, bound, n);
 	if (b.replacement) {
 		r = sx_copy(sx, b.replacement);
 		r->text = text;
@@ -227,49 +228,6 @@ static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
 		    "Cannot resolve routine %.*s on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`].",
 		    TM_STR_ARG(tm_buf_str(&name)));
 	tm_buf_done(&name);
-	return rc;
-}
-
-/* percentile_disc(p) WITHIN GROUP (ORDER BY x) is percentile_disc(x, p); listagg(x) and mode() order their own values. */
-static tm_rc within_group(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *e, struct tm_expr **args, struct tm_expr **ret)
-{
-	struct sx *sx = env->sx;
-	const struct ast_order *o = &e->within.items[0];
-	struct tm_expr *order;
-	size_t n = e->args.count;
-	TM_TRY(sx_resolve(env, o->expr, &order));
-	struct tm_str direction = sx_text(sx, "%.*s %s%s", TM_STR_ARG(order->text), o->descending ? "DESC" : "ASC",
-					  o->nulls_last ? " NULLS LAST" : " NULLS FIRST"),
-		      shown = sx_text_call(sx, fn->name, args, n);
-	bool list = strcmp(fn->name, "listagg") == 0 || strcmp(fn->name, "string_agg") == 0, mode = strcmp(fn->name, "mode") == 0,
-	     percentile = strncmp(fn->name, "percentile_", 11) == 0;
-	if (e->within.count > 1 || (list && (!n || !sx_same(args[0], order))) || (!list && !mode && !percentile) || (mode && n) ||
-	    (percentile && n != 1))
-		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K",
-			       "Invalid function `%s` with WITHIN GROUP: it takes one ORDER BY expression%s.", fn->name,
-			       list ? ", the values themselves" : "");
-	if (percentile) {
-		args[1] = args[0];
-		args[0] = order;
-		const struct tm_column *p = sx_value(sx, args[1]);
-		if (o->descending && p && !tm_is_null(p, 0)) {
-			struct tm_expr *pair[2] = {sx_literal_int(sx, 1), args[1]};
-			TM_TRY(sx_call(env, "-", pair, 2, e->line, e->column, &args[1]));
-		}
-		n = 2;
-	} else if (mode) {
-		args[0] = order;
-		args[1] = sx_literal_bool(sx, o->descending);
-		n = o->descending ? 2 : 1;
-	}
-	env->order = list ? (o->descending ? -1 : 1) : 0;
-	tm_rc rc = sx_bind(env, fn, e, args, n, ret);
-	env->order = 0;
-	if (rc == TM_OK) {
-		(*ret)->text = sx_text(sx, "%.*s WITHIN GROUP (ORDER BY %.*s)", TM_STR_ARG(shown), TM_STR_ARG(direction));
-		if (sx_kind(*ret) == SX_AGG)
-			((struct tm_agg *)(uintptr_t)(*ret)->bound)->text = (*ret)->text;
-	}
 	return rc;
 }
 
@@ -325,7 +283,8 @@ tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 		if (strcmp(fn->name, units[i].name) == 0 && tm_fn_find(tm_str_of(units[i].with_unit)))
 			fn = tm_fn_find(tm_str_of(units[i].with_unit));
 	if (e->within.count)
-		return within_group(env, fn, e, args, ret);
+		return sx_within_group(env, fn, e, args, ret);
+	TM_TRY(sx_without_group(sx, fn, e));
 	return sx_bind(env, fn, e, args, e->args.count, ret);
 }
 

@@ -11,6 +11,12 @@ struct tm_fn_arg {
 	bool lambda;
 	size_t lambda_arity;
 };
+/* WITHIN GROUP (ORDER BY …). */
+struct tm_fn_within {
+	const struct tm_sort_key *keys;
+	size_t count;
+	bool own; /* the only key is argument 0 itself; else argument 0 is a struct of the keys and then the value */
+};
 /* Binding a call: types in, kernel and types out. */
 struct tm_fn_bind {
 	struct tm_arena *arena; /* plan's lifetime */
@@ -20,7 +26,7 @@ struct tm_fn_bind {
 	struct tm_fn_arg *args;
 	size_t arg_count;
 	bool distinct, ignore_nulls;
-	bool ordered, descending; /* WITHIN GROUP (ORDER BY the first argument [DESC]) */
+	const struct tm_fn_within *within; /* NULL: no order is asked for, or the arguments say it */
 	/* Types a lambda argument: the function says its parameters' types, the analyser analyses the body and fills args[i].type/expr. */
 	tm_rc (*bind_lambda)(struct tm_fn_bind *bind, size_t arg, const struct tm_type *const *parameter_types,
 			     const bool *parameter_nullable, size_t n, struct tm_err *err);

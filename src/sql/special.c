@@ -105,7 +105,7 @@ SPECIAL(special_typeof)
 }
 
 /* ---- structs ---- */
-static struct tm_expr *make_struct(struct sx *sx, struct tm_expr **args, const struct tm_str *names, size_t n)
+struct tm_expr *sx_struct(struct sx *sx, struct tm_expr **args, const struct tm_str *names, size_t n)
 {
 	const struct tm_type **types = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
 	bool *nullable = TM_NEW_N(sx->arena, bool, n + 1);
@@ -131,7 +131,7 @@ SPECIAL(special_struct)
 		else
 			names[i] = sx_text(sx, "col%zu", i + 1);
 	}
-	*ret = make_struct(sx, args, names, n);
+	*ret = sx_struct(sx, args, names, n);
 	struct tm_buf text = {0};
 	for (size_t i = 0; i < n; i++)
 		if (e->args.items[i]->kind == AST_ALIAS)
@@ -161,7 +161,7 @@ SPECIAL(special_named_struct)
 		names[i] = name->str[0];
 		values[i] = args[2 * i + 1];
 	}
-	*ret = make_struct(sx, values, names, n / 2);
+	*ret = sx_struct(sx, values, names, n / 2);
 	(*ret)->text = sx_text_call(sx, "named_struct", args, n);
 	return TM_OK;
 }
@@ -290,7 +290,7 @@ SPECIAL(special_stack)
 	}
 	struct sx_generator *g = generator(sx, columns);
 	for (size_t r = 0; r < rows; r++)
-		structs[r] = make_struct(sx, cells + r * columns, names, columns);
+		structs[r] = sx_struct(sx, cells + r * columns, names, columns);
 	TM_TRY(sx_call(env, "array", structs, rows, e->line, e->column, &list));
 	for (size_t c = 0; c < columns; c++)
 		generator_column(g, c, names[c], list->type->children[0]->children[c], true);

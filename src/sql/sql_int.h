@@ -124,7 +124,7 @@ struct sx_env {
 	const struct ast_body *body; /* named windows */
 	const struct sx_cte *ctes;
 	bool in_aggregate, window_call, in_having;
-	int order; /* of the aggregate that is bound: 1 WITHIN GROUP (ORDER BY …), -1 with DESC */
+	const struct tm_fn_within *within; /* of the aggregate that is bound */
 };
 /* One statement's analysis. */
 struct sx {
@@ -168,6 +168,7 @@ struct tm_expr *sx_column_expr(struct sx *sx, size_t index, const struct tm_type
 struct tm_expr *sx_call_expr(struct sx *sx, const struct tm_kernel *kernel, const char *function, const struct tm_type *type, bool nullable,
 			     struct tm_expr **args, size_t n);
 struct tm_expr *sx_literal_null(struct sx *sx, const struct tm_type *type);
+struct tm_expr *sx_struct(struct sx *sx, struct tm_expr **args, const struct tm_str *names, size_t n);
 struct tm_expr *sx_literal_bool(struct sx *sx, bool v);
 struct tm_expr *sx_literal_int(struct sx *sx, int32_t v);
 struct tm_expr *sx_literal_bigint(struct sx *sx, int64_t v);
@@ -203,6 +204,12 @@ tm_rc sx_common_type(struct sx *sx, struct tm_expr *const *items, size_t n,
 /* ---- expr.c, call.c, special.c: AST to expressions ---- */
 tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
+/* within.c: a call with WITHIN GROUP; args has room for the keys. */
+tm_rc sx_within_group(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *e, struct tm_expr **args,
+		      struct tm_expr **ret) TM_CHECKED;
+tm_rc sx_without_group(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *e) TM_CHECKED; /* refuses what needs one */
+/* As Spark shows the call, with DISTINCT. */
+struct tm_str sx_text_of_call(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n);
 tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;

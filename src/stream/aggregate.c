@@ -75,7 +75,7 @@ static tm_rc aggregate_begin(struct tm_node *node, struct tm_err *err)
 static void enlist(struct aggregate *me, uint32_t number, const struct tm_column *keys, size_t row)
 {
 	int index = me->node.op->aggregate.event_time_key;
-	int64_t time_us;
+	int64_t time_us = 0; /* gcc does not see that it is set where it is read */
 	if (index < 0 || !me->node.run->stream->has_watermark || !tm_event_time(&keys[index], row, &time_us))
 		return;
 	tm_expiry_add(&me->expiry, &me->groups, number, time_us);
