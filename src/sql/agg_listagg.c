@@ -3,7 +3,7 @@
 #include "sql/value_text.h"
 
 struct listagg {
-	struct tm_str separator; /* a constant */
+	struct tm_str separator;           /* a constant */
 	const struct tm_fn_within *within; /* NULL: in the order in which they come */
 };
 

@@ -30,7 +30,7 @@ static tm_rc keys(struct sx_env *env, const struct ast_expr *e, enum takes takes
 		struct tm_str text =
 		    takes != VALUES ? sx_text(sx, "%.*s%s", TM_STR_ARG(k->expr->text), k->descending == (takes == FRACTION) ? " DESC" : "")
 				    : sx_text(sx, "%.*s %s NULLS %s", TM_STR_ARG(k->expr->text), k->descending ? "DESC" : "ASC",
-					     k->nulls_last ? "LAST" : "FIRST");
+					      k->nulls_last ? "LAST" : "FIRST");
 		if (!tm_type_orderable(k->expr->type))
 			return sx_fail_unorderable(sx, o->expr->line, o->expr->column, text, "sortorder", k->expr->type);
 		*ret_text = i ? sx_text(sx, "%.*s, %.*s", TM_STR_ARG(*ret_text), TM_STR_ARG(text)) : text;
@@ -55,19 +55,21 @@ static tm_rc check_distinct(struct sx *sx, const struct ast_expr *e, const char 
 	if (text && e->within.count == 1 && e->args.items[0]->kind == AST_CAST && value->arg_count == 1 && sx_same(value->args[0], key)) {
 		if (text_tells_apart(key->type))
 			return TM_OK;
-		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT_UNSAFE_CAST", "42K0K",
-			       "Invalid function `%s` with WITHIN GROUP. The function `%s` with DISTINCT and WITHIN GROUP (ORDER BY) is not "
-			       "supported for \"%s\" input. Explicitly cast the input to \"STRING\" before passing it to both the function "
-			       "argument and ORDER BY expression.",
-			       name, name, sx_type_sql(sx, key->type));
+		return sx_fail(
+		    sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT_UNSAFE_CAST", "42K0K",
+		    "Invalid function `%s` with WITHIN GROUP. The function `%s` with DISTINCT and WITHIN GROUP (ORDER BY) is not "
+		    "supported for \"%s\" input. Explicitly cast the input to \"STRING\" before passing it to both the function "
+		    "argument and ORDER BY expression.",
+		    name, name, sx_type_sql(sx, key->type));
 	}
 	struct tm_str list = {0};
 	for (size_t i = 0; i < e->within.count; i++)
 		list = sx_text(sx, "%.*s%s\"%.*s\"", TM_STR_ARG(list), i ? ", " : "", TM_STR_ARG(order[i].expr->text));
-	return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K",
-		       "Invalid function `%s` with WITHIN GROUP. The function is invoked with DISTINCT and WITHIN GROUP but expressions \"%.*s\" "
-		       "and %.*s do not match. The WITHIN GROUP ordering expression must be picked from the function inputs.",
-		       name, TM_STR_ARG(value->text), TM_STR_ARG(list));
+	return sx_fail(
+	    sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", "42K0K",
+	    "Invalid function `%s` with WITHIN GROUP. The function is invoked with DISTINCT and WITHIN GROUP but expressions \"%.*s\" "
+	    "and %.*s do not match. The WITHIN GROUP ordering expression must be picked from the function inputs.",
+	    name, TM_STR_ARG(value->text), TM_STR_ARG(list));
 }
 
 /* The values carry their keys: listagg(struct(k1, …, value), separator). */
@@ -111,8 +113,8 @@ tm_rc sx_within_group(struct sx_env *env, const struct tm_fn *fn, const struct a
 	within.keys = order;
 	if (takes != VALUES && e->within.count != 1)
 		return sx_fail(sx, e->line, e->column, "INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS", "42K0K",
-			       "Invalid function `%s` with WITHIN GROUP. The function requires 1 orderings in WITHIN GROUP but got %zu.", name,
-			       e->within.count);
+			       "Invalid function `%s` with WITHIN GROUP. The function requires 1 orderings in WITHIN GROUP but got %zu.",
+			       name, e->within.count);
 	if (takes == VALUES && n) {
 		if (e->distinct)
 			TM_TRY(check_distinct(sx, e, name, args[0], order));

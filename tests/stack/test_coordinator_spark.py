@@ -176,8 +176,8 @@ def test_spark_moves_with_the_lead(kafka4, cassandra, own_zookeeper, spark43, tm
         stack.sending = True
         for how in ("kill", "pause all", "kill", "pause tidemill", "kill", "wake spark first"):
             leader, follower = stack.at_work()
-            assert stack.asked(follower) == "follower" and not spark_of(follower.data)
-            assert follower.get("/api/status")["pipelines"] == [] and "follows" in str(follower.get("/api/diagnosis"))
+            follower.wait(lambda: stack.asked(follower) == "follower" and "follows" in str(follower.get("/api/diagnosis")))
+            assert not spark_of(follower.data) and follower.get("/api/status")["pipelines"] == []
             time.sleep(chance.uniform(0, 2))
             began = time.time()
             leader.process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
@@ -249,7 +249,7 @@ def test_without_zookeeper_no_spark_runs(request, kafka4, cassandra, own_zookeep
         stack.leader(among=[follower])
         print("\nstopped and followed in %.1f s" % (time.time() - began))
         stack.sending = True
-        stack.at_work()
+        stack.at_work(among=[follower])
         stack.stop_sending()
         stack.becomes_whole()
         assert not stack.two

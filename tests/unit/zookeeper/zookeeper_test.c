@@ -28,7 +28,9 @@ static void server_start(void)
 	char path[128], text[400], log[160];
 	snprintf(path, sizeof path, "%s/zoo.cfg", dir);
 	snprintf(text, sizeof text,
-		 "dataDir=%s/data\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=100\nadmin.enableServer=false\nmaxClientCnxns=0\n",
+		 "dataDir=%s/"
+		 "data\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=100\nmaxSessionTimeout=20000\nadmin.enableServer="
+		 "false\nmaxClientCnxns=0\n",
 		 dir, port);
 	FILE *f = fopen(path, "w");
 	CHECK(f && fputs(text, f) > 0 && fclose(f) == 0);
@@ -72,12 +74,11 @@ static void setup(void)
 	atexit(stop_all);
 }
 
-/* who: "user:password@", or nothing. */
-static struct tm_zookeeper *member_as(const char *who, const char *path, const char *self)
+static struct tm_zookeeper *member_for(const char *who, const char *path, const char *self, int session_ms)
 {
 	char address[200];
 	struct tm_err err;
-	snprintf(address, sizeof address, "zookeeper://%s127.0.0.1:%d%s?session_timeout_ms=1000", who, port, path);
+	snprintf(address, sizeof address, "zookeeper://%s127.0.0.1:%d%s?session_timeout_ms=%d", who, port, path, session_ms);
 	struct tm_zookeeper_options o = {.address = address};
 	struct tm_zookeeper *z;
 	CHECK_OK(tm_zookeeper_start(&o, &z, &err), err);
@@ -86,7 +87,9 @@ static struct tm_zookeeper *member_as(const char *who, const char *path, const c
 	return z;
 }
 
-static struct tm_zookeeper *member(const char *path, const char *self) { return member_as("", path, self); }
+static struct tm_zookeeper *member(const char *path, const char *self) { return member_for("", path, self, 1000); }
+/* who: "user:password@" */
+static struct tm_zookeeper *member_as(const char *who, const char *path, const char *self) { return member_for(who, path, self, 1000); }
 
 static bool role_within(struct tm_zookeeper *z, enum tm_zookeeper_role role, int ms, struct tm_zookeeper_status *s)
 {
@@ -464,7 +467,7 @@ TEST(a_configuration_of_somebody_else)
 	log_in(z, "alice:right");
 	CHECK_INT(zoo_create(z, "/acl2", "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0), ZOK);
 	CHECK_INT(zoo_create(z, "/acl2/config", "a: 1", 4, &ZOO_CREATOR_ALL_ACL, 0, NULL, 0), ZOK);
-	struct tm_zookeeper *a = member_as("bob:hunter2@", "/acl2", "a");
+	struct tm_zookeeper *a = member_for("bob:hunter2@", "/acl2", "a", 10000); /* no lead is lost here, on a machine however busy */
 	CHECK(!tm_zookeeper_config_wait(a, 20000));
 	CHECK(denied_within(a, 0, &s));
 	if (!strstr(s.waiting, "user bob may not read /acl2/config") || strstr(s.waiting, "hunter2"))
