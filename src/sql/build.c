@@ -203,8 +203,22 @@ static bool same_window(const struct sx_window *a, const struct sx_window *b)
 	return sx_same_spec(a, b);
 }
 
-/* Do both compute the same? Names and places do not matter. */
-bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
+/* Lambdas whose variables stand for each other, innermost first. */
+struct renamed {
+	const struct tm_expr *a, *b;
+	const struct renamed *outer;
+};
+
+static bool same_variable(const struct renamed *r, size_t a, size_t b)
+{
+	for (; r; r = r->outer)
+		for (size_t i = 0; i < r->a->variable_count; i++)
+			if (r->a->variables[i] == a || r->b->variables[i] == b)
+				return r->a->variables[i] == a && r->b->variables[i] == b;
+	return a == b;
+}
+
+static bool same(const struct renamed *renamed, const struct tm_expr *a, const struct tm_expr *b)
 {
 	if (a == b)
 		return true;
@@ -212,16 +226,19 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 		return false;
 	switch (sx_kind(a)) {
 	case TM_EXPR_COLUMN:
-	case TM_EXPR_LAMBDA_VARIABLE:
 	case SX_OUTER:
 		return a->column == b->column;
+	case TM_EXPR_LAMBDA_VARIABLE:
+		return same_variable(renamed, a->column, b->column);
+	case TM_EXPR_LAMBDA:
+		return a->variable_count == b->variable_count && same(&(struct renamed){a, b, renamed}, a->args[0], b->args[0]);
 	case TM_EXPR_LITERAL:
 		return tm_value_eq(&a->literal, 0, &b->literal, 0);
 	case TM_EXPR_CALL:
 		if (a->kernel != b->kernel || !same_str(a->function, b->function) || (a->kernel->flags & TM_KERNEL_VOLATILE))
 			return false;
-		/* What was bound is decided by function, types and constant arguments; casts have no name: their text says the mode. */
-		if (!a->function && a->bound != b->bound && !tm_str_ieq(a->text, b->text))
+		/* What was bound is decided by function, types and constant arguments; a text may be an alias. */
+		if (!a->function && a->bound != b->bound && !tm_cast_same(a, b) && !tm_str_ieq(a->text, b->text))
 			return false;
 		break;
 	case SX_AGG:
@@ -246,10 +263,13 @@ bool sx_same(const struct tm_expr *a, const struct tm_expr *b)
 		return false;
 	}
 	for (size_t i = 0; i < a->arg_count; i++)
-		if (!sx_same(a->args[i], b->args[i]))
+		if (!same(renamed, a->args[i], b->args[i]))
 			return false;
 	return true;
 }
+
+/* Do both compute the same? Names and places do not matter. */
+bool sx_same(const struct tm_expr *a, const struct tm_expr *b) { return same(NULL, a, b); }
 
 static bool is_volatile(const struct tm_expr *e, __attribute__((unused)) void *ctx)
 {

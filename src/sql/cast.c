@@ -235,6 +235,12 @@ static const struct tm_type *plain_strings(struct tm_arena *arena, const struct 
 	return same ? t : copy;
 }
 
+bool tm_cast_same(const struct tm_expr *a, const struct tm_expr *b)
+{
+	return a->kernel == &kernel_cast && b->kernel == &kernel_cast &&
+	       ((const struct cast_plan *)a->bound)->mode == ((const struct cast_plan *)b->bound)->mode;
+}
+
 tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to,
 		   enum tm_cast_mode mode, struct tm_expr **ret, struct tm_err *err)
 {

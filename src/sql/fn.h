@@ -60,6 +60,8 @@ bool tm_cast_allowed(const struct tm_type *from, const struct tm_type *to, enum 
 /* The call expression of the cast, text "CAST(x AS INT)" left to the caller. */
 tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, struct tm_expr *value, const struct tm_type *to,
 		   enum tm_cast_mode mode, struct tm_expr **ret, struct tm_err *err) TM_CHECKED;
+/* Are both casts, and of one mode? Their types and arguments are not looked at. */
+bool tm_cast_same(const struct tm_expr *a, const struct tm_expr *b);
 /* Spark's type coercion: the type both can be widened to, or NULL. ansi: AnsiTypeCoercion, else TypeCoercion. */
 const struct tm_type *tm_type_common(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi);
 /* May `from` be cast implicitly where `to` is asked for? */
