@@ -342,42 +342,7 @@ static tm_rc resolve_spec(struct sx_env *env, const struct ast_window *w, struct
 		    (struct tm_sort_key){.descending = order->order.items[i].descending, .nulls_last = order->order.items[i].nulls_last};
 		TM_TRY(sx_resolve(env, order->order.items[i].expr, &ret->order[i].expr));
 	}
-	struct tm_window_fn *fn = &ret->fn;
-	if (!frame->frame) {
-		fn->rows_frame = !ret->order_count;
-		fn->from = TM_FRAME_UNBOUNDED_PRECEDING;
-		fn->to = ret->order_count ? TM_FRAME_CURRENT_ROW : TM_FRAME_UNBOUNDED_FOLLOWING;
-		return TM_OK;
-	}
-	fn->rows_frame = frame->rows;
-	fn->from = (enum tm_frame_bound)frame->from;
-	fn->to = (enum tm_frame_bound)frame->to;
-	if (frame->from_offset)
-		TM_TRY(sx_resolve(env, frame->from_offset, &fn->from_offset));
-	if (frame->to_offset)
-		TM_TRY(sx_resolve(env, frame->to_offset, &fn->to_offset));
-	struct tm_expr **offsets[2] = {&fn->from_offset, &fn->to_offset};
-	for (int i = 0; i < 2; i++) {
-		if (!*offsets[i])
-			continue;
-		const struct tm_type *want = fn->rows_frame ? &tm_type_int : NULL;
-		if (!want && ret->order_count == 1 && tm_type_numeric(ret->order[0].expr->type))
-			want = ret->order[0].expr->type;
-		if (want)
-			TM_TRY(sx_cast(sx, *offsets[i], want, offsets[i]));
-	}
-	ret->frame_given = true;
-	return TM_OK;
-}
-
-static tm_rc check_range_frame(struct sx *sx, const struct ast_window *w, const struct sx_window *spec)
-{
-	const struct tm_window_fn *fn = &spec->fn;
-	if (!fn->rows_frame && (fn->from_offset || fn->to_offset) && spec->order_count != 1)
-		return sx_fail(sx, w->line, w->column, "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", "42K09",
-			       "A range window frame with value boundaries cannot be used in a window specification with multiple order by "
-			       "expressions.");
-	return TM_OK;
+	return sx_frame_resolve(env, frame, ret);
 }
 
 /* A bound as Spark's messages print it. */
@@ -413,42 +378,45 @@ static tm_rc check_own_frame(struct sx *sx, const struct ast_expr *e, const char
 		       TM_STR_ARG(bound_text(sx, fn->to, fn->to_offset)), rows ? "RowFrame" : "RangeFrame");
 }
 
-static struct tm_str frame_text(struct sx *sx, enum tm_frame_bound bound, const struct tm_expr *offset)
-{
-	switch (bound) {
-	case TM_FRAME_UNBOUNDED_PRECEDING:
-		return TM_STR("UNBOUNDED PRECEDING");
-	case TM_FRAME_UNBOUNDED_FOLLOWING:
-		return TM_STR("UNBOUNDED FOLLOWING");
-	case TM_FRAME_CURRENT_ROW:
-		return TM_STR("CURRENT ROW");
-	default:
-		return sx_text(sx, "%.*s %s", TM_STR_ARG(offset->text), bound == TM_FRAME_PRECEDING ? "PRECEDING" : "FOLLOWING");
-	}
-}
-
 static struct tm_str window_text(struct sx *sx, struct tm_str call, const struct sx_window *w)
 {
-	struct tm_buf b = {0};
-	tm_buf_printf(&b, "%.*s OVER (", TM_STR_ARG(call));
-	if (w->partition_count)
-		tm_buf_printf(&b, "PARTITION BY %.*s ", TM_STR_ARG(sx_text_list(sx, w->partition, w->partition_count)));
-	for (size_t i = 0; i < w->order_count; i++)
-		tm_buf_printf(&b, "%s%.*s %s NULLS %s%s", i ? ", " : "ORDER BY ", TM_STR_ARG(w->order[i].expr->text),
-			      w->order[i].descending ? "DESC" : "ASC", w->order[i].nulls_last ? "LAST" : "FIRST",
-			      i + 1 == w->order_count ? " " : "");
+	struct tm_str frame;
 	if (w->fn.kind == TM_WF_LAG || w->fn.kind == TM_WF_LEAD) {
 		/* Spark shows their frame as the row they take. */
 		struct tm_str n = w->fn.arg_count > 1 ? w->fn.args[1]->text : TM_STR("1");
 		const char *sign = w->fn.kind == TM_WF_LAG ? "-" : "";
-		tm_buf_printf(&b, "ROWS BETWEEN %s%.*s FOLLOWING AND %s%.*s FOLLOWING)", sign, TM_STR_ARG(n), sign, TM_STR_ARG(n));
-	} else
-		tm_buf_printf(&b, "%s BETWEEN %.*s AND %.*s)", w->fn.rows_frame ? "ROWS" : "RANGE",
-			      TM_STR_ARG(frame_text(sx, w->fn.from, w->fn.from_offset)),
-			      TM_STR_ARG(frame_text(sx, w->fn.to, w->fn.to_offset)));
-	struct tm_str s = tm_arena_str(sx->arena, tm_buf_str(&b));
-	tm_buf_done(&b);
-	return s;
+		frame = sx_text(sx, "ROWS BETWEEN %s%.*s FOLLOWING AND %s%.*s FOLLOWING", sign, TM_STR_ARG(n), sign, TM_STR_ARG(n));
+	} else {
+		frame = sx_frame_text(sx, w);
+	}
+	return sx_text(sx, "%.*s OVER %.*s", TM_STR_ARG(call), TM_STR_ARG(sx_spec_text(sx, w, frame)));
+}
+
+/* The number that ntile, nth_value, lag and lead take is a constant in a range. */
+static tm_rc check_number(struct sx *sx, const struct ast_expr *e, int kind, struct tm_str call, const struct tm_expr *number)
+{
+	bool ntile = kind == TM_WF_NTILE, nth = kind == TM_WF_NTH_VALUE;
+	enum tm_type_kind k = number->type->kind;
+	const struct tm_column *v = sx_value(sx, number);
+	if (ntile && k != TM_T_TINYINT && k != TM_T_SMALLINT && k != TM_T_INT)
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: The first parameter requires the \"INT\" type, however "
+			       "\"%.*s\" has the type \"%s\".",
+			       TM_STR_ARG(call), TM_STR_ARG(number->text), sx_type_sql(sx, number->type));
+	if (!v)
+		return sx_fail(sx, e->line, e->column, "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", "42K09",
+			       "Cannot resolve \"%.*s\" due to data type mismatch: the input `%s` should be a foldable \"INT\" expression; "
+			       "however, got \"%s%.*s%s\".",
+			       TM_STR_ARG(call), ntile ? "buckets" : "offset", kind == TM_WF_LAG ? "(- " : "", TM_STR_ARG(number->text),
+			       kind == TM_WF_LAG ? ")" : "");
+	bool whole = k == TM_T_TINYINT || k == TM_T_SMALLINT || k == TM_T_INT || k == TM_T_BIGINT;
+	if ((ntile || nth) && whole && !tm_is_null(v, 0) && tm_value_integer(v, 0) <= 0)
+		return sx_fail(
+		    sx, e->line, e->column, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "42K09",
+		    "Cannot resolve \"%.*s\" due to data type mismatch: The %s must be between (0, %s] (current value = %lld%s).",
+		    TM_STR_ARG(call), ntile ? "buckets" : "offset", ntile ? "2147483647" : "9223372036854775807",
+		    (long long)tm_value_integer(v, 0), ntile ? "" : "L");
+	return TM_OK;
 }
 
 static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, size_t which, struct sx_window *w, struct tm_expr **args,
@@ -461,7 +429,10 @@ static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, 
 	fn->ignore_nulls = e->ignore_nulls;
 	fn->arg_count = e->args.count;
 	*ret_nullable = !window_functions[which].type;
-	*ret_text = sx_text_call(sx, window_functions[which].name, args, fn->arg_count);
+	*ret_text = fn->kind == TM_WF_RANK           ? TM_STR("RANK()")
+		    : fn->kind == TM_WF_DENSE_RANK   ? TM_STR("DENSE_RANK()")
+		    : fn->kind == TM_WF_PERCENT_RANK ? TM_STR("PERCENT_RANK()")
+						     : sx_text_call(sx, window_functions[which].name, args, fn->arg_count);
 	bool offset = fn->kind == TM_WF_LAG || fn->kind == TM_WF_LEAD;
 	if (fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE) {
 		TM_TRY(check_own_frame(sx, e, window_functions[which].name, w));
@@ -482,15 +453,18 @@ static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, 
 		}
 		size_t number = fn->kind == TM_WF_NTILE ? 0 : 1;
 		if (fn->arg_count > number)
+			TM_TRY(check_number(sx, e, fn->kind, *ret_text, args[number]));
+		if (fn->arg_count > number)
 			TM_TRY(sx_cast(sx, args[number], &tm_type_int, &args[number]));
 		if (offset && fn->arg_count == 3)
 			TM_TRY(sx_cast(sx, args[2], args[0]->type, &args[2]));
 	}
-	if (!w->order_count && fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE)
-		return sx_fail(sx, e->line, e->column, "_LEGACY_ERROR_TEMP_1037", "",
-			       "Window function %.*s requires window to be ordered, please add ORDER BY clause. For example SELECT "
-			       "%.*s(value_expr) OVER (PARTITION BY window_partition ORDER BY window_ordering) from table.",
-			       TM_STR_ARG(*ret_text), TM_STR_ARG(*ret_text));
+	if (!w->order_count && fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE)
+		return sx_fail(
+		    sx, e->line, e->column, "WINDOW_FUNCTION_FRAME_NOT_ORDERED", "42601",
+		    "Window function %s requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT "
+		    "%.*s OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
+		    window_functions[which].name, TM_STR_ARG(*ret_text));
 	return TM_OK;
 }
 
@@ -515,10 +489,6 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 			TM_TRY(sx_resolve(env, e->args.items[i], &args[i]));
 		TM_TRY(bind_window_function(env, e, which, w, args, &text, &nullable));
 		w->fn.args = args;
-		if (w->fn.kind == TM_WF_RANK || w->fn.kind == TM_WF_DENSE_RANK || w->fn.kind == TM_WF_PERCENT_RANK)
-			text = w->fn.kind == TM_WF_RANK         ? TM_STR("RANK()")
-			       : w->fn.kind == TM_WF_DENSE_RANK ? TM_STR("DENSE_RANK()")
-								: TM_STR("PERCENT_RANK()");
 		r = sx_expr(sx, (enum tm_expr_kind)SX_WINDOW, w->fn.type, nullable);
 		r->args = args;
 		r->arg_count = w->fn.arg_count;
@@ -547,7 +517,7 @@ tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_
 		r->args = agg->args;
 		r->arg_count = agg->arg_count;
 	}
-	TM_TRY(check_range_frame(sx, e->over, w));
+	TM_TRY(sx_frame_check(env, e->over, w));
 	r->bound = w;
 	r->text = window_text(sx, text, w);
 	r->line = e->line;

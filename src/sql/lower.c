@@ -185,6 +185,18 @@ static tm_rc argument_subqueries(struct sx *sx, struct tm_op **io_op, struct sx_
 	return w->fn.agg ? sx_lower_subqueries(sx, io_op, w->fn.agg->args, w->fn.agg->arg_count) : TM_OK;
 }
 
+static bool nests_window(const struct tm_expr *e, const struct sx_window *w)
+{
+	bool nests = false;
+	for (size_t i = 0; i < e->arg_count; i++)
+		nests = nests || sx_has(e->args[i], SX_WINDOW);
+	for (size_t i = 0; i < w->partition_count; i++)
+		nests = nests || sx_has(w->partition[i], SX_WINDOW);
+	for (size_t i = 0; i < w->order_count; i++)
+		nests = nests || sx_has(w->order[i].expr, SX_WINDOW);
+	return nests;
+}
+
 tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exprs, size_t n)
 {
 	struct collect found = {.arena = sx->arena, .kind = SX_WINDOW};
@@ -216,10 +228,9 @@ tm_rc sx_lower_windows(struct sx *sx, struct tm_op **io_op, struct tm_expr **exp
 			struct sx_window *w = (struct sx_window *)(uintptr_t)e->bound;
 			if (done[k] || !sx_same_spec(spec, w))
 				continue;
-			if (sx_has(e->arg_count ? e->args[0] : e, SX_WINDOW) && e->arg_count)
+			if (nests_window(e, w))
 				return sx_fail(sx, e->line, e->column_no, "UNSUPPORTED_FEATURE.NESTED_WINDOW", "0A000",
-					       "A window function cannot be an argument of another window function: \"%.*s\".",
-					       TM_STR_ARG(e->text));
+					       "A window function cannot be in another window function: \"%.*s\".", TM_STR_ARG(e->text));
 			done[k] = true;
 			columns[k] = op->schema.count;
 			op->window.functions[op->window.function_count++] = &w->fn;

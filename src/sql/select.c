@@ -104,6 +104,12 @@ static bool bad_in_where(const struct tm_expr *e, void *ctx)
 	return true;
 }
 
+static tm_rc fail_window(struct sx *sx, const struct ast_expr *at, const char *clause)
+{
+	return sx_fail(sx, at->line, at->column, "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", "42601",
+		       "It is not allowed to use window functions inside %s clause.", clause);
+}
+
 static tm_rc where(struct block *b)
 {
 	struct sx *sx = b->sx;
@@ -114,6 +120,8 @@ static tm_rc where(struct block *b)
 	TM_TRY(sx_resolve_boolean(&b->env, b->body->where, &condition));
 	if (b->env.domain)
 		TM_TRY(sx_domain_mixed(&b->env, condition, false));
+	if (sx_has(condition, SX_WINDOW))
+		return fail_window(sx, b->body->where, "WHERE");
 	if (sx_any(condition, bad_in_where, &bad))
 		return sx_fail(sx, b->body->where->line, b->body->where->column, "INVALID_WHERE_CONDITION", "42903",
 			       "The WHERE condition \"%.*s\" contains invalid expressions: %.*s.\nRewrite the query to avoid window "
@@ -350,6 +358,8 @@ static tm_rc select_block(struct sx_env *env, const struct ast_body *body, const
 	if (body->having)
 		TM_TRY(sx_resolve_boolean(&b->env, body->having, &b->having));
 	b->env.in_having = false;
+	if (b->having && sx_has(b->having, SX_WINDOW))
+		return fail_window(sx, body->having, "HAVING");
 	if (body->qualify)
 		TM_TRY(sx_resolve_boolean(&b->env, body->qualify, &b->qualify));
 	TM_TRY(resolve_order(b));

@@ -26,7 +26,9 @@ struct sx_window {
 	size_t partition_count;
 	struct tm_sort_key *order;
 	size_t order_count;
-	bool frame_given; /* written out */
+	bool frame_given;                 /* written out */
+	struct tm_str from_text, to_text; /* of bounds with an offset, as is their type */
+	const struct tm_type *from_type, *to_type;
 };
 struct sx_generator {
 	bool outer, position, inline_struct, is_map;
@@ -204,6 +206,11 @@ tm_rc sx_common_type(struct sx *sx, struct tm_expr *const *items, size_t n,
 /* ---- expr.c, call.c, special.c: AST to expressions ---- */
 tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
+/* frame.c: w has its order by now. The check comes when the function has said what frame it takes; at: where an error is. */
+tm_rc sx_frame_resolve(struct sx_env *env, const struct ast_window *frame, struct sx_window *w) TM_CHECKED;
+tm_rc sx_frame_check(struct sx_env *env, const struct ast_window *at, const struct sx_window *w) TM_CHECKED;
+struct tm_str sx_frame_text(struct sx *sx, const struct sx_window *w);                     /* "ROWS BETWEEN … AND …" */
+struct tm_str sx_spec_text(struct sx *sx, const struct sx_window *w, struct tm_str frame); /* "(PARTITION BY … ORDER BY … frame)" */
 /* within.c: a call with WITHIN GROUP; args has room for the keys. */
 tm_rc sx_within_group(struct sx_env *env, const struct tm_fn *fn, const struct ast_expr *e, struct tm_expr **args,
 		      struct tm_expr **ret) TM_CHECKED;
