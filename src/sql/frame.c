@@ -90,11 +90,10 @@ static tm_rc check_bound(struct sx *sx, const struct ast_window *at, const struc
 				sx_text(sx, "Window frame %s bound \"%.*s\" is not a literal.", b->name, TM_STR_ARG(b->offset->text)));
 	if (rows ? b->type->kind == TM_T_INT : tm_type_numeric(b->type) || is_interval(b->type))
 		return TM_OK;
-	return mismatch(sx, at, "SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE", w,
-			sx_text(sx, "The data type of the %s bound \"%s\" does not match the expected data type %s.", b->name,
-				sx_type_sql(sx, b->type),
-				rows ? "\"INT\""
-				     : "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")"));
+	return mismatch(
+	    sx, at, "SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE", w,
+	    sx_text(sx, "The data type of the %s bound \"%s\" does not match the expected data type %s.", b->name, sx_type_sql(sx, b->type),
+		    rows ? "\"INT\"" : "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")"));
 }
 
 static tm_rc signed_offset(struct sx_env *env, const struct ast_window *at, const struct bound *b, struct tm_expr **ret)
@@ -148,21 +147,23 @@ static tm_rc check_range(struct sx *sx, const struct ast_window *at, const struc
 	struct tm_str whole = sx_spec_text(sx, w, sx_frame_text(sx, w));
 	if (!w->order_count)
 		return mismatch_of(sx, at, "RANGE_FRAME_WITHOUT_ORDER", whole,
-				TM_STR("A range window frame cannot be used in an unordered window specification."));
+				   TM_STR("A range window frame cannot be used in an unordered window specification."));
 	if (!value)
 		return TM_OK;
 	if (w->order_count > 1)
-		return mismatch_of(sx, at, "RANGE_FRAME_MULTI_ORDER", whole,
-				TM_STR("A range window frame with value boundaries cannot be used in a window specification with multiple "
-				       "order by expressions."));
+		return mismatch_of(
+		    sx, at, "RANGE_FRAME_MULTI_ORDER", whole,
+		    TM_STR("A range window frame with value boundaries cannot be used in a window specification with multiple "
+			   "order by expressions."));
 	const struct tm_type *order = w->order[0].expr->type;
 	if (range_fits(order, value->type))
 		return TM_OK;
-	return mismatch_of(sx, at, "RANGE_FRAME_INVALID_TYPE", whole,
-			sx_text(sx,
-				"The data type \"%s\" used in the order specification does not support the data type \"%s\" which is used in "
-				"the range frame.",
-				sx_type_sql(sx, order), sx_type_sql(sx, value->type)));
+	return mismatch_of(
+	    sx, at, "RANGE_FRAME_INVALID_TYPE", whole,
+	    sx_text(sx,
+		    "The data type \"%s\" used in the order specification does not support the data type \"%s\" which is used in "
+		    "the range frame.",
+		    sx_type_sql(sx, order), sx_type_sql(sx, value->type)));
 }
 
 static tm_rc resolve_bound(struct sx_env *env, const struct ast_expr *ast, struct sx_window *w, struct bound *b, struct tm_str *ret_text)
