@@ -484,6 +484,7 @@ tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **
 		TM_TRY(sx_resolve_name(env, e, &base));
 		return done(e, base, ret);
 	case AST_CALL:
+		TM_TRY(sx_star_arguments(env, e, &e));
 		TM_TRY(sx_resolve_call(env, e, &base));
 		return done(e, base, ret);
 	case AST_OPERATOR:
@@ -495,6 +496,7 @@ tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **
 	case AST_BETWEEN:
 		return resolve_between(env, e, ret);
 	case AST_IN:
+		TM_TRY(sx_star_arguments(env, e, &e));
 		return resolve_in(env, e, ret);
 	case AST_LIKE:
 		return resolve_like(env, e, ret);

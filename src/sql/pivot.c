@@ -132,7 +132,7 @@ static tm_rc pivot(struct sx_env *env, const struct ast_pivot *v, struct sx_rel 
 	TM_TRY(resolve(&p));
 	p.op = sx_op(sx, TM_OP_AGGREGATE, in, NULL);
 	p.op->aggregate.keys = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + 1);
-	p.op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, v->values.count *(p.agg_count + 1) + 1);
+	p.op->aggregate.aggs = TM_NEW_N(sx->arena, struct tm_agg *, v->values.count * (p.agg_count + 1) + 1);
 	p.op->aggregate.event_time_key = -1;
 	struct ast_names *qualifiers = TM_NEW_N(sx->arena, struct ast_names, io->columns.count + 1);
 	struct tm_expr **out = TM_NEW_N(sx->arena, struct tm_expr *, io->columns.count + v->values.count * n + 1);

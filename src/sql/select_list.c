@@ -6,16 +6,6 @@ void sx_item_add(struct block *b, struct tm_expr *e, struct tm_str name, const s
 	TM_PUSH_IN(b->sx->arena, &b->items, (struct item){.expr = e, .name = name, .ast = ast});
 }
 
-static bool excepted(const struct ast_expr *star, struct tm_str name)
-{
-	for (size_t i = 0; i < star->except.count; i++) {
-		const struct ast_expr *x = star->except.items[i];
-		if (x->kind == AST_NAME && tm_str_ieq(x->names.items[x->names.count - 1], name))
-			return true;
-	}
-	return false;
-}
-
 static tm_rc star_of_struct(struct block *b, const struct ast_expr *star, struct tm_expr *base)
 {
 	if (base->type->kind != TM_T_STRUCT)
@@ -24,7 +14,7 @@ static tm_rc star_of_struct(struct block *b, const struct ast_expr *star, struct
 			       "accessible in the input columns.",
 			       TM_STR_ARG(base->text));
 	for (size_t i = 0; i < base->type->child_count; i++)
-		if (!excepted(star, base->type->names[i])) {
+		if (!sx_star_excepts(star, base->type->names[i])) {
 			struct tm_expr *f = sx_field(b->sx, base, i);
 			f->line = star->line;
 			f->column_no = star->column;
@@ -45,18 +35,10 @@ tm_rc sx_star_expand(struct block *b, const struct ast_expr *star)
 	bool any = false;
 	for (size_t i = 0; i < b->columns.count; i++) {
 		const struct sx_column *c = &b->columns.items[i];
-		if (star->names.count) {
-			size_t n = star->names.count;
-			bool match = c->qualifier.count >= n;
-			for (size_t k = 0; match && k < n; k++)
-				match = tm_str_ieq(c->qualifier.items[c->qualifier.count - n + k], star->names.items[k]);
-			if (!match)
-				continue;
-		} else if (c->hidden) {
+		if (!sx_star_matches(star, c))
 			continue;
-		}
 		any = true;
-		if (excepted(star, c->name))
+		if (sx_star_excepts(star, c->name))
 			continue;
 		struct tm_expr *e = c->expr ? sx_copy(sx, c->expr) : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
 		e->text = c->name;

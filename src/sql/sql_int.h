@@ -206,6 +206,11 @@ tm_rc sx_common_type(struct sx *sx, struct tm_expr *const *items, size_t n,
 /* ---- expr.c, call.c, special.c: AST to expressions ---- */
 tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
+/* star.c */
+bool sx_star_excepts(const struct ast_expr *star, struct tm_str name);
+bool sx_star_matches(const struct ast_expr *star, const struct sx_column *c); /* t.* only t's columns, * all that are not hidden */
+/* The call with names instead of stars among its arguments; the call itself where there are none, and for count(*). */
+tm_rc sx_star_arguments(struct sx_env *env, const struct ast_expr *call, const struct ast_expr **ret) TM_CHECKED;
 /* frame.c: w has its order by now. The check comes when the function has said what frame it takes; at: where an error is. */
 tm_rc sx_frame_resolve(struct sx_env *env, const struct ast_window *frame, struct sx_window *w) TM_CHECKED;
 tm_rc sx_frame_check(struct sx_env *env, const struct ast_window *at, const struct sx_window *w) TM_CHECKED;
