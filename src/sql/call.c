@@ -70,17 +70,23 @@ static tm_rc check_count(struct sx *sx, const struct tm_fn *fn, const struct ast
 		       "The `%s` requires %.*s parameters but the actual number is %zu.", fn->name, TM_STR_ARG(expected), n);
 }
 
+/* With IGNORE NULLS and RESPECT NULLS these are shown under another name. */
+static const char *name_with_nulls(const char *name, const struct ast_expr *at)
+{
+	if (at->kind != AST_CALL || (!at->ignore_nulls && !at->respect_nulls))
+		return name;
+	return strcmp(name, "first_value") == 0 ? "first" : strcmp(name, "last_value") == 0 ? "last" : name;
+}
+
 struct tm_str sx_text_of_call(struct sx *sx, const struct tm_fn *fn, const struct ast_expr *at, struct tm_expr **args, size_t n)
 {
 	if (at->flag && n == 2 && strcmp(fn->name, "extract") == 0)
 		return sx_text(sx, "extract(%.*s FROM %.*s)", TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
-	if (at->flag && n == 2)
-		return sx_text(sx, "TRIM(%s %.*s FROM %.*s)",
-			       fn->name[0] == 'l'   ? "LEADING"
-			       : fn->name[0] == 'r' ? "TRAILING"
-						    : "BOTH",
-			       TM_STR_ARG(args[0]->text), TM_STR_ARG(args[1]->text));
-	struct tm_str text = sx_text_call(sx, fn->name, args, n);
+	if (at->kind == AST_CALL && n == 1 && strcmp(fn->name, "negative") == 0) /* the function, not the sign */
+		return sx_text(sx, "negative(%.*s)", TM_STR_ARG(args[0]->text));
+	struct tm_str text = sx_text_call(sx, name_with_nulls(fn->name, at), args, n);
+	if (at->kind == AST_CALL && at->text.at) /* v:a, see item_name */
+		return sx_text(sx, "%.*s AS %.*s", TM_STR_ARG(text), TM_STR_ARG(at->text));
 	size_t open = tm_str_find(text, TM_STR("("), 0);
 	if (at->kind != AST_CALL || !at->distinct || open == SIZE_MAX)
 		return text;
@@ -231,8 +237,48 @@ static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
 	return rc;
 }
 
+static bool names_columns(const struct ast_expr *star) { return star->kind == AST_STAR && !star->operand && !star->except.count; }
+
+/* f(*) and f(t.*) are calls with the columns as arguments; count(*) alone counts rows. NULL when there is no such star. */
+static const struct ast_expr *with_columns(struct sx_env *env, const struct ast_expr *e)
+{
+	struct tm_arena *arena = env->sx->arena;
+	bool any = false, count = tm_str_iis(e->names.items[e->names.count - 1], "count");
+	for (size_t i = 0; i < e->args.count; i++) {
+		const struct ast_expr *a = e->args.items[i];
+		any = any || (names_columns(a) && !(count && (a->names.count || (e->args.count == 1 && !e->distinct))));
+	}
+	if (!any || !env->columns || e->arg_names)
+		return NULL;
+	struct ast_expr *r = TM_NEW(arena, struct ast_expr);
+	*r = *e;
+	r->args = (struct ast_exprs){0};
+	for (size_t i = 0; i < e->args.count; i++) {
+		const struct ast_expr *star = e->args.items[i];
+		size_t before = r->args.count;
+		for (size_t k = 0; names_columns(star) && k < env->columns->count; k++) {
+			const struct sx_column *c = &env->columns->items[k];
+			if (star->names.count ? !sx_qualifier_matches(&c->qualifier, &star->names, star->names.count) : c->hidden)
+				continue;
+			struct ast_expr *name = TM_NEW(arena, struct ast_expr);
+			*name = *star;
+			name->kind = AST_NAME;
+			name->names = (struct ast_names){0};
+			for (size_t q = 0; q < c->qualifier.count; q++)
+				TM_PUSH_IN(arena, &name->names, c->qualifier.items[q]);
+			TM_PUSH_IN(arena, &name->names, c->name);
+			TM_PUSH_IN(arena, &r->args, name);
+		}
+		if (r->args.count == before)
+			TM_PUSH_IN(arena, &r->args, e->args.items[i]);
+	}
+	return r;
+}
+
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
 {
+	const struct ast_expr *columns = with_columns(env, e);
+	e = columns ? columns : e;
 	struct sx *sx = env->sx;
 	char lower[128];
 	struct tm_str name = e->names.items[e->names.count - 1];
@@ -429,23 +475,27 @@ static tm_rc bind_window_function(struct sx_env *env, const struct ast_expr *e, 
 	fn->ignore_nulls = e->ignore_nulls;
 	fn->arg_count = e->args.count;
 	*ret_nullable = !window_functions[which].type;
-	*ret_text = fn->kind == TM_WF_RANK           ? TM_STR("RANK()")
-		    : fn->kind == TM_WF_DENSE_RANK   ? TM_STR("DENSE_RANK()")
-		    : fn->kind == TM_WF_PERCENT_RANK ? TM_STR("PERCENT_RANK()")
-						     : sx_text_call(sx, window_functions[which].name, args, fn->arg_count);
+	*ret_text = fn->kind == TM_WF_RANK         ? TM_STR("RANK()")
+		    : fn->kind == TM_WF_DENSE_RANK ? TM_STR("DENSE_RANK()")
+		    : fn->kind == TM_WF_PERCENT_RANK
+			? TM_STR("PERCENT_RANK()")
+			: sx_text_call(sx, name_with_nulls(window_functions[which].name, e), args, fn->arg_count);
 	bool offset = fn->kind == TM_WF_LAG || fn->kind == TM_WF_LEAD;
 	if (fn->kind != TM_WF_FIRST_VALUE && fn->kind != TM_WF_LAST_VALUE && fn->kind != TM_WF_NTH_VALUE) {
 		TM_TRY(check_own_frame(sx, e, window_functions[which].name, w));
-		fn->rows_frame = true;
+		fn->rows_frame = fn->kind != TM_WF_CUME_DIST;
 		fn->from = TM_FRAME_UNBOUNDED_PRECEDING;
 		fn->to = TM_FRAME_CURRENT_ROW;
 		fn->from_offset = fn->to_offset = NULL;
 	}
-	if ((fn->kind == TM_WF_FIRST_VALUE || fn->kind == TM_WF_LAST_VALUE) && fn->arg_count == 2) {
-		const struct tm_column *v = sx_value(sx, args[1]);
-		fn->ignore_nulls = v && !tm_is_null(v, 0) && args[1]->type->kind == TM_T_BOOLEAN && v->boolean[0];
-		fn->arg_count = 1;
+	size_t own = fn->kind == TM_WF_NTH_VALUE ? 2 : fn->kind == TM_WF_FIRST_VALUE || fn->kind == TM_WF_LAST_VALUE ? 1 : SIZE_MAX;
+	if (fn->arg_count > own) { /* then: are nulls ignored? */
+		const struct tm_column *v = sx_value(sx, args[own]);
+		fn->ignore_nulls = v && !tm_is_null(v, 0) && args[own]->type->kind == TM_T_BOOLEAN && v->boolean[0];
+		fn->arg_count = own;
 	}
+	if (fn->kind == TM_WF_NTH_VALUE && fn->ignore_nulls)
+		*ret_text = sx_text(sx, "%.*s ignore nulls", TM_STR_ARG(*ret_text));
 	if (offset || fn->kind == TM_WF_NTH_VALUE || fn->kind == TM_WF_NTILE) {
 		if (fn->kind == TM_WF_NTILE && !fn->arg_count) {
 			args[0] = sx_literal_int(sx, 1);

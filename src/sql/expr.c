@@ -70,7 +70,7 @@ static tm_rc extract_rest(struct sx_env *env, const struct ast_expr *e, size_t f
 	return TM_OK;
 }
 
-static bool qualifier_matches(const struct ast_names *have, const struct ast_names *name, size_t parts)
+bool sx_qualifier_matches(const struct ast_names *have, const struct ast_names *name, size_t parts)
 {
 	if (have->count < parts)
 		return false;
@@ -88,7 +88,7 @@ static tm_rc ambiguous(struct sx_env *env, const struct ast_expr *e, const struc
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct sx_column *c = &columns->items[i];
 		if ((parts == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[parts]) ||
-		    !qualifier_matches(&c->qualifier, &e->names, parts))
+		    !sx_qualifier_matches(&c->qualifier, &e->names, parts))
 			continue;
 		tm_buf_cstr_put(&list, first ? "" : ", ");
 		first = false;
@@ -115,7 +115,7 @@ static tm_rc find_column(struct sx_env *env, const struct ast_expr *e, const str
 		for (size_t i = 0; i < columns->count; i++) {
 			const struct sx_column *c = &columns->items[i];
 			if ((q == 0 && c->hidden) || !tm_str_ieq(c->name, e->names.items[q]) ||
-			    !qualifier_matches(&c->qualifier, &e->names, q))
+			    !sx_qualifier_matches(&c->qualifier, &e->names, q))
 				continue;
 			if (!matches++)
 				*ret = c;
@@ -174,8 +174,12 @@ tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_ex
 		r = column_ref(sx, c, e->names.items[parts - 1]);
 		return extract_rest(env, e, parts, r, ret);
 	}
-	if ((!env->aliases_first || e->names.count > 1) && (r = find_alias(env, e)))
-		return extract_rest(env, e, 1, r, ret);
+	if ((!env->aliases_first || e->names.count > 1) && (r = find_alias(env, e))) {
+		TM_TRY(extract_rest(env, e, 1, r, ret));
+		if (!env->aliases_first)
+			(*ret)->text = sx_text(sx, "lateralAliasReference(%.*s)", TM_STR_ARG(e->names.items[e->names.count - 1]));
+		return TM_OK;
+	}
 	/* Of the query around, and only of the next one, as Spark finds them. */
 	if (env->domain && env->outer->columns)
 		TM_TRY(find_column(env, e, env->outer->columns, &c, &parts));
@@ -320,16 +324,15 @@ static tm_rc resolve_like(struct sx_env *env, const struct ast_expr *e, struct t
 	struct sx *sx = env->sx;
 	const char *name = tm_str_iis(e->text, "LIKE") ? "like" : tm_str_iis(e->text, "ILIKE") ? "ilike" : "rlike";
 	struct tm_expr *value, *all = NULL;
+	bool literals = true; /* are all patterns? */
 	TM_TRY(sx_resolve(env, e->args.items[0], &value));
 	for (size_t i = 1; i < e->args.count; i++) {
 		struct tm_expr *args[3] = {value}, *one, *pair[2];
 		TM_TRY(sx_resolve(env, e->args.items[i], &args[1]));
+		literals = literals && e->args.items[i]->kind == AST_LITERAL && args[1]->type->kind == TM_T_STRING;
 		if (e->escape)
 			TM_TRY(sx_resolve(env, e->escape, &args[2]));
 		TM_TRY(sx_call(env, name, args, e->escape ? 3 : 2, e->line, e->column, &one));
-		if (e->escape && strcmp(name, "like") == 0)
-			one->text = sx_text(sx, "%.*s LIKE %.*s ESCAPE '%.*s'", TM_STR_ARG(value->text), TM_STR_ARG(args[1]->text),
-					    TM_STR_ARG(args[2]->text));
 		if (e->flag)
 			one = sx_not(sx, one);
 		if (!all) {
@@ -343,6 +346,11 @@ static tm_rc resolve_like(struct sx_env *env, const struct ast_expr *e, struct t
 				   pair[0]->nullable || pair[1]->nullable, pair, 2);
 		all->text = sx_text(sx, "(%.*s %s %.*s)", TM_STR_ARG(pair[0]->text), is_and ? "AND" : "OR", TM_STR_ARG(pair[1]->text));
 	}
+	if (e->quantifier != AST_ONE && literals && strcmp(name, "rlike") != 0) { /* Spark keeps these patterns for itself */
+		struct tm_str operand = strcmp(name, "ilike") == 0 ? sx_text_call(sx, "lower", &value, 1) : value->text;
+		all->text =
+		    sx_text(sx, "%slike%s(%.*s)", e->flag ? "not" : "", e->quantifier == AST_ALL ? "all" : "any", TM_STR_ARG(operand));
+	}
 	return done(e, all, ret);
 }
 
@@ -351,8 +359,12 @@ static tm_rc resolve_is(struct sx_env *env, const struct ast_expr *e, struct tm_
 	struct sx *sx = env->sx;
 	struct tm_expr *args[2], *r;
 	TM_TRY(sx_resolve(env, e->args.items[0], &args[0]));
-	if (tm_str_is(e->text, "NULL") || tm_str_is(e->text, "UNKNOWN"))
-		return done(e, sx_is_null(sx, args[0], e->flag), ret);
+	if (tm_str_is(e->text, "NULL") || tm_str_is(e->text, "UNKNOWN")) {
+		r = sx_is_null(sx, args[0], e->flag);
+		if (args[0]->type->kind == TM_T_BOOLEAN && tm_str_is(e->text, "UNKNOWN"))
+			r->text = sx_text(sx, "(%.*s IS %sUNKNOWN)", TM_STR_ARG(args[0]->text), e->flag ? "NOT " : "");
+		return done(e, r, ret);
+	}
 	if (tm_str_is(e->text, "DISTINCT FROM"))
 		TM_TRY(sx_resolve(env, e->args.items[1], &args[1]));
 	else
@@ -429,7 +441,11 @@ static tm_rc resolve_cast(struct sx_env *env, const struct ast_expr *e, struct t
 	TM_TRY(sx_at(sx, e->line, e->column, tm_cast_bind(sx->arena, sx->session, value, to, mode, &r, sx->err)));
 	if (r == value)
 		r = sx_copy(sx, value);
-	r->text = sx_text(sx, "%s(%.*s AS %s)", e->flag ? "TRY_CAST" : "CAST", TM_STR_ARG(value->text), sx_type_sql(sx, to));
+	if (to->child_count) /* Spark does not show these */
+		r->text = value->text;
+	else
+		r->text = sx_text(sx, "%s(%.*s AS %s)", e->flag ? "TRY_CAST" : "CAST", TM_STR_ARG(value->text),
+				  sx_type_sql(sx, to->kind == TM_T_STRING ? &tm_type_string : to));
 	r->line = e->line;
 	r->column_no = e->column;
 	*ret = r;

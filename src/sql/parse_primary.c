@@ -599,9 +599,11 @@ tm_rc parse_primary(struct parser *p, struct ast_expr **ret)
 			next = call_node(p, t, "variant_get");
 			TM_TRY(parse_add_arg(p, next, e));
 			tm_buf_printf(&path, "$.%.*s", TM_STR_ARG(tok(p, 1)->text));
+			next->text = tok(p, 1)->text; /* the last field's name */
 			p->at += 2;
 			for (;;) {
 				if (at_sign(p, 0, ".") && at_identifier(p, 1)) {
+					next->text = tok(p, 1)->text;
 					tm_buf_printf(&path, ".%.*s", TM_STR_ARG(tok(p, 1)->text));
 					p->at += 2;
 				} else if (at_sign(p, 0, "[") && tok(p, 1)->kind == TOK_NUMBER && at_sign(p, 2, "]")) {

@@ -63,11 +63,35 @@ tm_rc sx_star_expand(struct block *b, const struct ast_expr *star)
 	return TM_OK;
 }
 
-static struct tm_str item_name(const struct ast_expr *ast, const struct tm_expr *e)
+/* Of CAST(v AS …), the column or path that is cast, else ast itself. s.a may be a field and current_date a function: the text tells. */
+static const struct ast_expr *cast_of(struct sx *sx, const struct ast_expr *ast, const struct tm_expr *e)
 {
+	if (ast->kind != AST_CAST)
+		return ast;
+	const struct ast_expr *of = ast->args.items[0];
+	if (of->kind != AST_NAME)
+		return of->kind == AST_CALL && of->text.at ? of : ast;
+	struct tm_str name = of->names.items[of->names.count - 1];
+	if (tm_str_eq(e->text, name))
+		return of;
+	struct tm_str column = sx_text(sx, "(%.*s AS ", TM_STR_ARG(name));
+	struct tm_str alias = sx_text(sx, "(lateralAliasReference(%.*s) AS ", TM_STR_ARG(name));
+	return tm_str_find(e->text, column, 0) != SIZE_MAX || tm_str_find(e->text, alias, 0) != SIZE_MAX ? of : ast;
+}
+
+static bool ends_as_call(struct tm_str s) { return s.len > 2 && tm_str_is(tm_str_slice(s, s.len - 2, s.len), "()"); }
+
+/* Spark names a column, a path into a variant, and the cast of either, by its last part, all else by its text. */
+static struct tm_str item_name(struct sx *sx, const struct ast_expr *ast, const struct tm_expr *e)
+{
+	ast = cast_of(sx, ast, e);
+	if (ast->kind == AST_NAME && ends_as_call(e->text)) /* current_date */
+		return e->text;
 	if (ast->kind == AST_NAME)
 		return ast->names.items[ast->names.count - 1];
-	if (ast->kind == AST_FIELD)
+	if (ast->kind == AST_CALL && ast->text.at) /* v:a */
+		return ast->text;
+	if (ast->kind == AST_FIELD && ast->args.items[0]->kind == AST_NAME) /* (s).a */
 		return ast->text;
 	return e->text;
 }
@@ -86,7 +110,7 @@ tm_rc sx_items_resolve(struct block *b)
 				e = b->selected_keys.items[k].expr;
 		if (!e)
 			TM_TRY(sx_resolve(&b->env, inner, &e));
-		sx_item_add(b, e, ast->kind == AST_ALIAS ? ast->names.items[0] : item_name(inner, e), inner);
+		sx_item_add(b, e, ast->kind == AST_ALIAS ? ast->names.items[0] : item_name(b->sx, inner, e), inner);
 		struct item *item = &b->items.items[b->items.count - 1];
 		if (ast->kind == AST_ALIAS) {
 			item->aliases = ast->names;

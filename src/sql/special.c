@@ -134,11 +134,13 @@ SPECIAL(special_struct)
 	*ret = sx_struct(sx, args, names, n);
 	struct tm_buf text = {0};
 	for (size_t i = 0; i < n; i++)
-		if (e->args.items[i]->kind == AST_ALIAS)
+		if (e->flag) /* (a, b) */
+			tm_buf_printf(&text, "%s%.*s, %.*s", i ? ", " : "", TM_STR_ARG(names[i]), TM_STR_ARG(args[i]->text));
+		else if (e->args.items[i]->kind == AST_ALIAS)
 			tm_buf_printf(&text, "%s%.*s AS %.*s", i ? ", " : "", TM_STR_ARG(args[i]->text), TM_STR_ARG(names[i]));
 		else
 			tm_buf_printf(&text, "%s%.*s", i ? ", " : "", TM_STR_ARG(args[i]->text));
-	(*ret)->text = sx_text(sx, "struct(%.*s)", TM_STR_ARG(tm_buf_str(&text)));
+	(*ret)->text = sx_text(sx, "%s(%.*s)", e->flag ? "named_struct" : "struct", TM_STR_ARG(tm_buf_str(&text)));
 	tm_buf_done(&text);
 	return TM_OK;
 }
@@ -178,7 +180,7 @@ SPECIAL(special_cast)
 		     tm_cast_bind(sx->arena, sx->session, args[0], to, sx->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY, ret, sx->err)));
 	if (*ret == args[0])
 		*ret = sx_copy(sx, args[0]);
-	(*ret)->text = sx_text(sx, "CAST(%.*s AS %s)", TM_STR_ARG(args[0]->text), sx_type_sql(sx, to));
+	(*ret)->text = args[0]->text; /* casts by a function's name are not shown */
 	(*ret)->line = e->line;
 	(*ret)->column_no = e->column;
 	return TM_OK;

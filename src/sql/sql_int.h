@@ -225,6 +225,8 @@ struct tm_str sx_text_of_call(struct sx *sx, const struct tm_fn *fn, const struc
 tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
+/* Do the last `parts` names of a column's qualifier say what the first of a written name say? */
+bool sx_qualifier_matches(const struct ast_names *have, const struct ast_names *name, size_t parts);
 tm_rc sx_resolve_boolean(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED; /* WHERE, HAVING, ON */
 tm_rc sx_resolve_window(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;  /* f(…) OVER (…) */
 tm_rc sx_resolve_subquery(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;

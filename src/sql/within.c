@@ -107,6 +107,11 @@ tm_rc sx_within_group(struct sx_env *env, const struct tm_fn *fn, const struct a
 	}
 	const char *name = functions[which].shown;
 	enum takes takes = functions[which].takes;
+	if (takes == VALUES) { /* string_agg is shown as listagg here */
+		struct tm_fn as = *fn;
+		as.name = name;
+		shown = sx_text_of_call(sx, &as, e, args, n);
+	}
 	struct tm_sort_key *order;
 	struct tm_fn_within within = {.count = e->within.count};
 	TM_TRY(keys(env, e, takes, &order, &direction));
