@@ -135,6 +135,25 @@ const struct tm_type *fn_common_strict(struct tm_arena *arena, const struct tm_t
 	return common(arena, a, b, ansi, false);
 }
 
+/* b under the names of a, when all else is the same; else NULL. */
+static const struct tm_type *renamed(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b)
+{
+	if (a->kind != TM_T_STRUCT || b->kind != TM_T_STRUCT)
+		return tm_type_same(a, b) ? b : NULL;
+	if (a->child_count != b->child_count)
+		return NULL;
+	const struct tm_type **types = TM_NEW_N(arena, const struct tm_type *, a->child_count + 1);
+	for (size_t i = 0; i < a->child_count; i++)
+		if (!(types[i] = renamed(arena, a->children[i], b->children[i])))
+			return NULL;
+	return tm_type_struct(arena, a->child_count, a->names, types, b->nullable);
+}
+const struct tm_type *fn_common_shape(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b)
+{
+	const struct tm_type *same = renamed(arena, a, b);
+	return same ? common(arena, a, same, true, false) : NULL;
+}
+
 /* Comparisons outside ANSI read the string as the other side's type. */
 const struct tm_type *fn_common_compare(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi)
 {
@@ -146,7 +165,8 @@ const struct tm_type *fn_common_compare(struct tm_arena *arena, const struct tm_
 		if (tm_type_numeric(other))
 			return other;
 	}
-	return common(arena, a, b, ansi, true);
+	const struct tm_type *t = common(arena, a, b, ansi, true);
+	return t ? t : fn_common_shape(arena, a, b);
 }
 
 bool tm_cast_implicit(const struct tm_type *from, const struct tm_type *to, bool ansi)

@@ -297,6 +297,11 @@ tm_rc sx_bind_in(struct sx *sx, struct tm_expr **items, size_t n, int line, int 
 	struct tm_str text = sx_text(sx, "(%.*s IN (%.*s))", TM_STR_ARG(items[0]->text), TM_STR_ARG(sx_text_list(sx, items + 1, n - 1)));
 	bool nullable = false;
 	TM_TRY(sx_common_type(sx, items, n, &common));
+	if (!common) { /* (a, b) IN ((1, 2)): the names do not matter */
+		common = items[0]->type;
+		for (size_t i = 1; i < n && common; i++)
+			common = fn_common_shape(sx->arena, common, items[i]->type);
+	}
 	if (!common)
 		return sx_fail_types(sx, line, column, text, "in", items, n);
 	if (!tm_type_orderable(common))

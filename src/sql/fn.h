@@ -64,6 +64,8 @@ tm_rc tm_cast_bind(struct tm_arena *arena, const struct tm_session *session, str
 bool tm_cast_same(const struct tm_expr *a, const struct tm_expr *b);
 /* Spark's type coercion: the type both can be widened to, or NULL. ansi: AnsiTypeCoercion, else TypeCoercion. */
 const struct tm_type *tm_type_common(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b, bool ansi);
+/* For comparisons: of structs that differ in the names of their fields alone, else NULL. */
+const struct tm_type *fn_common_shape(struct tm_arena *arena, const struct tm_type *a, const struct tm_type *b);
 /* May `from` be cast implicitly where `to` is asked for? */
 bool tm_cast_implicit(const struct tm_type *from, const struct tm_type *to, bool ansi);
 

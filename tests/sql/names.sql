@@ -315,4 +315,8 @@ SELECT try_cast(v AS INT), cast(v AS int) AS b, cast(v AS DECIMAL(5, 1)) + 1, tr
 SELECT DATE '2026-01-01' , TIMESTAMP '2026-01-01 00:00:00', INTERVAL '1' MONTH, INTERVAL '1-2' YEAR TO MONTH, INTERVAL 3 DAYS, INTERVAL '1 02:03:04' DAY TO SECOND;
 SELECT v:a.b, v:a.b::STRING AS x, v:a.b::STRING, v:`a`.`b`::INT FROM (SELECT parse_json('{"a": {"b": 1}}') v);
 SELECT sum(v:a::INT), count(v:a) FROM (SELECT parse_json('{"a": 1}') v);
-SELECT v:a::INT, count(*) FROM (SELECT parse_json('{"a": 1}') v) GROUP BY v:a::INT
+SELECT v:a::INT, count(*) FROM (SELECT parse_json('{"a": 1}') v) GROUP BY v:a::INT;
+SELECT (v, w) IN ((1, 2)), (v, w) = (1, 2), (v, w) <=> (1, 3), struct(v) < struct(2), (v, w) IN ((1, 3), (v, 2)) FROM VALUES (1, 2), (NULL, 2) t(v, w);
+SELECT v FROM VALUES (1, 2), (3, 4) t(v, w) WHERE (v, w) IN ((1, 2), (3, 5));
+SELECT (v, (w, 1)) = (1, (2, 1)), (v, w) > (0, 5), (v, w) NOT IN ((1, 2)) FROM VALUES (1, 2) t(v, w);
+SELECT named_struct('a', 1) = named_struct('b', 1)
