@@ -237,48 +237,8 @@ static tm_rc unresolved(struct sx *sx, const struct ast_expr *e)
 	return rc;
 }
 
-static bool names_columns(const struct ast_expr *star) { return star->kind == AST_STAR && !star->operand && !star->except.count; }
-
-/* f(*) and f(t.*) are calls with the columns as arguments; count(*) alone counts rows. NULL when there is no such star. */
-static const struct ast_expr *with_columns(struct sx_env *env, const struct ast_expr *e)
-{
-	struct tm_arena *arena = env->sx->arena;
-	bool any = false, count = tm_str_iis(e->names.items[e->names.count - 1], "count");
-	for (size_t i = 0; i < e->args.count; i++) {
-		const struct ast_expr *a = e->args.items[i];
-		any = any || (names_columns(a) && !(count && (a->names.count || (e->args.count == 1 && !e->distinct))));
-	}
-	if (!any || !env->columns || e->arg_names)
-		return NULL;
-	struct ast_expr *r = TM_NEW(arena, struct ast_expr);
-	*r = *e;
-	r->args = (struct ast_exprs){0};
-	for (size_t i = 0; i < e->args.count; i++) {
-		const struct ast_expr *star = e->args.items[i];
-		size_t before = r->args.count;
-		for (size_t k = 0; names_columns(star) && k < env->columns->count; k++) {
-			const struct sx_column *c = &env->columns->items[k];
-			if (star->names.count ? !sx_qualifier_matches(&c->qualifier, &star->names, star->names.count) : c->hidden)
-				continue;
-			struct ast_expr *name = TM_NEW(arena, struct ast_expr);
-			*name = *star;
-			name->kind = AST_NAME;
-			name->names = (struct ast_names){0};
-			for (size_t q = 0; q < c->qualifier.count; q++)
-				TM_PUSH_IN(arena, &name->names, c->qualifier.items[q]);
-			TM_PUSH_IN(arena, &name->names, c->name);
-			TM_PUSH_IN(arena, &r->args, name);
-		}
-		if (r->args.count == before)
-			TM_PUSH_IN(arena, &r->args, e->args.items[i]);
-	}
-	return r;
-}
-
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret)
 {
-	const struct ast_expr *columns = with_columns(env, e);
-	e = columns ? columns : e;
 	struct sx *sx = env->sx;
 	char lower[128];
 	struct tm_str name = e->names.items[e->names.count - 1];

@@ -13,13 +13,7 @@ bool sx_star_excepts(const struct ast_expr *star, struct tm_str name)
 
 bool sx_star_matches(const struct ast_expr *star, const struct sx_column *c)
 {
-	size_t n = star->names.count;
-	if (!n)
-		return !c->hidden;
-	bool match = c->qualifier.count >= n;
-	for (size_t k = 0; match && k < n; k++)
-		match = tm_str_ieq(c->qualifier.items[c->qualifier.count - n + k], star->names.items[k]);
-	return match;
+	return star->names.count ? sx_qualifier_matches(&c->qualifier, &star->names, star->names.count) : !c->hidden;
 }
 
 static void add_name(struct sx *sx, struct ast_expr *call, const struct ast_expr *star, const struct ast_names *before, struct tm_str name)
@@ -68,7 +62,7 @@ tm_rc sx_star_arguments(struct sx_env *env, const struct ast_expr *call, const s
 				       "SELECT COUNT(%.*s.*) is not allowed. Please use SELECT COUNT(*) or name the columns.",
 				       TM_STR_ARG(a->names.items[a->names.count - 1]));
 	}
-	if (!stars || (count && !call->distinct)) /* count(*) counts rows */
+	if (!stars || call->arg_names || (count && !call->distinct)) /* count(*) counts rows */
 		return TM_OK;
 	struct ast_expr *copy = TM_NEW(env->sx->arena, struct ast_expr);
 	*copy = *call;
