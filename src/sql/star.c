@@ -62,7 +62,7 @@ tm_rc sx_star_arguments(struct sx_env *env, const struct ast_expr *call, const s
 				       "SELECT COUNT(%.*s.*) is not allowed. Please use SELECT COUNT(*) or name the columns.",
 				       TM_STR_ARG(a->names.items[a->names.count - 1]));
 	}
-	if (!stars || call->arg_names || (count && !call->distinct)) /* count(*) counts rows */
+	if (!stars || call->arg_names || (count && !call->distinct && call->args.count == 1)) /* count(*) counts rows */
 		return TM_OK;
 	struct ast_expr *copy = TM_NEW(env->sx->arena, struct ast_expr);
 	*copy = *call;
