@@ -203,6 +203,21 @@ static bool same_window(const struct sx_window *a, const struct sx_window *b)
 	return sx_same_spec(a, b);
 }
 
+struct shift {
+	struct sx *sx;
+	size_t by;
+};
+static struct tm_expr *shifted(void *ctx, struct tm_expr *e)
+{
+	const struct shift *s = ctx;
+	if (e->kind != TM_EXPR_COLUMN)
+		return NULL;
+	struct tm_expr *r = sx_copy(s->sx, e);
+	r->column += s->by;
+	return r;
+}
+struct tm_expr *sx_shift(struct sx *sx, struct tm_expr *e, size_t by) { return sx_rewrite(sx, e, shifted, NULL, &(struct shift){sx, by}); }
+
 /* Lambdas whose variables stand for each other, innermost first. */
 struct renamed {
 	const struct tm_expr *a, *b;

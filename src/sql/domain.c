@@ -70,25 +70,6 @@ struct tm_op *sx_domain_op(struct sx *sx, const struct sx_domain *d)
 	return op;
 }
 
-struct shift {
-	struct sx *sx;
-	size_t by;
-};
-static struct tm_expr *shift(void *ctx, struct tm_expr *e)
-{
-	struct shift *s = ctx;
-	if (e->kind != TM_EXPR_COLUMN)
-		return NULL;
-	struct tm_expr *r = sx_copy(s->sx, e);
-	r->column += s->by;
-	return r;
-}
-struct tm_expr *sx_shift(struct sx *sx, struct tm_expr *e, size_t by)
-{
-	struct shift s = {sx, by};
-	return sx_rewrite(sx, e, shift, NULL, &s);
-}
-
 void sx_carry(struct sx_env *env, struct sx_rel *io)
 {
 	struct sx *sx = env->sx;

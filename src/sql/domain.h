@@ -31,7 +31,6 @@ struct tm_expr *sx_domain_ref(struct sx_env *env, struct tm_expr *outer); /* wha
 /* In a subquery of HAVING: an aggregate function over the outer block's columns alone is one of that block; NULL = it is not. */
 struct tm_expr *sx_domain_aggregate_of_outer(struct sx_env *env, const struct ast_expr *e);
 struct tm_op *sx_domain_op(struct sx *sx, const struct sx_domain *d); /* its values, each once */
-struct tm_expr *sx_shift(struct sx *sx, struct tm_expr *e, size_t by);
 void sx_carry(struct sx_env *env, struct sx_rel *io);        /* the domain's columns in front, unless they are there; op NULL = no FROM */
 void sx_carry_behind(struct sx_env *env, struct sx_rel *io); /* as a block gives them: after its own columns */
 void sx_domain_global(struct sx_env *env, struct tm_op **io_op, struct tm_agg **aggs, size_t agg_count, size_t *ret_keys);

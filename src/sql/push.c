@@ -77,20 +77,6 @@ static void split(struct sx *sx, struct tm_op *op, struct conditions *c, bool (*
 	}
 }
 
-struct shift {
-	struct sx *sx;
-	size_t by;
-};
-static struct tm_expr *shift(void *ctx, struct tm_expr *e)
-{
-	struct shift *s = ctx;
-	if (e->kind != TM_EXPR_COLUMN)
-		return NULL;
-	struct tm_expr *r = sx_copy(s->sx, e);
-	r->column -= s->by;
-	return r;
-}
-
 /* Is the expression null where these columns are null? */
 static bool null_of(const struct tm_expr *e, size_t from, size_t to)
 {
@@ -170,13 +156,12 @@ static struct tm_op *push_join(struct sx *sx, struct tm_op *op, struct condition
 		infer_keys(sx, op, &to_left, &to_right);
 	for (size_t i = 0; i < c->count; i++) {
 		struct tm_expr *e = c->items[i];
-		struct shift s = {sx, left};
 		if (sx_volatile(e))
 			TM_PUSH_IN(sx->arena, &stay, e);
 		else if (within(e, 0, left) && (inner || only_left || k == TM_JOIN_LEFT))
 			TM_PUSH_IN(sx->arena, &to_left, e);
 		else if (within(e, left, SIZE_MAX) && (inner || k == TM_JOIN_RIGHT))
-			TM_PUSH_IN(sx->arena, &to_right, sx_rewrite(sx, e, shift, NULL, &s));
+			TM_PUSH_IN(sx->arena, &to_right, sx_shift(sx, e, 0 - left));
 		else if (inner)
 			TM_PUSH_IN(sx->arena, &both, e);
 		else

@@ -370,19 +370,6 @@ static bool mark_side(const struct tm_expr *e, void *ctx)
 	}
 	return false;
 }
-struct unshift {
-	struct sx *sx;
-	size_t by;
-};
-static struct tm_expr *unshift(void *ctx, struct tm_expr *e)
-{
-	struct unshift *u = ctx;
-	if (e->kind != TM_EXPR_COLUMN)
-		return NULL;
-	struct tm_expr *r = sx_copy(u->sx, e);
-	r->column -= u->by;
-	return r;
-}
 
 tm_rc sx_join_on(struct sx *sx, struct tm_op *op, struct tm_expr *condition)
 {
@@ -408,9 +395,8 @@ tm_rc sx_join_on(struct sx *sx, struct tm_op *op, struct tm_expr *condition)
 		}
 		bool straight = a.left && !a.right && b.right && !b.left, swapped = a.right && !a.left && b.left && !b.right;
 		if (straight || swapped) {
-			struct unshift u = {sx, split};
 			left[have] = e->args[swapped];
-			right[have] = sx_rewrite(sx, e->args[straight], unshift, NULL, &u);
+			right[have] = sx_shift(sx, e->args[straight], 0 - split);
 			safe[have++] = e->function[1] == '=';
 		} else {
 			struct tm_expr *pair[2] = {residual, e};
@@ -708,7 +694,7 @@ static tm_rc join(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 	for (size_t i = 0; i < right.columns.count; i++) {
 		struct sx_column *c = &right.columns.items[i];
 		if (c->expr)
-			c->expr = sx_rewrite(sx, c->expr, unshift, NULL, &(struct unshift){sx, 0 - split});
+			c->expr = sx_shift(sx, c->expr, split);
 		c->index += split;
 		if (!only_left && !c->expr)
 			c->nullable = op->schema.fields[c->index].nullable;

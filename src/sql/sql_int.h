@@ -182,6 +182,8 @@ struct tm_expr *sx_replace_arg(struct sx *sx, const struct tm_expr *e, struct tm
  * be NULL) decides whether the children are visited. */
 typedef struct tm_expr *(*sx_rewrite_fn)(void *ctx, struct tm_expr *e);
 struct tm_expr *sx_rewrite(struct sx *sx, struct tm_expr *e, sx_rewrite_fn before, sx_rewrite_fn after, void *ctx);
+/* Columns so many places on, beside another input; 0 - n: back, modulo the size of size_t. */
+struct tm_expr *sx_shift(struct sx *sx, struct tm_expr *e, size_t by);
 bool sx_any(const struct tm_expr *e, bool (*test)(const struct tm_expr *e, void *ctx), void *ctx);
 bool sx_has(const struct tm_expr *e, int kind);
 bool sx_same(const struct tm_expr *a, const struct tm_expr *b);
