@@ -493,6 +493,8 @@ void tm_dag_recover(struct tm_dag *d)
 	json_array_foreach(rows, n, row)
 	{
 		struct dag_entry *e = tm_dag_entry(d, text_of(row, "dag_id"), true);
+		if (tm_dag_active_run(d, json_integer_value(json_object_get(row, "id"))))
+			continue; /* a commit was refused, and this one is still known */
 		struct run *r = tm_zalloc(sizeof *r);
 		*r = (struct run){.id = json_integer_value(json_object_get(row, "id")),
 				  .dag = e,

@@ -53,7 +53,7 @@ static void start_over(struct tm_dag *d, struct tm_err *err)
 		memmove(d->starts.items, d->starts.items + 1, --d->starts.count * sizeof *d->starts.items);
 		tm_dag_work_ended(d, id, &(struct tm_dag_end){.state = TM_DAG_FAILED});
 	}
-	tm_dag_recover_tasks(d);
+	tm_dag_recover(d); /* runs whose end was refused, too */
 	for (size_t i = 0; i < d->dags.count; i++) {
 		struct dag_entry *e = d->dags.items[i];
 		for (size_t k = 0; k < e->run_count;) {
@@ -75,7 +75,12 @@ static void start_over(struct tm_dag *d, struct tm_err *err)
 	d->again_at_ns = uv_hrtime() + AGAIN_MS * UINT64_C(1000000);
 }
 
-static void on_again(uv_timer_t *t) { ((struct tm_dag *)t->data)->touched = true; }
+static void on_again(uv_timer_t *t)
+{
+	struct tm_dag *d = t->data;
+	d->again_at_ns = 1; /* now, whatever this clock says of the loop's, which is rounded */
+	d->touched = true;
+}
 static void on_timer(uv_timer_t *t) { tm_dag_timers_fire(t->data); }
 
 static void kill_works(struct tm_dag *d)

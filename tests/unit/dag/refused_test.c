@@ -122,14 +122,21 @@ TEST(a_definition_and_the_end_of_a_task_are_written_when_the_disk_takes_them)
 	CHECK(ends(d, "first"));
 	CHECK_OK(tm_dag_pause(d, "d", true, &err), err); /* the definition's row is there */
 	CHECK_OK(tm_dag_pause(d, "d", false, &err), err);
-	refuse(d, "UPDATE ON ti");
-	tm_rc rc = tm_dag_trigger(d, "d", &(struct tm_dag_trigger){.run_id = "second", .logical_date_us = TM_DAG_NEVER}, run_id, &err);
-	CHECK(rc == TM_OK || rc == TM_IO);
+	/* The end of a run comes in a turn of its own. */
+	CHECK_OK(
+	    tm_dag_file_set(d, "f.py",
+			    TM_STR("{\"dags\":[{\"dag_id\":\"d\",\"start_date\":\"2026-01-01T00:00:00+00:00\",\"timetable\":{\"kind\":"
+				   "\"null\"},\"tasks\":[{\"task_id\":\"a\",\"kind\":\"shell\",\"shell\":{\"command\":\"sleep 0.3\"}}]}]}"),
+			    &err),
+	    err);
+	CHECK_OK(tm_dag_trigger(d, "d", &(struct tm_dag_trigger){.run_id = "second", .logical_date_us = TM_DAG_NEVER}, run_id, &err), err);
+	refuse(d, "UPDATE OF end_us ON run");
+	usleep(1200000);
+	struct tm_buf b = {0};
+	CHECK_OK(tm_dag_run_json(d, "d", "second", &b, NULL), err);
+	CHECK(strstr(tm_buf_cstr(&b), "\"state\":\"running\"")); /* shown as it is on disk */
+	tm_buf_done(&b);
 	accept_again(d);
-	if (rc != TM_OK)
-		CHECK_OK(
-		    tm_dag_trigger(d, "d", &(struct tm_dag_trigger){.run_id = "second", .logical_date_us = TM_DAG_NEVER}, run_id, &err),
-		    err);
 	CHECK(ends(d, "second"));
 	tm_dag_close(d);
 	CHECK_OK(tm_dir_remove(folder, &err), err);
