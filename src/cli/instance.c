@@ -192,9 +192,15 @@ static tm_rc start_http(struct tm_instance *in, const struct tm_instance_options
 	    .coordinator_ctx = options->coordinator,
 	};
 	struct tm_http_options http = {.host = c->http.host, .trusted = tm_config_trusted(c), .names = c->names};
-	struct tm_http_server *server = NULL;
-	START_DOOR(in, options, "listen.http", &c->http, (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)),
-		   "LISTEN_HTTP");
+	struct tm_http_server *server = options->http ? *options->http : NULL;
+	in->http_lent = options->http != NULL;
+	if (server)
+		tm_http_server_serve(server, &world);
+	else
+		START_DOOR(in, options, "listen.http", &c->http,
+			   (http.port = c->http.port, tm_http_server_start(&world, &http, &server, err)), "LISTEN_HTTP");
+	if (options->http)
+		*options->http = server;
 	c->http.port = tm_http_server_port(server);
 	__atomic_store_n(&in->http, server, __ATOMIC_RELEASE);
 	return TM_OK;
@@ -327,8 +333,6 @@ static tm_rc load_config(struct tm_instance *in, const char *dir, const struct t
 		TM_TRY(tm_coordinator_config_load(options->coordinator, dir, &in->config, err));
 	else
 		TM_TRY(tm_config_load(&in->config, dir, err));
-	if (options->http_port)
-		in->config.http.port = options->http_port;
 	return TM_OK;
 }
 
@@ -392,7 +396,10 @@ void tm_instance_stop(struct tm_instance *in)
 	tm_instance_engine_halt(in);
 	struct tm_http_server *http = in->http;
 	__atomic_store_n(&in->http, NULL, __ATOMIC_RELEASE);
-	tm_http_server_stop(http);
+	if (http && in->http_lent)
+		tm_http_server_put_away(http);
+	else
+		tm_http_server_stop(http);
 	tm_instance_engine_stop(in);
 	tm_airflow_stop(in->airflow);
 	if (in->dag)

@@ -29,6 +29,7 @@ struct tm_instance {
 	struct tm_dag *dag;
 	struct tm_airflow *airflow;
 	struct tm_http_server *http;
+	bool http_lent; /* the door outlives the instance; see tm_instance_options */
 	struct tm_stream_world world;
 	struct tm_sql *sql;
 	struct tm_spark *spark;                 /* engine: a real Spark; it has the queries */
@@ -45,7 +46,9 @@ struct tm_instance_options {
 	bool next_free_port;                /* where a port is taken: the next free one, said */
 	bool no_doors;                      /* none of the three ports */
 	struct tm_coordinator *coordinator; /* several instances: it decides when this one acts; NULL = at once */
-	int http_port;                      /* that an instance before had on this process; 0 = what the configuration says */
+	/* Where the page's door is kept that outlives the instance: it starts it here if there is none, and leaves it when it stops.
+	 * The caller stops it. NULL = each instance has its own. */
+	struct tm_http_server **http;
 };
 /* On error everything that was started is stopped again. */
 tm_rc tm_instance_start(struct tm_instance *instance, const char *dir, const struct tm_instance_options *options,

@@ -86,24 +86,24 @@ static void banner(const struct tm_instance *in, double seconds)
 }
 
 /* Other commands find an instance that took other ports by this file. */
-static void address_write(const struct tm_instance *in)
+static void address_write(const struct tm_instance *in, char *ret_path, size_t size)
 {
-	char path[4200];
-	snprintf(path, sizeof path, "%s/http.address", in->config.data);
+	snprintf(ret_path, size, "%s/http.address", in->config.data);
 	struct tm_buf text = {0};
 	const char *host = tm_address_here(&in->config.http);
 	tm_buf_printf(&text, strchr(host, ':') ? "[%s]:%d\n" : "%s:%d\n", host, in->config.http.port);
 	struct tm_err err;
-	if (tm_file_replace(tm_env_real(), path, tm_buf_str(&text), &err) != TM_OK)
+	if (tm_file_replace(tm_env_real(), ret_path, tm_buf_str(&text), &err) != TM_OK)
 		tm_say_err("tidemill", &err);
 	tm_buf_done(&text);
 }
 
-static void address_remove(const char *data)
+/* Before the data directory is let go of: the next one's file is not ours to remove. */
+static void address_remove(char *path)
 {
-	char path[4200];
-	snprintf(path, sizeof path, "%s/http.address", data);
-	unlink(path);
+	if (*path)
+		unlink(path);
+	*path = 0;
 }
 
 /* What the first query that waits is waiting for; empty: none waits. */
@@ -258,41 +258,44 @@ static tm_rc run_instance(const struct up *up, struct tm_instance *in, int fd, b
 }
 
 /* What an instance that is started anew waits for: a broker or a store that is away is no reason to give up then. */
-static bool start_again_later(const struct tm_err *err, int fd)
-{
-	if (err->rc != TM_UNAVAILABLE && err->rc != TM_TIMEOUT)
-		return false;
-	tm_say_err("tidemill", err);
-	return !signalled(fd, 1000);
-}
+static bool passes(const struct tm_err *err) { return err->rc == TM_UNAVAILABLE || err->rc == TM_TIMEOUT; }
 
 static tm_rc run(const struct up *up, int fd, int *ret_status, struct tm_err *err)
 {
 	struct tm_instance in;
 	struct tm_coordinator *coordinator;
 	TM_TRY(tm_coordinator_start(up->dir, &coordinator, err));
-	struct tm_instance_options options = {
-	    .until_idle = up->until_idle, .next_free_port = up->next_free_port, .coordinator = coordinator};
+	/* Who starts again as a follower keeps the page's door: those who ask meanwhile wait, and are not turned away. */
+	struct tm_http_server *http = NULL;
+	struct tm_instance_options options = {.until_idle = up->until_idle,
+					      .next_free_port = up->next_free_port,
+					      .coordinator = coordinator,
+					      .http = coordinator ? &http : NULL};
 	tm_rc rc = TM_OK;
+	char address[4200] = "";
 	bool first = true;
 	for (bool again = true; again && rc == TM_OK; first = false) {
 		again = false;
 		rc = tm_instance_start(&in, up->dir, &options, err);
-		if (rc != TM_OK && !first && start_again_later(err, fd)) {
-			again = true;
+		if (rc != TM_OK && !first && passes(err)) {
+			tm_say_err("tidemill", err);
+			again = !signalled(fd, 1000);
+			*ret_status = up->until_idle; /* where it ends here: not all that is due is done */
 			rc = TM_OK;
 			continue;
 		}
 		if (rc != TM_OK)
 			break;
-		address_write(&in);
+		address_write(&in, address, sizeof address);
 		if (first && !up->common.json && !up->quiet)
 			banner(&in, (double)(tm_mono_ns(tm_env_real()) - in.started_ns) / 1e9);
-		options.http_port = in.config.http.port;
 		rc = run_instance(up, &in, fd, &again, ret_status, err);
-		address_remove(in.config.data);
+		if (!again)
+			address_remove(address);
 		tm_instance_stop(&in);
 	}
+	address_remove(address);
+	tm_http_server_stop(http);
 	tm_coordinator_stop(coordinator);
 	return rc;
 }

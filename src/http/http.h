@@ -49,6 +49,10 @@ tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_ht
 int tm_http_server_port(const struct tm_http_server *server);
 /* /health answers 503 before this is called with true. */
 void tm_http_server_ready(struct tm_http_server *server, bool ready);
+/* The door outlives what it serves: put_away waits for the answers under way; requests that come then wait a moment for
+ * serve, which hands the door another world (of the same project, with the same ports), before they are refused. */
+void tm_http_server_put_away(struct tm_http_server *server);
+void tm_http_server_serve(struct tm_http_server *server, const struct tm_http_world *world);
 /* Something moved: watchers of /api/events hear of it soon. Any thread, never blocks. */
 void tm_http_server_changed(struct tm_http_server *server);
 void tm_http_server_stop(struct tm_http_server *server); /* NULL is fine */

@@ -16,15 +16,19 @@ struct tm_http_rate {
 };
 
 struct tm_http_server {
-	struct tm_http_world world;
 	struct MHD_Daemon *daemon;
-	int port;
-	int64_t started_ns;
+	int port, kafka_port, cassandra_port;
 	bool ready, trusted;
-	char *names;          /* may be NULL; see tm_http_options */
-	pthread_mutex_t lock; /* rank: leaf; guards what follows */
-	pthread_cond_t moved;
-	uint64_t version; /* counted up by tm_http_server_changed and by the ticker */
+	char *names;                /* may be NULL; see tm_http_options */
+	char *project_dir;          /* may be NULL */
+	struct tm_http_world world; /* to be looked at between tm_http_enter and tm_http_leave only */
+	int64_t started_ns;         /* the same */
+	pthread_mutex_t lock;       /* rank: leaf; guards what follows */
+	pthread_cond_t moved;       /* version or stopping */
+	pthread_cond_t handed;      /* serving, using or stopping */
+	uint64_t version;           /* counted up by tm_http_server_changed, by the ticker, and by another world */
+	int using;                  /* answers that are being made from world */
+	bool serving;               /* world is there */
 	bool stopping;
 	pthread_t ticker;
 	struct tm_http_rate *rates;
@@ -48,6 +52,14 @@ struct tm_http_answer {
 };
 /* A handler fills the answer, or fails: the error becomes JSON with its HTTP status. */
 typedef tm_rc (*tm_http_handler)(struct tm_http_request *request, struct tm_http_answer *answer, struct tm_err *err);
+
+/* world stays as it is until tm_http_leave. False: it is put away, and did not come back within hold_ms. */
+bool tm_http_enter(struct tm_http_server *server, int hold_ms) TM_CHECKED;
+void tm_http_leave(struct tm_http_server *server);
+void tm_http_headers(struct MHD_Response *response, const char *type, bool cache);
+/* events.c */
+enum MHD_Result tm_http_events_start(struct tm_http_server *server, struct MHD_Connection *connection);
+void *tm_http_tick(void *server);
 
 const char *tm_http_query(const struct tm_http_request *request, const char *name); /* NULL = not given */
 int64_t tm_http_query_i64(const struct tm_http_request *request, const char *name, int64_t fallback);

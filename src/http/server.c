@@ -10,7 +10,10 @@
 #include <unistd.h>
 #include "base/metrics.h"
 
-enum { CONNECTIONS = 64, EVENT_GAP_MS = 250, TICK_MS = 1000, PING_S = 15 };
+enum {
+	CONNECTIONS = 64,
+	HOLD_MS = 3000, /* what a request waits for an instance that is starting again, before it is refused */
+};
 
 static const struct {
 	const char *method, *pattern;
@@ -130,7 +133,7 @@ static bool trusted(const struct tm_http_server *s, struct MHD_Connection *c, bo
 	return true;
 }
 
-static void headers(struct MHD_Response *response, const char *type, bool cache)
+void tm_http_headers(struct MHD_Response *response, const char *type, bool cache)
 {
 	MHD_add_response_header(response, "Content-Type", type);
 	MHD_add_response_header(response, "Content-Security-Policy",
@@ -149,7 +152,7 @@ static enum MHD_Result reply(struct MHD_Connection *c, int status, const char *t
 {
 	struct MHD_Response *response =
 	    MHD_create_response_from_buffer(body->len, body->at ? body->at : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_COPY);
-	headers(response, type, false);
+	tm_http_headers(response, type, false);
 	enum MHD_Result rc = MHD_queue_response(c, (unsigned)status, response);
 	MHD_destroy_response(response);
 	tm_buf_done(body);
@@ -170,118 +173,6 @@ static enum MHD_Result refuse(struct MHD_Connection *c, tm_rc rc, const char *wh
 	struct tm_err err;
 	tm_fail(&err, rc, "%s", what);
 	return reply_error(c, tm_rc_http(rc), &err);
-}
-
-/* ---- events ---- */
-
-struct events {
-	struct tm_http_server *server;
-	uint64_t seen;
-	int64_t sent_ns;
-	struct tm_buf pending;
-	size_t at;
-};
-
-static ssize_t events_read(void *ctx, uint64_t pos, char *out, size_t max)
-{
-	(void)pos;
-	struct events *e = ctx;
-	struct tm_http_server *s = e->server;
-	if (e->at == e->pending.len) {
-		e->pending.len = e->at = 0;
-		int64_t since = (tm_mono_ns(tm_env_real()) - e->sent_ns) / 1000000;
-		if (e->sent_ns && since < EVENT_GAP_MS)
-			usleep((useconds_t)(EVENT_GAP_MS - since) * 1000);
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += PING_S;
-		pthread_mutex_lock(&s->lock);
-		while (e->seen == s->version && !s->stopping)
-			if (pthread_cond_timedwait(&s->moved, &s->lock, &until) == ETIMEDOUT)
-				break;
-		bool moved = e->seen != s->version, stopping = s->stopping;
-		e->seen = s->version;
-		pthread_mutex_unlock(&s->lock);
-		if (stopping)
-			return MHD_CONTENT_READER_END_OF_STREAM;
-		e->sent_ns = tm_mono_ns(tm_env_real());
-		if (moved) {
-			json_t *status = tm_http_status(s);
-			char *text = json_dumps(status, JSON_COMPACT | JSON_REAL_PRECISION(12));
-			tm_buf_printf(&e->pending, "event: status\ndata: %s\n\n", text);
-			free(text);
-			json_decref(status);
-		} else {
-			tm_buf_cstr_put(&e->pending, ": still here\n\n");
-		}
-	}
-	size_t n = e->pending.len - e->at < max ? e->pending.len - e->at : max;
-	memcpy(out, e->pending.at + e->at, n);
-	e->at += n;
-	return (ssize_t)n;
-}
-
-static void events_free(void *ctx)
-{
-	struct events *e = ctx;
-	tm_buf_done(&e->pending);
-	free(e);
-}
-
-static enum MHD_Result events_start(struct tm_http_server *s, struct MHD_Connection *c)
-{
-	struct events *e = tm_zalloc(sizeof *e);
-	e->server = s;
-	e->seen = UINT64_MAX;
-	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * 1024, events_read, e, events_free);
-	headers(response, "text/event-stream", false);
-	enum MHD_Result rc = MHD_queue_response(c, MHD_HTTP_OK, response);
-	MHD_destroy_response(response);
-	return rc;
-}
-
-void tm_http_server_changed(struct tm_http_server *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->version++;
-	pthread_cond_broadcast(&s->moved);
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* What changes without telling (topic sizes, DAG states, rates) is looked at once a second while somebody watches. */
-static void *tick(void *ctx)
-{
-	struct tm_http_server *s = ctx;
-	uint64_t last = 0;
-	pthread_mutex_lock(&s->lock);
-	while (!s->stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += TICK_MS / 1000;
-		pthread_cond_timedwait(&s->moved, &s->lock, &until);
-		struct timespec now;
-		clock_gettime(CLOCK_REALTIME, &now);
-		if (s->stopping || now.tv_sec < until.tv_sec)
-			continue;
-		pthread_mutex_unlock(&s->lock);
-		const union MHD_DaemonInfo *open = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-		uint64_t sum = 0;
-		if (open && open->num_connections) {
-			json_t *topics = tm_http_topics(s);
-			char *text = json_dumps(topics, JSON_COMPACT);
-			sum = tm_xxh3(text, strlen(text), 0);
-			free(text);
-			json_decref(topics);
-		}
-		pthread_mutex_lock(&s->lock);
-		if (sum != last) {
-			last = sum;
-			s->version++;
-			pthread_cond_broadcast(&s->moved);
-		}
-	}
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
 }
 
 /* ---- requests ---- */
@@ -318,7 +209,7 @@ static enum MHD_Result asset(struct MHD_Connection *c, const char *path)
 		bool same = has && strcmp(has, a->etag) == 0;
 		struct MHD_Response *response =
 		    MHD_create_response_from_buffer(same ? 0 : a->size, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
-		headers(response, a->type, true);
+		tm_http_headers(response, a->type, true);
 		MHD_add_response_header(response, "ETag", a->etag);
 		if (a->gzip && !same)
 			MHD_add_response_header(response, "Content-Encoding", "gzip");
@@ -334,9 +225,8 @@ static enum MHD_Result health(struct tm_http_server *s, struct MHD_Connection *c
 	bool ready = __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE);
 	struct tm_buf body = {0};
 	tm_buf_printf(&body, "{\"status\": \"%s\", \"version\": \"%s\", \"project\": ", ready ? "ok" : "starting", TM_VERSION);
-	tm_buf_json_str(&body, tm_str_of(s->world.project_dir ? s->world.project_dir : ""));
-	tm_buf_printf(&body, ", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}", s->world.kafka_port, s->world.cassandra_port,
-		      s->port);
+	tm_buf_json_str(&body, tm_str_of(s->project_dir ? s->project_dir : ""));
+	tm_buf_printf(&body, ", \"doors\": {\"kafka\": %d, \"cassandra\": %d, \"http\": %d}}", s->kafka_port, s->cassandra_port, s->port);
 	return reply(c, ready ? 200 : 503, "application/json", &body);
 }
 
@@ -358,8 +248,12 @@ static enum MHD_Result handle(struct tm_http_server *s, struct MHD_Connection *c
 			rc = tm_fail(&err, TM_INVALID, "the body is no JSON object: %s", json ? "another value" : bad.text);
 		r.body = json;
 	}
-	if (rc == TM_OK)
+	if (rc == TM_OK && !tm_http_enter(s, HOLD_MS))
+		rc = tm_fail(&err, TM_UNAVAILABLE, "this instance is starting again; what it waits for is in its log");
+	if (rc == TM_OK) {
 		rc = handler(&r, &a, &err);
+		tm_http_leave(s);
+	}
 	enum MHD_Result sent;
 	if (rc != TM_OK) {
 		tm_buf_done(&a.body);
@@ -412,7 +306,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 		return reply(c, 200, "text/plain; version=0.0.4", &body);
 	}
 	if (get && strcmp(path, "/api/events") == 0)
-		return events_start(s, c);
+		return tm_http_events_start(s, c);
 	bool known = false;
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
 		struct tm_str parts[TM_HTTP_PARTS] = {{0}};
@@ -487,36 +381,97 @@ TM_PRINTF(2, 0) static void quiet(void *ctx, const char *fmt, va_list ap)
 	tm_say(TM_SAY_DEBUG, "http", "%s", text);
 }
 
+static void server_free(struct tm_http_server *s)
+{
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->moved);
+	pthread_cond_destroy(&s->handed);
+	free(s->rates);
+	free(s->names);
+	free(s->project_dir);
+	free(s);
+}
+
 tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_http_options *options, struct tm_http_server **ret,
 			   struct tm_err *err)
 {
 	int fd = -1, port = 0;
 	TM_TRY(listen_on(options, &fd, &port, err));
 	struct tm_http_server *s = tm_zalloc(sizeof *s);
-	s->world = *world;
 	s->port = port;
 	s->trusted = options->trusted;
 	s->names = options->names ? tm_strdup(options->names) : NULL;
-	s->started_ns = tm_mono_ns(tm_env_real());
+	s->project_dir = world->project_dir ? tm_strdup(world->project_dir) : NULL;
+	s->kafka_port = world->kafka_port;
+	s->cassandra_port = world->cassandra_port;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->moved, NULL);
+	pthread_cond_init(&s->handed, NULL);
+	tm_http_server_serve(s, world);
 	s->daemon = MHD_start_daemon(
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 	    on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 	    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * TM_KIB),
 	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)(1024 * TM_KIB), MHD_OPTION_END);
-	tm_rc rc = s->daemon ? tm_thread_start(&s->ticker, "http-tick", tick, s, err) : tm_fail(err, TM_IO, "the HTTP door does not start");
+	tm_rc rc = s->daemon ? tm_thread_start(&s->ticker, "http-tick", tm_http_tick, s, err)
+			     : tm_fail(err, TM_IO, "the HTTP door does not start");
 	if (rc != TM_OK) {
 		if (s->daemon)
 			MHD_stop_daemon(s->daemon);
 		else
 			close(fd);
-		free(s->names);
-		free(s);
+		server_free(s);
 		return rc;
 	}
 	*ret = s;
 	return TM_OK;
+}
+
+/* ---- what is served ---- */
+
+bool tm_http_enter(struct tm_http_server *s, int hold_ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += hold_ms / 1000;
+	pthread_mutex_lock(&s->lock);
+	while (!s->serving && !s->stopping && hold_ms && pthread_cond_timedwait(&s->handed, &s->lock, &until) != ETIMEDOUT)
+		;
+	bool serving = s->serving;
+	s->using += serving;
+	pthread_mutex_unlock(&s->lock);
+	return serving;
+}
+
+void tm_http_leave(struct tm_http_server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (--s->using == 0)
+		pthread_cond_broadcast(&s->handed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void tm_http_server_serve(struct tm_http_server *s, const struct tm_http_world *world)
+{
+	pthread_mutex_lock(&s->lock);
+	s->world = *world;
+	s->started_ns = tm_mono_ns(tm_env_real());
+	s->serving = true;
+	s->version++;
+	pthread_cond_broadcast(&s->handed);
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void tm_http_server_put_away(struct tm_http_server *s)
+{
+	tm_http_server_ready(s, false);
+	pthread_mutex_lock(&s->lock);
+	s->serving = false;
+	while (s->using)
+		pthread_cond_wait(&s->handed, &s->lock);
+	s->world = (struct tm_http_world){0};
+	pthread_mutex_unlock(&s->lock);
 }
 
 int tm_http_server_port(const struct tm_http_server *s) { return s->port; }
@@ -529,12 +484,9 @@ void tm_http_server_stop(struct tm_http_server *s)
 	pthread_mutex_lock(&s->lock);
 	s->stopping = true;
 	pthread_cond_broadcast(&s->moved);
+	pthread_cond_broadcast(&s->handed);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->ticker, NULL);
 	MHD_stop_daemon(s->daemon);
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->moved);
-	free(s->rates);
-	free(s->names);
-	free(s);
+	server_free(s);
 }

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 
@@ -99,6 +100,29 @@ class Pair:
             time.sleep(0.02)
         raise AssertionError("nobody leads after %d s (ended: %s, %s)\n%s\n%s" % (timeout, self.a.process.poll(), self.b.process.poll(), self.a.output(),
                                                                                  self.b.output()))
+
+
+class Visitor(threading.Thread):
+    """Asks an instance for its page's picture, one request after the other."""
+
+    def __init__(self, instance):
+        super().__init__(daemon=True)
+        self.instance, self.answers, self.turned_away, self.over = instance, 0, [], False
+        self.start()
+
+    def run(self):
+        while not self.over:
+            try:
+                self.instance.get("/api/status")
+                self.answers += 1
+            except OSError as e:
+                self.turned_away.append(repr(e))
+            time.sleep(0.001)
+
+    def end(self):
+        self.over = True
+        self.join()
+        return self.answers
 
 
 def project(folder, dag=True, pipeline=False):
@@ -226,6 +250,7 @@ def test_without_zookeeper_nobody_acts(zookeeper, broker, tmp_path):
     with Pair(folder, zookeeper, broker, "/e2e/away") as pair:
         leader, follower = pair.leader()
         leader.wait(lambda: leader.get("/api/status")["dags"])
+        visitors = [Visitor(leader) for _ in range(3)]
         for how in ("paused", "killed"):
             if how == "paused":
                 zookeeper.signal(signal.SIGSTOP)
@@ -245,6 +270,8 @@ def test_without_zookeeper_nobody_acts(zookeeper, broker, tmp_path):
         leader.wait(lambda: leader.get("/api/status")["dags"])
         leader.post("/api/dags/chain/trigger", {"run_id": "after"})
         leader.wait(lambda: run_state(leader, "after")["state"] == "success")
+        for visitor in visitors:  # an instance that starts again as a follower keeps its door
+            assert visitor.end() > 100 and not visitor.turned_away, visitor.turned_away
 
 
 @pytest.mark.once

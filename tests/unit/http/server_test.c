@@ -229,4 +229,43 @@ TEST(watchers_hear_of_changes_and_do_not_hold_up_the_end)
 	tm_buf_done(&b);
 }
 
+static void *serve_again(void *world)
+{
+	usleep(100000);
+	tm_http_server_serve(server, world);
+	return NULL;
+}
+
+/* An instance that starts again as a follower keeps its door: nobody who asks meanwhile is turned away. */
+TEST(the_door_outlives_what_it_serves)
+{
+	begin(&(struct tm_http_options){0});
+	tm_http_server_ready(server, true);
+	struct tm_buf b = {0};
+	int watcher = dial();
+	static const char request[] = "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	CHECK(write(watcher, request, sizeof request - 1) == sizeof request - 1);
+	hear(watcher, "\"project\":\"/nowhere\"", &b);
+	tm_http_server_put_away(server);
+	tm_http_server_put_away(server); /* a start that failed: nothing was served between them */
+	CHECK_INT(ask("GET", "/health", OURS, NULL), 503);
+	CHECK(said("\"starting\"") && said("/nowhere") && said("\"cassandra\": 2"));
+	CHECK_INT(ask("GET", "/", OURS, NULL), 200); /* the page itself is always there */
+	struct tm_http_world world = {.project_dir = "/again", .store = store, .stream = &stream};
+	pthread_t thread;
+	CHECK(pthread_create(&thread, NULL, serve_again, &world) == 0);
+	CHECK_INT(ask("POST", "/api/cql", JSON, "{\"cql\": \"SELECT key FROM system.local\"}"), 200); /* it has waited */
+	pthread_join(thread, NULL);
+	CHECK_INT(ask("GET", "/api/status", OURS, NULL), 200);
+	CHECK(said("\"project\":\"/again\""));
+	hear(watcher, "\"project\":\"/again\"", &b); /* on the connection it had */
+	CHECK(tm_str_find(tm_buf_str(&b), TM_STR("/again"), 0) != SIZE_MAX);
+	tm_http_server_put_away(server);
+	CHECK_INT(ask("GET", "/api/tables", OURS, NULL), 503); /* nothing came: who asks is told */
+	CHECK(said("starting again"));
+	end();
+	close(watcher);
+	tm_buf_done(&b);
+}
+
 TEST_MAIN()
