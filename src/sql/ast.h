@@ -33,7 +33,7 @@ enum ast_literal {
 enum ast_expr_kind {
 	AST_LITERAL,  /* literal, text; TYPED: name */
 	AST_NAME,     /* names: a, t.a, s.t.a.b */
-	AST_STAR,     /* names: qualifier; except */
+	AST_STAR,     /* names: qualifier; except; args: what stands instead of columns (SET of a pipe), each an AST_ALIAS */
 	AST_CALL,     /* names: function; args */
 	AST_OPERATOR, /* text: "+", "AND", "NOT", …; args */
 	AST_CASE,     /* operand or NULL; args: when, then, when, then, …; otherwise or NULL */
@@ -125,6 +125,7 @@ struct ast_rel {
 	enum ast_rel_kind kind;
 	int line, column;
 	bool stream, lateral;
+	bool piped;             /* QUERY: before |>, its columns keep the names of their relations */
 	struct ast_names names; /* NAME, FUNCTION */
 	struct ast_query *query;
 	struct ast_exprs args; /* FUNCTION; VALUES: rows (a row of several columns is a call of struct) */
@@ -156,6 +157,8 @@ struct ast_rels {
 
 /* ---- queries ---- */
 enum ast_body_kind { AST_SELECT, AST_SETOP, AST_QUERY, AST_TABLE };
+/* An operator behind |>, or what stands before the first one (AST_PIPE_SELECT). */
+enum ast_pipe { AST_PIPE_NONE, AST_PIPE_SELECT, AST_PIPE_EXTEND, AST_PIPE_SET, AST_PIPE_AGGREGATE };
 struct ast_grouping {
 	enum { AST_GROUP_PLAIN, AST_GROUP_ROLLUP, AST_GROUP_CUBE, AST_GROUP_SETS } kind;
 	struct ast_expr *expr;
@@ -169,6 +172,9 @@ struct ast_body {
 	int line, column;
 	/* SELECT */
 	bool distinct;
+	bool from_only; /* FROM r, without SELECT */
+	enum ast_pipe pipe;
+	size_t pipe_first; /* of items: that many are not the operator's own expressions, but columns (EXTEND) or keys (AGGREGATE) */
 	struct ast_exprs items;
 	struct ast_rel *from; /* NULL: one row */
 	struct {
@@ -190,7 +196,7 @@ struct ast_body {
 	} windows;
 	/* SETOP */
 	enum { AST_UNION, AST_INTERSECT, AST_EXCEPT } setop;
-	bool all, by_name;
+	bool all;
 	struct ast_body *left, *right;
 	/* QUERY */
 	struct ast_query *query;

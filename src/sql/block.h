@@ -8,6 +8,7 @@ struct item {
 	struct tm_str name;
 	const struct ast_expr *ast;
 	struct ast_names aliases;
+	struct ast_names qualifier; /* in a pipe: of a column that is passed on as it is */
 };
 struct block {
 	struct sx *sx;
@@ -48,6 +49,15 @@ struct block {
 void sx_item_add(struct block *b, struct tm_expr *e, struct tm_str name, const struct ast_expr *ast);
 tm_rc sx_star_expand(struct block *b, const struct ast_expr *star);
 tm_rc sx_items_resolve(struct block *b);
+
+/* ---- pipe.c: the operators behind |> ---- */
+/* A number among AGGREGATE's keys is a column of what stands before; *ret NULL: it is none. */
+tm_rc sx_pipe_position(struct block *b, const struct ast_expr *ast, struct tm_expr **ret, struct ast_names *ret_qualifier);
+/* Refuses what the operator does not take as its item i. */
+tm_rc sx_pipe_check(struct block *b, size_t i, const struct ast_expr *ast, const struct tm_expr *e);
+/* What a SET puts instead of column c: an AST_ALIAS; NULL = nothing. */
+const struct ast_expr *sx_pipe_set(const struct ast_expr *star, const struct sx_column *c);
+void sx_pipe_pass(struct block *b, struct item *item); /* its column's qualifier */
 
 /* ---- group_by.c ---- */
 /* An integer literal stands for an item of the select list; klass and clause are of the error where there is none. */

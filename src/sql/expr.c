@@ -130,6 +130,14 @@ static tm_rc find_column(struct sx_env *env, const struct ast_expr *e, const str
 	return TM_OK;
 }
 
+tm_rc sx_find_column(struct sx_env *env, const struct ast_expr *e, const struct sx_column **ret, size_t *ret_parts)
+{
+	*ret = NULL;
+	if (env->columns && e->kind == AST_NAME)
+		TM_TRY(find_column(env, e, env->columns, ret, ret_parts));
+	return *ret ? TM_OK : sx_fail_column(env, e);
+}
+
 static struct tm_expr *column_ref(struct sx *sx, const struct sx_column *c, struct tm_str written)
 {
 	if (!c->expr)

@@ -147,9 +147,10 @@ tm_rc fn_unexpected_type(struct tm_fn_bind *b, size_t i, const char *required, s
 {
 	struct tm_str has = b->args[i].type ? fn_type_sql(b->arena, b->args[i].type) : TM_STR("LAMBDA");
 	struct tm_str text = b->args[i].expr ? b->args[i].expr->text : (struct tm_str){"", 0};
+	const char *quote = *required == '(' ? "" : "\""; /* a list of types has its own */
 	return fn_mismatch(b, err, "UNEXPECTED_INPUT_TYPE",
-			   "The %s parameter requires the \"%s\" type, however \"%.*s\" has the type \"%.*s\".",
-			   i < 10 ? ordinals[i] : "given", required, TM_STR_ARG(text), TM_STR_ARG(has));
+			   "The %s parameter requires the %s%s%s type, however \"%.*s\" has the type \"%.*s\".",
+			   i < 10 ? ordinals[i] : "given", quote, required, quote, TM_STR_ARG(text), TM_STR_ARG(has));
 }
 
 tm_rc fn_different_types(struct tm_fn_bind *b, size_t from, size_t to, struct tm_err *err)

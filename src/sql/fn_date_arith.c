@@ -261,8 +261,6 @@ static bool end(struct tm_fn_bind *b, const struct tm_kernel *k, const struct tm
 static bool time_and_interval(struct tm_fn_bind *b)
 {
 	const struct tm_type *t = b->args[0].type, *v = b->args[1].type;
-	if (t->kind == TM_T_STRING)
-		b->cast[0] = t = &tm_type_timestamp;
 	if (t->kind != TM_T_DATE)
 		return end(b, &tm_k_stamp_plus, t);
 	if (v->kind == TM_T_INTERVAL_YM)
@@ -273,6 +271,17 @@ static bool time_and_interval(struct tm_fn_bind *b)
 		return end(b, &tm_k_date_plus_day_time, t);
 	b->cast[0] = &tm_type_timestamp;
 	return end(b, &tm_k_stamp_plus, &tm_type_timestamp);
+}
+
+/* A text that is a timestamp stays a text: CAST(CAST(text AS TIMESTAMP) + interval AS STRING). */
+static tm_rc text_and_interval(struct tm_fn_bind *b, struct tm_err *err)
+{
+	bool try_form = tries(&(struct tm_expr){.bound = b->bound});
+	enum tm_cast_mode mode = try_form ? TM_CAST_TRY : b->session->ansi ? TM_CAST_ANSI : TM_CAST_LEGACY;
+	struct tm_expr *args[2] = {NULL, b->args[1].expr}, *moved;
+	TM_TRY(tm_cast_bind(b->arena, b->session, b->args[0].expr, &tm_type_timestamp, mode, &args[0], err));
+	TM_TRY(fn_call(b, b->fn->name, args, 2, &moved, err));
+	return tm_cast_bind(b->arena, b->session, moved, &tm_type_string, mode, &b->replacement, err);
 }
 
 static bool interval_and_number(struct tm_fn_bind *b, enum fn_arith_op op)
@@ -287,6 +296,8 @@ static bool interval_and_number(struct tm_fn_bind *b, enum fn_arith_op op)
 							      : tm_type_interval_dt(b->arena, TM_F_DAY, TM_F_SECOND);
 	return end(b, &tm_k_interval_times, t);
 }
+
+#define TIMESTAMPS "(\"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)\")"
 
 tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_form, bool *ret_done, struct tm_err *err)
 {
@@ -312,22 +323,32 @@ tm_rc fn_bind_time_arith(struct tm_fn_bind *b, enum fn_arith_op op, bool try_for
 		return TM_OK;
 	}
 	for (size_t i = 0; i < 2; i++) /* a null takes the type that makes sense */
-		if (b->args[i].type->kind == TM_T_NULL) {
-			const struct tm_type *other = b->args[1 - i].type;
-			b->cast[i] = is_interval(other) || is_stamp(other) ? other : i == 1 ? &tm_type_int : other;
-		}
+		if (b->args[i].type->kind == TM_T_NULL)
+			b->cast[i] = b->args[1 - i].type;
+	if (op == FN_ADD && l_time && r->kind == TM_T_NULL) { /* an interval, with which a date is a timestamp */
+		b->cast[0] = l->kind == TM_T_DATE ? &tm_type_timestamp : NULL;
+		b->cast[1] = &tm_type_interval;
+	}
 	l = fn_type(b, 0);
 	r = fn_type(b, 1);
 	l_time = l->kind == TM_T_DATE || is_stamp(l) || (l->kind == TM_T_STRING && (is_interval(r) || op == FN_SUB));
+	r_time = r->kind == TM_T_DATE || is_stamp(r);
+	if (sum && l->kind == TM_T_STRING && is_interval(r))
+		return r->kind == TM_T_INTERVAL_YM ? differ(b, err) : text_and_interval(b, err);
 	if (sum && l_time && is_interval(r))
 		return time_and_interval(b) ? TM_OK : differ(b, err);
-	if (sum && l->kind == TM_T_DATE &&
-	    (r->kind == TM_T_INT || r->kind == TM_T_SMALLINT || r->kind == TM_T_TINYINT || (r->kind == TM_T_STRING && op == FN_ADD))) {
-		if (r->kind == TM_T_STRING)
-			b->cast[1] = &tm_type_int;
+	if (sum && l->kind == TM_T_DATE && (r->kind == TM_T_INT || r->kind == TM_T_SMALLINT || r->kind == TM_T_TINYINT)) {
 		end(b, &tm_k_date_plus, l);
 		return TM_OK;
 	}
+	if (l->kind == TM_T_DATE && (op == FN_ADD || (op == FN_SUB && !r_time && r->kind != TM_T_STRING)))
+		return fn_unexpected_type(b, 1, "(\"INT\" or \"SMALLINT\" or \"TINYINT\")", err);
+	if (op == FN_SUB && r_time && !l_time)
+		return fn_unexpected_type(b, 0, r->kind == TM_T_DATE ? "DATE" : TIMESTAMPS, err);
+	if (sum && (r->kind == TM_T_INTERVAL || r->kind == TM_T_INTERVAL_DT) && !is_interval(l))
+		return fn_unexpected_type(b, 0, TIMESTAMPS, err);
+	if (op == FN_SUB && is_stamp(l) && !r_time && r->kind != TM_T_STRING && !is_interval(r))
+		return fn_unexpected_type(b, 1, TIMESTAMPS, err);
 	if (op == FN_SUB && l_time && (r_time || r->kind == TM_T_STRING)) {
 		if (is_stamp(l) || is_stamp(r)) {
 			const struct tm_type *t =

@@ -56,10 +56,14 @@ static tm_rc group_key(struct block *b, const struct ast_expr *ast, size_t *ret_
 {
 	struct sx *sx = b->sx;
 	struct tm_expr *e;
-	bool is_ordinal;
-	size_t index;
-	TM_TRY(sx_ordinal(b, ast, "GROUP_BY_POS_OUT_OF_RANGE", "GROUP BY", &is_ordinal, &index));
-	if (is_ordinal) {
+	bool is_ordinal = false;
+	size_t index = 0;
+	struct ast_names qualifier;
+	TM_TRY(sx_pipe_position(b, ast, &e, &qualifier));
+	if (!e)
+		TM_TRY(sx_ordinal(b, ast, "GROUP_BY_POS_OUT_OF_RANGE", "GROUP BY", &is_ordinal, &index));
+	if (e) {
+	} else if (is_ordinal) {
 		/* Stars before it shift positions: count them out. */
 		struct block probe = *b;
 		memset(&probe.items, 0, sizeof probe.items);

@@ -39,6 +39,7 @@ tm_rc parse_fail_class(struct parser *p, int line, int column, const char *klass
 tm_rc parse_want_word(struct parser *p, const char *word) TM_CHECKED;
 tm_rc parse_want_sign(struct parser *p, const char *sign) TM_CHECKED;
 tm_rc parse_deeper(struct parser *p) TM_CHECKED; /* depth++; the caller takes it back */
+tm_rc parse_too_deep(struct parser *p);          /* refuses it */
 bool at_identifier(const struct parser *p, size_t ahead);
 tm_rc parse_identifier(struct parser *p, struct tm_str *ret) TM_CHECKED;
 tm_rc parse_names(struct parser *p, struct ast_names *ret) TM_CHECKED;     /* a.b.c */
@@ -64,6 +65,20 @@ tm_rc parse_interval(struct parser *p, struct ast_expr **ret) TM_CHECKED;
 bool at_interval(const struct parser *p);
 
 tm_rc parse_query(struct parser *p, struct ast_query **ret) TM_CHECKED;
+/* parse_query.c, for parse_pipe.c */
+tm_rc parse_pipe(struct parser *p, struct ast_query **io) TM_CHECKED;       /* at |>; what stands before it, then with it */
+tm_rc parse_query_tail(struct parser *p, struct ast_query *q) TM_CHECKED;   /* ORDER BY, LIMIT and their kin */
+tm_rc parse_query_term(struct parser *p, struct ast_body **ret) TM_CHECKED; /* what set operations combine */
+bool at_setop(const struct parser *p);
+struct ast_body *parse_setop_node(struct parser *p, struct ast_body *left); /* its right side comes next */
+tm_rc parse_select_list(struct parser *p, struct ast_body *b) TM_CHECKED;   /* at SELECT */
+tm_rc parse_items(struct parser *p, struct ast_exprs *ret) TM_CHECKED;
+tm_rc parse_windows(struct parser *p, struct ast_body *b) TM_CHECKED;                      /* WINDOW …, if it stands there */
+tm_rc parse_join(struct parser *p, struct ast_rel *left, struct ast_rel **ret) TM_CHECKED; /* NULL: none stands there */
+tm_rc parse_pivot(struct parser *p, struct ast_rel *r) TM_CHECKED;
+tm_rc parse_sample(struct parser *p, struct ast_rel *r) TM_CHECKED;
+struct ast_rel *parse_rel_node(struct parser *p, enum ast_rel_kind kind);
+struct ast_body *parse_body_node(struct parser *p, enum ast_body_kind kind);
 tm_rc parse_rel(struct parser *p, struct ast_rel **ret) TM_CHECKED;
 tm_rc parse_lateral_views(struct parser *p, struct ast_lateral_view **ret_items, size_t *ret_count) TM_CHECKED;
 tm_rc parse_statement(struct parser *p, struct ast_stmt **ret) TM_CHECKED;

@@ -68,7 +68,7 @@ bool at_words(const struct parser *p, const char *const *words)
 	return false;
 }
 
-static tm_rc too_deep(struct parser *p)
+tm_rc parse_too_deep(struct parser *p)
 {
 	const struct token *t = tok(p, 0);
 	return parse_fail_class(
@@ -76,14 +76,14 @@ static tm_rc too_deep(struct parser *p)
 	    "The statement, including potential SQL functions and referenced views, was too complex to parse (nested more than %d deep).",
 	    TM_LIMIT_SQL_NESTING);
 }
-tm_rc parse_deeper(struct parser *p) { return ++p->depth > TM_LIMIT_SQL_NESTING ? too_deep(p) : TM_OK; }
+tm_rc parse_deeper(struct parser *p) { return ++p->depth > TM_LIMIT_SQL_NESTING ? parse_too_deep(p) : TM_OK; }
 
 tm_rc parse_add_arg(struct parser *p, struct ast_expr *e, struct ast_expr *arg)
 {
 	TM_PUSH_IN(p->arena, &e->args, arg);
 	if (arg->depth >= e->depth)
 		e->depth = arg->depth + 1;
-	return e->depth > TM_LIMIT_SQL_NESTING ? too_deep(p) : TM_OK;
+	return e->depth > TM_LIMIT_SQL_NESTING ? parse_too_deep(p) : TM_OK;
 }
 
 bool at_identifier(const struct parser *p, size_t ahead)

@@ -121,6 +121,7 @@ tm_rc parse_named_expr(struct parser *p, struct ast_expr **ret)
 	bool word =
 	    at_identifier(p, 0) && (tok(p, 0)->kind == TOK_QUOTED || !at_words(p, stops) ||
 				    (at_word(p, 0, "FROM") && (tok(p, 1)->kind == TOK_END || at_sign(p, 1, ")") || at_sign(p, 1, ","))));
+	word = word && !(at_word(p, 0, "WITH") && (at_word(p, 1, "ROLLUP") || at_word(p, 1, "CUBE")));
 	if (!as && !word) {
 		*ret = e;
 		return TM_OK;

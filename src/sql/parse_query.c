@@ -1,4 +1,4 @@
-/* Queries: WITH, SELECT, set operations, VALUES, FROM with joins, and the pipe form, which becomes nested SELECTs. */
+/* Queries: WITH, SELECT, set operations, VALUES, FROM with joins. */
 #include <stdlib.h>
 #include "sql/parse.h"
 
@@ -34,7 +34,7 @@ static tm_rc parse_alias(struct parser *p, struct ast_rel *r)
 	return TM_OK;
 }
 
-static tm_rc parse_sample(struct parser *p, struct ast_rel *r)
+tm_rc parse_sample(struct parser *p, struct ast_rel *r)
 {
 	if (!at_word(p, 0, "TABLESAMPLE") || r->stream)
 		return TM_OK;
@@ -99,7 +99,7 @@ static tm_rc parse_tail(struct parser *p, struct ast_rel *r)
 	return TM_OK;
 }
 
-static struct ast_rel *rel_node(struct parser *p, enum ast_rel_kind kind)
+struct ast_rel *parse_rel_node(struct parser *p, enum ast_rel_kind kind)
 {
 	struct ast_rel *r = TM_NEW(p->arena, struct ast_rel);
 	r->kind = kind;
@@ -131,7 +131,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 	size_t base_to;
 	TM_TRY(parse_deeper(p));
 	if (at_sign(p, 0, "(")) {
-		r = rel_node(p, AST_REL_QUERY);
+		r = parse_rel_node(p, AST_REL_QUERY);
 		bool inner_query = at_query(p, 1);
 		/* "((" is a nested query or a nested join: what stands first inside decides. */
 		for (size_t i = 1; !inner_query && i < TM_LIMIT_SQL_NESTING && at_sign(p, i, "("); i++)
@@ -145,7 +145,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 			TM_TRY(parse_want_sign(p, ")"));
 			if (at_word(p, 0, "AS") || (at_identifier(p, 0) && !at_words(p, relation_stops))) {
 				/* (a JOIN b) x: as a subquery, so that the alias covers all columns */
-				struct ast_rel *outer = rel_node(p, AST_REL_QUERY);
+				struct ast_rel *outer = parse_rel_node(p, AST_REL_QUERY);
 				struct ast_body *body = TM_NEW(p->arena, struct ast_body);
 				struct ast_expr *star = parse_node(p, AST_STAR, tok(p, 0));
 				TM_PUSH_IN(p->arena, &body->items, star);
@@ -158,7 +158,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 		base_to = end_of_last(p);
 		TM_TRY(parse_tail(p, r));
 	} else if (at_word(p, 0, "VALUES") && !at_sign(p, 1, ".") && tok(p, 1)->kind != TOK_END) {
-		r = rel_node(p, AST_REL_VALUES);
+		r = parse_rel_node(p, AST_REL_VALUES);
 		p->at++;
 		TM_TRY(parse_expr_list(p, &r->args));
 		base_to = end_of_last(p);
@@ -168,7 +168,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 										 !at_word(p, 1, "WHERE") && !at_word(p, 1, "JOIN")));
 		bool paren = stream && at_sign(p, 1, "(");
 		p->at += (size_t)stream + (size_t)paren;
-		r = rel_node(p, AST_REL_NAME);
+		r = parse_rel_node(p, AST_REL_NAME);
 		r->stream = stream;
 		TM_TRY(parse_names(p, &r->names));
 		if (paren)
@@ -194,7 +194,7 @@ static tm_rc parse_rel_primary(struct parser *p, struct ast_rel **ret)
 	return TM_OK;
 }
 
-static tm_rc parse_pivot(struct parser *p, struct ast_rel *r)
+tm_rc parse_pivot(struct parser *p, struct ast_rel *r)
 {
 	struct ast_pivot *v = TM_NEW(p->arena, struct ast_pivot);
 	struct ast_expr *e;
@@ -278,17 +278,39 @@ static bool take_join(struct parser *p, enum ast_join *ret, bool *ret_natural)
 	return false;
 }
 
+tm_rc parse_join(struct parser *p, struct ast_rel *left, struct ast_rel **ret)
+{
+	enum ast_join kind;
+	bool natural;
+	const struct token *t = tok(p, 0);
+	*ret = NULL;
+	if (!take_join(p, &kind, &natural))
+		return TM_OK;
+	struct ast_rel *j = *ret = TM_NEW(p->arena, struct ast_rel);
+	j->kind = AST_REL_JOIN;
+	j->line = t->line;
+	j->column = t->column;
+	j->join = kind;
+	j->natural = natural;
+	j->left = left;
+	bool lateral = take_word(p, "LATERAL");
+	TM_TRY(parse_rel_primary(p, &j->right));
+	j->right->lateral = lateral;
+	if (take_word(p, "ON"))
+		return parse_expr(p, &j->on);
+	return take_word(p, "USING") ? parse_name_list(p, &j->using_columns) : TM_OK;
+}
+
 /* before: what stands before a comma; it is joined first, and then comes what follows: (a, b) JOIN c. */
 static tm_rc parse_rel_after(struct parser *p, struct ast_rel *before, struct ast_rel **ret)
 {
 	struct ast_rel *left, *j;
-	enum ast_join kind;
-	bool natural, lateral = take_word(p, "LATERAL");
+	bool lateral = take_word(p, "LATERAL");
 	size_t links = 0;
 	TM_TRY(parse_rel_primary(p, &left));
 	left->lateral = lateral;
 	if (before) {
-		j = rel_node(p, AST_REL_JOIN);
+		j = parse_rel_node(p, AST_REL_JOIN);
 		j->join = AST_JOIN_INNER;
 		j->comma = true;
 		j->left = before;
@@ -300,25 +322,11 @@ static tm_rc parse_rel_after(struct parser *p, struct ast_rel *before, struct as
 			TM_TRY(parse_pivot(p, left));
 			continue;
 		}
-		const struct token *t = tok(p, 0);
-		if (!take_join(p, &kind, &natural))
+		TM_TRY(parse_join(p, left, &j));
+		if (!j)
 			break;
 		if (++links > TM_LIMIT_SQL_NESTING)
-			return parse_deeper(p);
-		j = TM_NEW(p->arena, struct ast_rel);
-		j->kind = AST_REL_JOIN;
-		j->line = t->line;
-		j->column = t->column;
-		j->join = kind;
-		j->natural = natural;
-		j->left = left;
-		lateral = take_word(p, "LATERAL");
-		TM_TRY(parse_rel_primary(p, &j->right));
-		j->right->lateral = lateral;
-		if (take_word(p, "ON"))
-			TM_TRY(parse_expr(p, &j->on));
-		else if (take_word(p, "USING"))
-			TM_TRY(parse_name_list(p, &j->using_columns));
+			return parse_too_deep(p);
 		left = j;
 	}
 	*ret = left;
@@ -362,7 +370,7 @@ static tm_rc parse_from(struct parser *p, struct ast_body *b)
 	TM_TRY(parse_rel(p, &b->from));
 	while (take_sign(p, ",")) {
 		if (++links > TM_LIMIT_SQL_NESTING)
-			return parse_deeper(p);
+			return parse_too_deep(p);
 		TM_TRY(parse_rel_after(p, b->from, &b->from));
 	}
 	TM_TRY(parse_lateral_views(p, &b->views.items, &b->views.count));
@@ -433,6 +441,29 @@ static tm_rc parse_group_by(struct parser *p, struct ast_body *b)
 	return TM_OK;
 }
 
+tm_rc parse_windows(struct parser *p, struct ast_body *b)
+{
+	if (!take_word(p, "WINDOW"))
+		return TM_OK;
+	do {
+		size_t n = b->windows.count;
+		struct tm_str name;
+		struct ast_window *spec;
+		TM_TRY(parse_identifier(p, &name));
+		TM_TRY(parse_want_word(p, "AS"));
+		TM_TRY(parse_window(p, &spec));
+		if (n == b->windows.cap) {
+			size_t size = sizeof *b->windows.items;
+			b->windows.items = tm_arena_grow(p->arena, b->windows.items, b->windows.cap * size, (b->windows.cap + 8) * size);
+			b->windows.cap += 8;
+		}
+		b->windows.items[n].name = name;
+		b->windows.items[n].spec = spec;
+		b->windows.count++;
+	} while (take_sign(p, ","));
+	return TM_OK;
+}
+
 static tm_rc parse_select_tail(struct parser *p, struct ast_body *b)
 {
 	if (take_word(p, "WHERE"))
@@ -445,29 +476,10 @@ static tm_rc parse_select_tail(struct parser *p, struct ast_body *b)
 		p->at++;
 		TM_TRY(parse_expr(p, &b->qualify));
 	}
-	if (take_word(p, "WINDOW")) {
-		do {
-			size_t n = b->windows.count;
-			struct tm_str name;
-			struct ast_window *spec;
-			TM_TRY(parse_identifier(p, &name));
-			TM_TRY(parse_want_word(p, "AS"));
-			TM_TRY(parse_window(p, &spec));
-			if (n == b->windows.cap) {
-				size_t size = sizeof *b->windows.items;
-				b->windows.items =
-				    tm_arena_grow(p->arena, b->windows.items, b->windows.cap * size, (b->windows.cap + 8) * size);
-				b->windows.cap += 8;
-			}
-			b->windows.items[n].name = name;
-			b->windows.items[n].spec = spec;
-			b->windows.count++;
-		} while (take_sign(p, ","));
-	}
-	return TM_OK;
+	return parse_windows(p, b);
 }
 
-static struct ast_body *body_node(struct parser *p, enum ast_body_kind kind)
+struct ast_body *parse_body_node(struct parser *p, enum ast_body_kind kind)
 {
 	struct ast_body *b = TM_NEW(p->arena, struct ast_body);
 	b->kind = kind;
@@ -476,7 +488,7 @@ static struct ast_body *body_node(struct parser *p, enum ast_body_kind kind)
 	return b;
 }
 
-static tm_rc parse_items(struct parser *p, struct ast_exprs *ret)
+tm_rc parse_items(struct parser *p, struct ast_exprs *ret)
 {
 	struct ast_expr *e;
 	do {
@@ -486,102 +498,27 @@ static tm_rc parse_items(struct parser *p, struct ast_exprs *ret)
 	return TM_OK;
 }
 
-static tm_rc parse_select(struct parser *p, struct ast_body *b)
+tm_rc parse_select_list(struct parser *p, struct ast_body *b)
 {
 	p->at++;
 	if (take_word(p, "DISTINCT"))
 		b->distinct = true;
 	else if (at_word(p, 0, "ALL") && tok(p, 1)->kind != TOK_END && !at_sign(p, 1, ",") && !at_word(p, 1, "FROM"))
 		p->at++;
-	TM_TRY(parse_items(p, &b->items));
+	return parse_items(p, &b->items);
+}
+
+static tm_rc parse_select(struct parser *p, struct ast_body *b)
+{
+	TM_TRY(parse_select_list(p, b));
 	if (take_word(p, "FROM"))
 		TM_TRY(parse_from(p, b));
 	return parse_select_tail(p, b);
 }
 
-static struct ast_query *query_of(struct parser *p, struct ast_body *b)
+tm_rc parse_query_term(struct parser *p, struct ast_body **ret)
 {
-	struct ast_query *q = TM_NEW(p->arena, struct ast_query);
-	q->line = b->line;
-	q->column = b->column;
-	q->body = b;
-	return q;
-}
-static struct ast_body *select_star_from(struct parser *p, struct ast_rel *r)
-{
-	struct ast_body *b = body_node(p, AST_SELECT);
-	struct ast_expr *star = parse_node(p, AST_STAR, tok(p, 0));
-	TM_PUSH_IN(p->arena, &b->items, star);
-	b->from = r;
-	return b;
-}
-
-/* FROM r |> op |> op: each operator is a SELECT over what stands before it. */
-static tm_rc parse_pipe(struct parser *p, struct ast_query **io)
-{
-	struct ast_mark m = {.kind = AST_MARK_NEW, .line = tok(p, 0)->line, .column = tok(p, 0)->column, .name = TM_STR("|>")};
-	TM_PUSH_IN(p->arena, &p->marks, m);
-	while (take_sign(p, "|>")) {
-		struct ast_rel *in = rel_node(p, AST_REL_QUERY);
-		in->query = *io;
-		struct ast_body *b = select_star_from(p, in);
-		struct ast_query *q = query_of(p, b);
-		if (take_word(p, "WHERE")) {
-			TM_TRY(parse_expr(p, &b->where));
-		} else if (at_word(p, 0, "SELECT")) {
-			b->items = (struct ast_exprs){0};
-			p->at++;
-			b->distinct = take_word(p, "DISTINCT");
-			TM_TRY(parse_items(p, &b->items));
-		} else if (take_word(p, "EXTEND")) {
-			TM_TRY(parse_items(p, &b->items));
-		} else if (take_word(p, "AGGREGATE")) {
-			struct ast_exprs aggregates = {0};
-			b->items = (struct ast_exprs){0};
-			if (!at_word(p, 0, "GROUP"))
-				TM_TRY(parse_items(p, &aggregates));
-			if (take_words(p, "GROUP", "BY")) {
-				TM_TRY(parse_items(p, &b->items));
-				for (size_t i = 0; i < b->items.count; i++) {
-					struct ast_expr *e = b->items.items[i];
-					TM_PUSH_IN(p->arena, &b->group,
-						   (struct ast_grouping){.expr = e->kind == AST_ALIAS ? e->args.items[0] : e});
-				}
-			}
-			for (size_t i = 0; i < aggregates.count; i++)
-				TM_PUSH_IN(p->arena, &b->items, aggregates.items[i]);
-		} else if (take_words(p, "ORDER", "BY")) {
-			TM_TRY(parse_order_by(p, &q->order));
-		} else if (take_word(p, "LIMIT")) {
-			TM_TRY(parse_expr(p, &q->limit));
-			if (take_word(p, "OFFSET"))
-				TM_TRY(parse_expr(p, &q->offset));
-		} else if (take_word(p, "AS")) {
-			TM_TRY(parse_identifier(p, &in->alias));
-		} else {
-			enum ast_join kind;
-			bool natural;
-			if (!take_join(p, &kind, &natural))
-				return parse_fail(p);
-			struct ast_rel *j = rel_node(p, AST_REL_JOIN);
-			j->join = kind;
-			j->natural = natural;
-			j->left = in;
-			TM_TRY(parse_rel_primary(p, &j->right));
-			if (take_word(p, "ON"))
-				TM_TRY(parse_expr(p, &j->on));
-			else if (take_word(p, "USING"))
-				TM_TRY(parse_name_list(p, &j->using_columns));
-			b->from = j;
-		}
-		*io = q;
-	}
-	return TM_OK;
-}
-
-static tm_rc parse_term(struct parser *p, struct ast_body **ret)
-{
-	struct ast_body *b = body_node(p, AST_SELECT);
+	struct ast_body *b = parse_body_node(p, AST_SELECT);
 	*ret = b;
 	if (at_word(p, 0, "SELECT"))
 		return parse_select(p, b);
@@ -603,14 +540,10 @@ static tm_rc parse_term(struct parser *p, struct ast_body **ret)
 	if (take_word(p, "FROM")) {
 		TM_TRY(parse_from(p, b));
 		if (at_word(p, 0, "SELECT")) {
-			struct ast_rel *from = b->from;
-			p->at++;
-			b->distinct = take_word(p, "DISTINCT");
-			TM_TRY(parse_items(p, &b->items));
-			b->from = from;
+			TM_TRY(parse_select_list(p, b));
 			return parse_select_tail(p, b);
 		}
-		b->items = (struct ast_exprs){0};
+		b->from_only = !b->views.count;
 		struct ast_expr *star = parse_node(p, AST_STAR, tok(p, 0));
 		TM_PUSH_IN(p->arena, &b->items, star);
 		return TM_OK;
@@ -618,31 +551,40 @@ static tm_rc parse_term(struct parser *p, struct ast_body **ret)
 	return parse_fail(p);
 }
 
-static tm_rc parse_setop(struct parser *p, int least, struct ast_body **ret)
+static int setop_level(const struct parser *p)
 {
-	struct ast_body *left, *b;
+	if (at_word(p, 0, "INTERSECT"))
+		return 2;
+	return at_word(p, 0, "UNION") || at_word(p, 0, "EXCEPT") || at_word(p, 0, "MINUS") ? 1 : 0;
+}
+
+bool at_setop(const struct parser *p) { return setop_level(p) > 0; }
+
+struct ast_body *parse_setop_node(struct parser *p, struct ast_body *left)
+{
+	struct ast_body *b = parse_body_node(p, AST_SETOP);
+	b->line = left->line;
+	b->column = left->column;
+	b->setop = at_word(p, 0, "INTERSECT") ? AST_INTERSECT : at_word(p, 0, "UNION") ? AST_UNION : AST_EXCEPT;
+	p->at++;
+	b->all = take_word(p, "ALL");
+	if (!b->all)
+		take_word(p, "DISTINCT");
+	b->left = left;
+	return b;
+}
+
+/* left: what has been read of it; NULL = nothing. */
+static tm_rc parse_setop(struct parser *p, int least, struct ast_body *left, struct ast_body **ret)
+{
 	size_t links = 0;
-	TM_TRY(parse_term(p, &left));
-	for (;;) {
-		int level = at_word(p, 0, "INTERSECT")                                                    ? 2
-			    : at_word(p, 0, "UNION") || at_word(p, 0, "EXCEPT") || at_word(p, 0, "MINUS") ? 1
-													  : 0;
-		if (!level || level < least)
-			break;
+	if (!left)
+		TM_TRY(parse_query_term(p, &left));
+	for (int level; (level = setop_level(p)) && level >= least;) {
 		if (++links > TM_LIMIT_SQL_NESTING)
-			return parse_deeper(p) ? TM_LIMIT : parse_fail(p);
-		b = body_node(p, AST_SETOP);
-		b->line = left->line;
-		b->column = left->column;
-		b->setop = level == 2 ? AST_INTERSECT : at_word(p, 0, "UNION") ? AST_UNION : AST_EXCEPT;
-		p->at++;
-		b->all = take_word(p, "ALL");
-		if (!b->all)
-			take_word(p, "DISTINCT");
-		b->by_name = take_words(p, "BY", "NAME");
-		b->left = left;
-		TM_TRY(parse_setop(p, level + 1, &b->right));
-		left = b;
+			return parse_too_deep(p);
+		left = parse_setop_node(p, left);
+		TM_TRY(parse_setop(p, level + 1, NULL, &left->right));
 	}
 	*ret = left;
 	return TM_OK;
@@ -671,7 +613,7 @@ static tm_rc parse_ctes(struct parser *p, struct ast_query *q)
 	return TM_OK;
 }
 
-static tm_rc parse_query_tail(struct parser *p, struct ast_query *q)
+tm_rc parse_query_tail(struct parser *p, struct ast_query *q)
 {
 	struct ast_exprs ignored = {0};
 	if (at_word(p, 0, "ORDER") && at_word(p, 1, "BY") && at_word(p, 2, "ALL") && !at_sign(p, 3, ".") && !at_sign(p, 3, "(")) {
@@ -704,17 +646,29 @@ static tm_rc parse_query_tail(struct parser *p, struct ast_query *q)
 
 tm_rc parse_query(struct parser *p, struct ast_query **ret)
 {
-	struct ast_query *q = TM_NEW(p->arena, struct ast_query);
+	struct ast_query with = {0}, *q = TM_NEW(p->arena, struct ast_query);
+	size_t from = tok(p, 0)->from;
 	q->line = tok(p, 0)->line;
 	q->column = tok(p, 0)->column;
-	q->from = tok(p, 0)->from;
 	TM_TRY(parse_deeper(p));
 	if (take_word(p, "WITH"))
-		TM_TRY(parse_ctes(p, q));
-	TM_TRY(parse_setop(p, 1, &q->body));
-	TM_TRY(parse_query_tail(p, q));
-	if (at_sign(p, 0, "|>"))
+		TM_TRY(parse_ctes(p, &with));
+	TM_TRY(parse_setop(p, 1, NULL, &q->body));
+	while (at_sign(p, 0, "|>")) {
 		TM_TRY(parse_pipe(p, &q));
+		if (at_setop(p)) {
+			struct ast_body *left = parse_body_node(p, AST_QUERY);
+			left->query = q;
+			q = TM_NEW(p->arena, struct ast_query);
+			q->line = left->line;
+			q->column = left->column;
+			TM_TRY(parse_setop(p, 1, left, &q->body));
+		}
+	}
+	if (!q->order.count && !q->order_all && !q->limit && !q->offset) /* a pipe's last operator may be one of these */
+		TM_TRY(parse_query_tail(p, q));
+	q->ctes = with.ctes; /* all of it sees them */
+	q->from = from;
 	p->depth--;
 	*ret = q;
 	return TM_OK;

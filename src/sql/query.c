@@ -26,25 +26,6 @@ static tm_rc coerce(struct sx *sx, struct sx_rel *rel, const struct tm_type **ty
 	return TM_OK;
 }
 
-static tm_rc by_name(struct sx *sx, const struct ast_body *b, const struct sx_rel *left, struct sx_rel *right)
-{
-	struct sx_columns ordered = {0};
-	for (size_t i = 0; i < left->columns.count; i++) {
-		const struct sx_column *found = NULL;
-		for (size_t k = 0; k < right->columns.count; k++)
-			if (tm_str_ieq(right->columns.items[k].name, left->columns.items[i].name))
-				found = &right->columns.items[k];
-		if (!found)
-			return sx_fail(sx, b->line, b->column, "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703",
-				       "A column, variable, or function parameter with name `%.*s` cannot be resolved among the right side "
-				       "of UNION BY NAME.",
-				       TM_STR_ARG(left->columns.items[i].name));
-		TM_PUSH_IN(sx->arena, &ordered, *found);
-	}
-	right->columns = ordered;
-	return TM_OK;
-}
-
 tm_rc sx_distinct(struct sx *sx, struct sx_rel *io, int line, int column)
 {
 	/* Of a stream: grouping without functions, as Spark plans it, with an aggregation's output modes. */
@@ -95,8 +76,6 @@ static tm_rc setop(struct sx_env *env, const struct ast_body *b, struct sx_rel *
 			       "%s can only be performed on inputs with the same number of columns, but the first input has %zu columns "
 			       "and the second input has %zu columns.",
 			       names[b->setop], left.columns.count, right.columns.count);
-	if (b->by_name)
-		TM_TRY(by_name(sx, b, &left, &right));
 	size_t n = left.columns.count;
 	const struct tm_type **types = TM_NEW_N(sx->arena, const struct tm_type *, n + 1);
 	for (size_t i = 0; i < n; i++) {

@@ -828,6 +828,8 @@ tm_rc sx_relation(struct sx_env *env, const struct ast_rel *r, struct sx_rel *re
 		break;
 	case AST_REL_QUERY:
 		TM_TRY(sx_derived(env, r->query, env->ctes, ret));
+		for (size_t i = 0; !r->piped && i < ret->columns.count; i++)
+			ret->columns.items[i].qualifier = (struct ast_names){0};
 		break;
 	case AST_REL_VALUES:
 		TM_TRY(values(env, r, ret));

@@ -222,7 +222,11 @@ static tm_rc project(struct block *b, struct sx_rel *ret)
 	}
 	for (size_t i = 0; i < b->items.count; i++)
 		TM_PUSH_IN(sx->arena, &ret->columns,
-			   (struct sx_column){.name = names[i], .type = exprs[i]->type, .nullable = exprs[i]->nullable, .index = i});
+			   (struct sx_column){.name = names[i],
+					      .qualifier = b->items.items[i].qualifier,
+					      .type = exprs[i]->type,
+					      .nullable = exprs[i]->nullable,
+					      .index = i});
 	return TM_OK;
 }
 

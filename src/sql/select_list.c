@@ -13,8 +13,10 @@ static tm_rc star_of_struct(struct block *b, const struct ast_expr *star, struct
 			       "Cannot resolve %.*s.* given input columns. Please check that the specified table or struct exists and is "
 			       "accessible in the input columns.",
 			       TM_STR_ARG(base->text));
+	bool *excepted;
+	TM_TRY(sx_star_field_excepted(b->sx, star, base->type, &excepted));
 	for (size_t i = 0; i < base->type->child_count; i++)
-		if (!sx_star_excepts(star, base->type->names[i])) {
+		if (!excepted[i]) {
 			struct tm_expr *f = sx_field(b->sx, base, i);
 			f->line = star->line;
 			f->column_no = star->column;
@@ -32,19 +34,39 @@ tm_rc sx_star_expand(struct block *b, const struct ast_expr *star)
 		TM_TRY(sx_resolve(&b->env, star->operand, &base));
 		return star_of_struct(b, star, base);
 	}
-	bool any = false;
+	bool any = false, *excepted = NULL;
+	for (size_t i = 0; i < star->args.count; i++) {
+		struct ast_expr name = *star->args.items[i];
+		const struct sx_column *c;
+		size_t parts;
+		name.kind = AST_NAME;
+		TM_TRY(sx_find_column(&b->env, &name, &c, &parts));
+	}
 	for (size_t i = 0; i < b->columns.count; i++) {
 		const struct sx_column *c = &b->columns.items[i];
+		const struct ast_expr *set = sx_pipe_set(star, c);
 		if (!sx_star_matches(star, c))
 			continue;
 		any = true;
-		if (sx_star_excepts(star, c->name))
+		if (!excepted)
+			TM_TRY(sx_star_excepted(&b->env, star, &excepted));
+		if (excepted[i])
 			continue;
+		if (set) {
+			struct tm_expr *value;
+			TM_TRY(sx_resolve(&b->env, set->args.items[0], &value));
+			TM_TRY(sx_pipe_check(b, 0, set->args.items[0], value));
+			sx_item_add(b, value, set->names.items[0], NULL);
+			b->items.items[b->items.count - 1].aliases = set->names;
+			continue;
+		}
 		struct tm_expr *e = c->expr ? sx_copy(sx, c->expr) : sx_column_expr(sx, c->index, c->type, c->nullable, c->name);
 		e->text = c->name;
 		e->line = star->line;
 		e->column_no = star->column;
 		sx_item_add(b, e, c->name, NULL);
+		if (b->body->pipe)
+			b->items.items[b->items.count - 1].qualifier = c->qualifier;
 	}
 	if (star->names.count && !any) {
 		struct ast_expr name = *star;
@@ -100,18 +122,26 @@ tm_rc sx_items_resolve(struct block *b)
 {
 	for (size_t i = 0; i < b->body->items.count; i++) {
 		const struct ast_expr *ast = b->body->items.items[i], *inner = ast->kind == AST_ALIAS ? ast->args.items[0] : ast;
+		struct tm_expr *e = NULL;
+		struct ast_names qualifier = {0};
 		if (inner->kind == AST_STAR) {
+			TM_TRY(sx_pipe_check(b, i, inner, NULL));
 			TM_TRY(sx_star_expand(b, inner));
 			continue;
 		}
-		struct tm_expr *e = NULL;
+		if (i < b->body->pipe_first)
+			TM_TRY(sx_pipe_position(b, inner, &e, &qualifier));
 		for (size_t k = 0; k < b->selected_keys.count; k++)
 			if (b->selected_keys.items[k].ast == inner)
 				e = b->selected_keys.items[k].expr;
 		if (!e)
 			TM_TRY(sx_resolve(&b->env, inner, &e));
+		TM_TRY(sx_pipe_check(b, i, inner, e));
 		sx_item_add(b, e, ast->kind == AST_ALIAS ? ast->names.items[0] : item_name(b->sx, inner, e), inner);
 		struct item *item = &b->items.items[b->items.count - 1];
+		item->qualifier = qualifier;
+		if (ast->kind == AST_NAME)
+			sx_pipe_pass(b, item);
 		if (ast->kind == AST_ALIAS) {
 			item->aliases = ast->names;
 			if (ast->names.count == 1 && sx_kind(e) != SX_GENERATOR)

@@ -209,7 +209,9 @@ tm_rc sx_common_type(struct sx *sx, struct tm_expr *const *items, size_t n,
 tm_rc sx_resolve(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_call(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 /* star.c */
-bool sx_star_excepts(const struct ast_expr *star, struct tm_str name);
+/* Which of the environment's columns, or of a struct's fields, the star's EXCEPT takes out; each name must be one of them. */
+tm_rc sx_star_excepted(struct sx_env *env, const struct ast_expr *star, bool **ret) TM_CHECKED;
+tm_rc sx_star_field_excepted(struct sx *sx, const struct ast_expr *star, const struct tm_type *type, bool **ret) TM_CHECKED;
 bool sx_star_matches(const struct ast_expr *star, const struct sx_column *c); /* t.* only t's columns, * all that are not hidden */
 /* The call with names instead of stars among its arguments; the call itself where there are none, and for count(*). */
 tm_rc sx_star_arguments(struct sx_env *env, const struct ast_expr *call, const struct ast_expr **ret) TM_CHECKED;
@@ -227,6 +229,8 @@ struct tm_str sx_text_of_call(struct sx *sx, const struct tm_fn *fn, const struc
 tm_rc sx_resolve_literal(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_interval(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
 tm_rc sx_resolve_name(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED;
+/* The column that a name or its first *ret_parts parts stand for. */
+tm_rc sx_find_column(struct sx_env *env, const struct ast_expr *e, const struct sx_column **ret, size_t *ret_parts) TM_CHECKED;
 /* Do the last `parts` names of a column's qualifier say what the first of a written name say? */
 bool sx_qualifier_matches(const struct ast_names *have, const struct ast_names *name, size_t parts);
 tm_rc sx_resolve_boolean(struct sx_env *env, const struct ast_expr *e, struct tm_expr **ret) TM_CHECKED; /* WHERE, HAVING, ON */

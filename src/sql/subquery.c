@@ -380,10 +380,34 @@ static tm_rc replace(struct sx *sx, struct tm_op **io_op, struct tm_expr *e, str
 	return TM_OK;
 }
 
-/* NOT goes down to the subqueries first, as in Spark: an IN under it is NOT IN there, and that treats nulls otherwise. */
+/* Of e = false and e = true: e, and whether it is to be true. */
+static struct tm_expr *compared_with_literal(struct sx *sx, const struct tm_expr *e, bool *ret_true)
+{
+	if (e->kind != TM_EXPR_CALL || !e->function || strcmp(e->function, "=") != 0 || e->arg_count != 2)
+		return NULL;
+	for (size_t i = 0; i < 2; i++) {
+		const struct tm_expr *other = e->args[1 - i];
+		const struct tm_column *v = other->type->kind == TM_T_BOOLEAN && sx_constant(other) ? sx_value(sx, other) : NULL;
+		if (!v || tm_is_null(v, 0) || !sx_has(e->args[i], SX_SUBQUERY))
+			continue;
+		*ret_true = v->boolean[0];
+		return e->args[i];
+	}
+	return NULL;
+}
+
+/* NOT goes down to the subqueries first, as in Spark: an IN under it is NOT IN there, and that treats nulls otherwise. So does = false,
+ * which is NOT there. */
 static struct tm_expr *push_not(void *ctx, struct tm_expr *e)
 {
 	struct sx *sx = ctx;
+	bool wanted;
+	struct tm_expr *compared = compared_with_literal(sx, e, &wanted);
+	if (compared) {
+		struct tm_expr *r = sx_copy(sx, sx_rewrite(sx, wanted ? compared : sx_not(sx, compared), push_not, NULL, sx));
+		r->text = e->text;
+		return r;
+	}
 	struct tm_expr *in = e->kind == TM_EXPR_CALL && e->kernel == &sx_kernel_not ? e->args[0] : NULL;
 	if (!in || in->kind != TM_EXPR_CALL || !sx_has(in, SX_SUBQUERY))
 		return NULL;

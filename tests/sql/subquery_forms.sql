@@ -48,4 +48,17 @@ SELECT s FROM o WHERE struct(n) IN (SELECT x - 2 FROM i) ORDER BY s;
 SELECT s FROM o WHERE named_struct('a', n, 'b', id) IN (SELECT x - 2, k FROM i) ORDER BY s;
 SELECT s, n IN (SELECT (SELECT max(x) FROM i j WHERE j.k <= i.k) - 2 FROM i) AS m FROM o ORDER BY s;
 SELECT id FROM o GROUP BY id HAVING EXISTS (SELECT 1 FROM i WHERE i.x > count(*)) ORDER BY id;
-SELECT id FROM o GROUP BY id HAVING max(n) = (SELECT x - 2 FROM i WHERE i.x = max(n) + 2) ORDER BY id
+SELECT id FROM o GROUP BY id HAVING max(n) = (SELECT x - 2 FROM i WHERE i.x = max(n) + 2) ORDER BY id;
+SELECT (x IN (SELECT y FROM VALUES (1) u(y))) = (x > 1) FROM VALUES (1),(2),(NULL) t(x);
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1) u(y))) = false OR x IS NULL;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1) u(y)) AND x > 0) = false;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE false <> (x IN (SELECT y FROM VALUES (1) u(y)));
+SELECT (SELECT true) = true, (SELECT true) = false;
+SELECT t.x FROM VALUES (1),(2),(NULL) t(x) LEFT JOIN VALUES (1) v(z) ON (t.x IN (SELECT y FROM VALUES (1) u(y))) = false;
+SELECT x, (x IN (SELECT y FROM VALUES (1) u(y))) = false FROM VALUES (1),(2),(NULL) t(x);
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1) u(y))) = false;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1) u(y))) != true;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x NOT IN (SELECT y FROM VALUES (1) u(y))) = false;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1),(NULL) u(y))) = false;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE (x IN (SELECT y FROM VALUES (1) u(y))) <=> false;
+SELECT x FROM VALUES (1),(2),(NULL) t(x) WHERE ((x IN (SELECT y FROM VALUES (1) u(y))) = false) = true;

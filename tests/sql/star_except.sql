@@ -1,0 +1,12 @@
+SELECT * EXCEPT (x) FROM VALUES (1,2) t(x,y);
+SELECT t.* EXCEPT (x), 1 AS z FROM VALUES (1,2) t(x,y);
+SELECT t.* EXCEPT (u.x) FROM VALUES (1,2) t(x,y), VALUES (3) u(x);
+SELECT * EXCEPT (t.x) FROM VALUES (1,2) t(x,y), VALUES (3) u(x);
+SELECT * EXCEPT (x) FROM VALUES (1,2) t(x,y), VALUES (3) u(x);
+SELECT s.* EXCEPT (a) FROM VALUES (named_struct('a',1,'b',2)) t(s);
+SELECT s.* EXCEPT (c) FROM VALUES (named_struct('a',1,'b',2)) t(s);
+SELECT * EXCEPT (s.a) FROM VALUES (named_struct('a',1,'b',2)) t(s);
+SELECT struct(* EXCEPT (z)) FROM VALUES (1,2) t(x,y);
+SELECT * EXCEPT (x, z) FROM VALUES (1,2) t(x,y);
+SELECT * EXCEPT (x, x) FROM VALUES (1,2) t(x,y);
+SELECT * EXCEPT (x, y) FROM VALUES (1,2) t(x,y);
