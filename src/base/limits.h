@@ -21,7 +21,8 @@
 #define TM_LIMIT_CQL_TOKENS ((size_t)1000000)           /* of one statement: about 100 bytes of memory each */
 #define TM_LIMIT_CQL_NESTING (64)                       /* of types and of literals */
 #define TM_LIMIT_SQL_BYTES (4 * TM_MIB)
-#define TM_LIMIT_SQL_NESTING (1000)          /* parser depth; deeper is refused before the stack runs out */
+#define TM_LIMIT_SQL_NESTING (1000)          /* parser depth; deeper is refused before the stack runs out: */
+#define TM_STACK_BYTES (8 * TM_MIB)          /* of every thread that may be given SQL; memory only where it is touched */
 #ifndef TM_LIMIT_VALUES_BYTES                /* the fuzz build sets it: there an input has some seconds */
 #define TM_LIMIT_VALUES_BYTES (512 * TM_MIB) /* what functions may make of one batch of rows: repeat('x', 2000000000) stops here */
 #endif

@@ -1,5 +1,6 @@
 /* The bounded queue, and starting threads. */
 #include "base/queue.h"
+#include "base/limits.h"
 #include "base/arena.h"
 #include <errno.h>
 #include <signal.h>
@@ -104,7 +105,11 @@ tm_rc tm_thread_start(pthread_t *ret, const char *name, void *(*run)(void *), vo
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int rc = pthread_create(ret, NULL, run, arg);
+	pthread_attr_t attr; /* what the shell's limits would give may be less */
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, TM_STACK_BYTES);
+	int rc = pthread_create(ret, &attr, run, arg);
+	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		return tm_fail_errno(err, rc, "cannot start the thread %s", name);

@@ -412,7 +412,7 @@ tm_rc tm_http_server_start(const struct tm_http_world *world, const struct tm_ht
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 	    on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 	    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * TM_KIB),
-	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)(1024 * TM_KIB), MHD_OPTION_END);
+	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)TM_STACK_BYTES, MHD_OPTION_END);
 	tm_rc rc = s->daemon ? tm_thread_start(&s->ticker, "http-tick", tm_http_tick, s, err)
 			     : tm_fail(err, TM_IO, "the HTTP door does not start");
 	if (rc != TM_OK) {

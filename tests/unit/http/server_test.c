@@ -197,6 +197,44 @@ TEST(statements_are_answered_line_by_line_and_the_error_is_the_last)
 	end();
 }
 
+static void nested(struct tm_buf *out, const char *begin, const char *before, int times, const char *middle, const char *after)
+{
+	out->len = 0;
+	tm_buf_printf(out, "{\"sql\": \"%s", begin);
+	for (int i = 0; i < times; i++)
+		tm_buf_cstr_put(out, before);
+	tm_buf_cstr_put(out, middle);
+	for (int i = 0; i < times; i++)
+		tm_buf_cstr_put(out, after);
+	tm_buf_cstr_put(out, "\"}");
+}
+
+/* What the parser takes must not be more than the stack of the door's threads can bear. */
+TEST(deeply_nested_statements_are_answered_or_refused)
+{
+	static const struct {
+		const char *begin, *before, *middle, *after;
+	} forms[] = {{"", "SELECT * FROM (", "SELECT 1 AS x", ")"},
+		     {"FROM VALUES (1) t(x) ", "|> SET x = x + 1 ", "|> SELECT x", ""},
+		     {"SELECT ", "abs(", "1", ")"},
+		     {"SELECT 1 AS x ", "UNION ALL SELECT 1 ", "", ""},
+		     {"SELECT count(*) FROM range(1) ", ", range(1) ", "", ""},
+		     {"SELECT count(*) FROM range(1) ", "CROSS JOIN range(1) ", "", ""},
+		     {"SELECT ", "(SELECT ", "1", ")"},
+		     {"SELECT 1 AS x WHERE ", "EXISTS (SELECT 1 WHERE ", "true", ")"}};
+	begin(&(struct tm_http_options){0});
+	struct tm_buf body = {0};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		for (int times = 240; times <= 3840; times *= 2) {
+			nested(&body, forms[i].begin, forms[i].before, times, forms[i].middle, forms[i].after);
+			CHECK_INT(ask("POST", "/api/sql", JSON, tm_buf_cstr(&body)), 200);
+			CHECK(said("\"rows\": [[") || said("TOO_COMPLEX"));
+			CHECK(times < 1000 || said("TOO_COMPLEX"));
+		}
+	tm_buf_done(&body);
+	end();
+}
+
 TEST(watchers_hear_of_changes_and_do_not_hold_up_the_end)
 {
 	begin(&(struct tm_http_options){0});
