@@ -36,8 +36,8 @@ def up_until_idle(project, data, *args, timeout=120, **env):
     return json.loads(lines[-1]), run.returncode
 
 
-def command(*args, project=None, data=None, input=None, timeout=60):
-    env = environment(data) if data else dict(os.environ)
+def command(*args, project=None, data=None, input=None, timeout=60, **more):
+    env = environment(data, **more) if data else dict(os.environ, **more)
     words = [binary(), *args] + (["--project", project] if project else [])
     return subprocess.run(words, env=env, input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=timeout)
 

@@ -154,20 +154,21 @@ def reported(data):
 
 
 def test_kill_nine(tmp_path):
-    rounds = int(os.environ.get("TM_KILLS", "10"))
+    rounds = int(os.environ.get("TM_KILLS", "20"))
     random.seed(rounds)
     dags, done_file = tmp_path / "dags", tmp_path / "out"
     dags.mkdir()
     (dags / "crash.py").write_text(CRASH)
     env = {**os.environ, "CRASH_OUT": str(done_file)}
-    kills = 0
+    kills = turn = 0
     while kills < rounds:
-        data = tmp_path / f"data{kills}"
+        turn += 1
+        data = tmp_path / f"data{turn}"  # a run of its own, also where the kill before came too late
         done_file.write_text("")
         seen = {}
         for _ in range(3):
             p = subprocess.Popen([programs.program("dag_run"), str(dags), "--data", str(data)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(random.uniform(0.1, 0.6))
+            time.sleep(random.uniform(0.05, 0.35))
             if p.poll() is not None:
                 break
             p.send_signal(signal.SIGKILL)
