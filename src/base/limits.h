@@ -30,6 +30,7 @@
 #define TM_LIMIT_JSON_STRING_BYTES (64 * TM_MIB)
 #define TM_LIMIT_TYPE_NESTING (100)
 #define TM_LIMIT_HTTP_BODY_BYTES (8 * TM_MIB)
+#define TM_LIMIT_HTTP_ANSWER_BYTES (256 * TM_MIB) /* to one statement of /api/sql: it is held in memory until it is sent */
 #define TM_LIMIT_CONFIG_BYTES (1 * TM_MIB)
 #define TM_LIMIT_JOURNAL_VALUE_BYTES (64 * TM_MIB) /* max.message.bytes of the checkpoint topic: a shard of state is one value */
 #define TM_LIMIT_EXPORT_STATE_BYTES (64 * TM_MIB)

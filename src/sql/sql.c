@@ -11,6 +11,7 @@ struct tm_sql *tm_sql_new(const struct tm_sql_options *options)
 		sql->world = *options->world;
 	if (!sql->world.env)
 		sql->world.env = tm_env_real();
+	sql->max_answer_bytes = options->max_answer_bytes;
 	sql->session =
 	    (struct tm_session){.time_zone = tm_arena_cstr(&sql->arena, tm_str_of(options->time_zone ? options->time_zone : "UTC")),
 				.ansi = !options->ansi_off,
@@ -193,6 +194,7 @@ struct json_sink {
 	const struct tm_session *session;
 	struct tm_err *err;
 	bool any;
+	size_t max; /* length of out */
 };
 static tm_rc json_schema(void *ctx, const struct tm_schema *schema, const struct tm_session *session)
 {
@@ -212,6 +214,13 @@ static tm_rc json_schema(void *ctx, const struct tm_schema *schema, const struct
 	tm_buf_cstr_put(j->out, "], \"rows\": [");
 	return TM_OK;
 }
+static tm_rc fail_large(const struct json_sink *j)
+{
+	return tm_fail_class(
+	    j->err, TM_LIMIT, "RESULT_TOO_LARGE", "54000",
+	    "The answer is larger than what is sent at once. Add LIMIT, or let a pipeline write it into a table or a topic.");
+}
+
 static tm_rc json_rows(void *ctx, const struct tm_batch *batch)
 {
 	struct json_sink *j = ctx;
@@ -227,6 +236,8 @@ static tm_rc json_rows(void *ctx, const struct tm_batch *batch)
 				return tm_fail(j->err, TM_LIMIT, "a value of more than %zu bytes cannot be shown", TM_LIMIT_VALUES_BYTES);
 		}
 		tm_buf_char(j->out, ']');
+		if (j->out->len > j->max)
+			return fail_large(j);
 	}
 	return TM_OK;
 }
@@ -240,6 +251,7 @@ tm_rc tm_sql_run_json(struct tm_sql *sql, struct tm_str statement, struct tm_buf
 	if (!err)
 		err = &own;
 	j.err = err;
+	j.max = sql->max_answer_bytes ? start + sql->max_answer_bytes : SIZE_MAX;
 	tm_rc rc = tm_sql_run(sql, statement, &sink, err);
 	if (rc == TM_OK) {
 		tm_buf_cstr_put(out, "]}");

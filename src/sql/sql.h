@@ -10,6 +10,7 @@ struct tm_sql_options {
 	const struct tm_stream_world *world;
 	const char *time_zone;
 	bool ansi_off;
+	size_t max_answer_bytes; /* of one run_json: a larger answer is TM_LIMIT; 0 = any size */
 };
 struct tm_sql *tm_sql_new(const struct tm_sql_options *options);
 void tm_sql_free(struct tm_sql *sql);

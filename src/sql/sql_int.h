@@ -329,6 +329,7 @@ struct tm_sql {
 	struct tm_arena arena;
 	struct tm_stream_world world;
 	struct tm_session session;
+	size_t max_answer_bytes;
 	struct {
 		struct sx_view *items;
 		size_t count, cap;

@@ -52,4 +52,20 @@ TEST(golden_files)
 	tm_dir_list_free(names, count);
 	CHECK_INT(wrong, 0);
 }
+
+TEST(an_answer_has_a_limit_where_one_is_set)
+{
+	struct tm_sql_options options = {.time_zone = "UTC", .max_answer_bytes = 10000};
+	struct tm_sql *sql = tm_sql_new(&options);
+	struct tm_buf out = {0};
+	struct tm_err err = {0};
+	CHECK_OK(tm_sql_run_json(sql, TM_STR("SELECT id FROM range(100)"), &out, &err), err);
+	size_t before = out.len;
+	CHECK_INT(tm_sql_run_json(sql, TM_STR("SELECT id FROM range(1000000000000)"), &out, &err), TM_LIMIT);
+	CHECK(tm_str_starts(tm_str_slice(tm_buf_str(&out), before, out.len), TM_STR("{\"error\": {\"class\": \"RESULT_TOO_LARGE\"")));
+	CHECK(out.len - before < 1000);
+	CHECK_OK(tm_sql_run_json(sql, TM_STR("SELECT count(*) FROM range(1000)"), &out, &err), err); /* each answer has its own */
+	tm_buf_done(&out);
+	tm_sql_free(sql);
+}
 TEST_MAIN()
