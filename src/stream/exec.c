@@ -1,5 +1,6 @@
 /* Node trees: building, beginning, pulling, freeing; and collecting what a node gives. */
 #include "stream/exec.h"
+#include "base/memory.h"
 #include "stream/state.h"
 #include <stdlib.h>
 
@@ -93,9 +94,23 @@ tm_rc tm_node_begin(struct tm_node *node, struct tm_err *err)
 	return node->klass->begin ? node->klass->begin(node, err) : TM_OK;
 }
 
+/* A query that somebody asks must not take the memory of the pipelines, and the process with it: it ends where memory is
+ * short. (A stream's state is in the store; its batches have limits of their own.) */
+static tm_rc memory_left(struct tm_run *run, struct tm_err *err)
+{
+	enum { PULLS = 64 };
+	if (run->stream || ++run->pulls % PULLS || !tm_memory_short())
+		return TM_OK;
+	return tm_fail_class(err, TM_LIMIT, "UNABLE_TO_ACQUIRE_MEMORY", "53200",
+			     "The query needs more memory than it may have: the process has used %zu of %zu MiB, and the rest is for the "
+			     "pipelines. Add a filter or LIMIT, or let a pipeline do it batch by batch.",
+			     tm_memory_used() / TM_MIB, tm_memory_limit() / TM_MIB);
+}
+
 tm_rc tm_node_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)
 {
 	const struct tm_flow *flow = NULL;
+	TM_TRY(memory_left(node->run, err));
 	TM_TRY(node->klass->next(node, &flow, err));
 	if (flow)
 		__atomic_add_fetch(&node->rows_out, (int64_t)flow->batch.rows, __ATOMIC_RELAXED);

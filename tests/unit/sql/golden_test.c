@@ -1,6 +1,7 @@
 /* tests/sql/NAME.sql: every statement's answer is a line of NAME.out, as `tidemill sql --json` prints it. GOLDEN=write in the
  * environment writes the .out files anew; then read the difference. */
 #include "unit.h"
+#include "base/memory.h"
 #include "sql/sql.h"
 
 static bool run_file(const char *name)
@@ -65,6 +66,32 @@ TEST(an_answer_has_a_limit_where_one_is_set)
 	CHECK(tm_str_starts(tm_str_slice(tm_buf_str(&out), before, out.len), TM_STR("{\"error\": {\"class\": \"RESULT_TOO_LARGE\"")));
 	CHECK(out.len - before < 1000);
 	CHECK_OK(tm_sql_run_json(sql, TM_STR("SELECT count(*) FROM range(1000)"), &out, &err), err); /* each answer has its own */
+	tm_buf_done(&out);
+	tm_sql_free(sql);
+}
+
+/* What has to hold all rows ends before it takes the memory of everything else in the process; what need not goes on. */
+TEST(a_query_leaves_memory_to_others)
+{
+	static const char *const forms[] = {"SELECT id FROM range(100000000) ORDER BY id % 1000, id",
+					    "SELECT collect_list(id) FROM range(100000000)",
+					    "SELECT count(DISTINCT id) FROM range(100000000)",
+					    "SELECT count(*) FROM range(100000000) a JOIN range(100000000) b ON a.id = b.id",
+					    "SELECT sum(x) FROM (SELECT id, sum(id) OVER (ORDER BY id) AS x FROM range(100000000))"};
+	struct tm_sql_options options = {.time_zone = "UTC"};
+	struct tm_sql *sql = tm_sql_new(&options);
+	struct tm_buf out = {0};
+	struct tm_err err = {0};
+	tm_memory_limit_set((tm_memory_used() + 64 * TM_MIB) / 3 * 4);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		out.len = 0;
+		CHECK_INT(tm_sql_run_json(sql, tm_str_of(forms[i]), &out, &err), TM_LIMIT);
+		CHECK(tm_str_find(tm_buf_str(&out), TM_STR("UNABLE_TO_ACQUIRE_MEMORY"), 0) != SIZE_MAX);
+	}
+	tm_memory_limit_set((tm_memory_used() + 64 * TM_MIB) / 3 * 4); /* what was freed need not be the system's again */
+	out.len = 0;
+	CHECK_OK(tm_sql_run_json(sql, TM_STR("SELECT sum(id), count(*) FROM range(10000000)"), &out, &err), err);
+	tm_memory_limit_set(0);
 	tm_buf_done(&out);
 	tm_sql_free(sql);
 }
