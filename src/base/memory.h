@@ -6,8 +6,8 @@
 
 size_t tm_memory_used(void);  /* resident bytes of this process; 0 = unknown */
 size_t tm_memory_limit(void); /* bytes; SIZE_MAX = unknown. Read once. */
-/* Has the process three quarters of its limit, or is less than a sixteenth of the machine's memory left? What was freed is given back to the
- * system before that is said. Some microseconds. */
+/* Has the process three quarters of its limit, or is less than a sixteenth of the machine's memory left? What was freed is given back to
+ * the system before that is said. Some microseconds. */
 bool tm_memory_short(void);
 /* Another limit than the machine's (tests); 0 = the machine's again. */
 void tm_memory_limit_set(size_t bytes);

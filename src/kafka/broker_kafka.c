@@ -160,6 +160,24 @@ static rd_kafka_resp_err_t known_soon(rd_kafka_resp_err_t code)
 	return unknown ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : code;
 }
 
+/* The first error of all, or of one partition. A partition that was just made, or moved, has a leader in a moment: it is asked again. */
+static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int64_t ms)
+{
+	enum { AGAIN_MS = 50 };
+	for (int waited = 0;; waited += AGAIN_MS) {
+		for (int i = 0; i < list->cnt; i++)
+			list->elems[i].offset = ms;
+		rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, KB_CALL_MS);
+		for (int i = 0; i < list->cnt && !code; i++)
+			code = list->elems[i].err;
+		rd_kafka_poll(rk, 0);
+		bool soon = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+		if (!soon || waited >= KB_CALL_MS)
+			return code;
+		pause_ms(AGAIN_MS);
+	}
+}
+
 tm_rc kb_list_offsets(struct kafka_broker *b, bool committed, const struct tm_offsets *at, int64_t ms, int64_t *ret, struct tm_err *err)
 {
 	rd_kafka_t *rk;
@@ -170,10 +188,13 @@ tm_rc kb_list_offsets(struct kafka_broker *b, bool committed, const struct tm_of
 	struct tm_arena arena;
 	tm_arena_init(&arena);
 	for (size_t i = 0; i < at->count; i++)
-		rd_kafka_topic_partition_list_add(list, kb_cstr(&arena, at->items[i].topic), at->items[i].partition)->offset = ms;
-	rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, KB_CALL_MS);
-	rd_kafka_poll(rk, 0);
-	tm_rc rc = code ? kb_fail(b, known_soon(code), err, "the broker %s does not say how far its topics go", b->b.address) : TM_OK;
+		rd_kafka_topic_partition_list_add(list, kb_cstr(&arena, at->items[i].topic), at->items[i].partition);
+	rd_kafka_resp_err_t code = ask_offsets(rk, list, ms);
+	bool one = false; /* of one partition: it is named below */
+	for (int i = 0; i < list->cnt; i++)
+		one = one || list->elems[i].err;
+	tm_rc rc =
+	    code && !one ? kb_fail(b, known_soon(code), err, "the broker %s does not say how far its topics go", b->b.address) : TM_OK;
 	for (size_t i = 0; i < at->count && !rc; i++) {
 		const rd_kafka_topic_partition_t *p =
 		    rd_kafka_topic_partition_list_find(list, kb_cstr(&arena, at->items[i].topic), at->items[i].partition);
