@@ -157,8 +157,10 @@ static tm_rc parse_operator(struct parser *p, struct ast_query **io)
 	struct ast_rel *in = relation_of(p, *io), *joined;
 	struct ast_body *b = select_from(p, in, AST_PIPE_SELECT);
 	struct ast_query *q = query_of(p, b);
-	if (take_word(p, "SET"))
-		return b->pipe = AST_PIPE_SET, parse_set(p, b, io);
+	if (take_word(p, "SET")) {
+		b->pipe = AST_PIPE_SET;
+		return parse_set(p, b, io);
+	}
 	*io = q;
 	if (take_word(p, "WHERE"))
 		return parse_expr(p, &b->where);
@@ -175,8 +177,10 @@ static tm_rc parse_operator(struct parser *p, struct ast_query **io)
 	}
 	if (take_word(p, "DROP"))
 		return parse_drop(p, b);
-	if (take_word(p, "AGGREGATE"))
-		return b->pipe = AST_PIPE_AGGREGATE, parse_aggregate(p, b);
+	if (take_word(p, "AGGREGATE")) {
+		b->pipe = AST_PIPE_AGGREGATE;
+		return parse_aggregate(p, b);
+	}
 	if (take_word(p, "AS")) {
 		in = b->from = own_relation(p, in);
 		return parse_identifier(p, &in->alias);
