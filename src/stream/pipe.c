@@ -276,7 +276,16 @@ static tm_rc expand_next(struct tm_node *node, const struct tm_flow **ret, struc
 }
 const struct tm_node_class tm_expand_class = {.label = "Expand", .size = sizeof(struct expand), .begin = expand_begin, .next = expand_next};
 
-/* ---- generate ---- */
+/* ---- generate ---- a batch at a time, however long the lists are */
+
+struct generate {
+	struct tm_node node;
+	const struct tm_flow *in; /* what is unfolded; NULL = the next one */
+	struct tm_arena in_arena; /* of list */
+	struct tm_column *list;
+	size_t row; /* of in, and its element: where the next output row comes from */
+	uint32_t element;
+};
 
 /* Per output row: its input row, its element (UINT32_MAX = none) and its position. */
 struct unfold {
@@ -285,29 +294,29 @@ struct unfold {
 	size_t count;
 };
 
-static void unfold_spans(struct tm_node *node, const struct tm_column *list, size_t rows, struct unfold *ret)
+static void unfold_some(struct generate *me, struct unfold *ret)
 {
-	bool outer = node->op->generate.outer;
-	size_t total = 0;
-	for (size_t i = 0; i < rows; i++) {
-		uint32_t n = tm_is_null(list, i) ? 0 : list->span[tm_row(list, i)].count;
-		total += n ? n : outer;
-	}
-	ret->row = tm_arena_alloc(&node->arena, tm_mul_size(total + 1, sizeof *ret->row));
-	ret->element = tm_arena_alloc(&node->arena, tm_mul_size(total + 1, sizeof *ret->element));
-	ret->position = tm_arena_alloc(&node->arena, tm_mul_size(total + 1, sizeof *ret->position));
+	struct tm_arena *arena = &me->node.arena;
+	bool outer = me->node.op->generate.outer;
+	ret->row = TM_NEW_N(arena, uint32_t, TM_LIMIT_BATCH_ROWS);
+	ret->element = TM_NEW_N(arena, uint32_t, TM_LIMIT_BATCH_ROWS);
+	ret->position = TM_NEW_N(arena, int32_t, TM_LIMIT_BATCH_ROWS);
 	size_t at = 0;
-	for (size_t i = 0; i < rows; i++) {
-		struct tm_span s = tm_is_null(list, i) ? (struct tm_span){0, 0} : list->span[tm_row(list, i)];
+	while (at < TM_LIMIT_BATCH_ROWS && me->row < me->in->batch.rows) {
+		struct tm_span s = tm_is_null(me->list, me->row) ? (struct tm_span){0, 0} : me->list->span[tm_row(me->list, me->row)];
 		if (!s.count && outer) {
-			ret->row[at] = (uint32_t)i;
+			ret->row[at] = (uint32_t)me->row;
 			ret->position[at] = -1;
 			ret->element[at++] = UINT32_MAX;
 		}
-		for (uint32_t k = 0; k < s.count; k++, at++) {
-			ret->row[at] = (uint32_t)i;
-			ret->position[at] = (int32_t)k;
-			ret->element[at] = s.from + k;
+		for (; me->element < s.count && at < TM_LIMIT_BATCH_ROWS; at++, me->element++) {
+			ret->row[at] = (uint32_t)me->row;
+			ret->position[at] = (int32_t)me->element;
+			ret->element[at] = s.from + me->element;
+		}
+		if (me->element == s.count) {
+			me->row++;
+			me->element = 0;
 		}
 	}
 	ret->count = at;
@@ -338,23 +347,22 @@ static void struct_columns(struct tm_node *node, const struct tm_column *element
 	}
 }
 
-static tm_rc generate_batch(struct tm_node *node, const struct tm_flow *in, struct tm_err *err)
+static void generate_some(struct generate *me)
 {
+	struct tm_node *node = &me->node;
 	const struct tm_op *op = node->op;
-	struct tm_column *list;
-	TM_TRY(tm_node_columns(node, &node->arena, &in->batch, (struct tm_expr *const *)&op->generate.list, 1, &list, err));
 	struct unfold u;
-	unfold_spans(node, list, in->batch.rows, &u);
-	take_rows(node, in, u.row, u.count);
+	unfold_some(me, &u);
+	take_rows(node, me->in, u.row, u.count);
 	struct tm_column *columns = TM_NEW_N(&node->arena, struct tm_column, op->schema.count + 1);
-	size_t at = in->batch.column_count;
+	size_t at = me->in->batch.column_count;
 	memcpy(columns, node->out.batch.columns, at * sizeof *columns);
 	if (op->generate.position)
 		position_column(node, &u, &columns[at++]);
-	size_t children = list->type->kind == TM_T_MAP ? 2 : 1;
+	size_t children = me->list->type->kind == TM_T_MAP ? 2 : 1;
 	for (size_t k = 0; k < children; k++) {
 		struct tm_column taken;
-		tm_column_take(&taken, &node->arena, &list->children[k], u.element, u.count);
+		tm_column_take(&taken, &node->arena, &me->list->children[k], u.element, u.count);
 		if (op->generate.inline_struct) {
 			struct_columns(node, &taken, &columns[at]);
 			at += taken.type->child_count;
@@ -364,25 +372,54 @@ static tm_rc generate_batch(struct tm_node *node, const struct tm_flow *in, stru
 	}
 	TM_ASSERT(at == op->schema.count);
 	node->out.batch = (struct tm_batch){.rows = u.count, .column_count = at, .columns = columns};
+}
+
+static tm_rc generate_open(struct tm_node *node, struct tm_err *err)
+{
+	(void)err;
+	struct generate *me = (struct generate *)node;
+	tm_arena_init(&me->in_arena);
+	me->in_arena.limit_bytes = node->arena.limit_bytes;
+	return TM_OK;
+}
+
+static tm_rc generate_begin(struct tm_node *node, struct tm_err *err)
+{
+	(void)err;
+	((struct generate *)node)->in = NULL;
 	return TM_OK;
 }
 
 static tm_rc generate_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)
 {
+	struct generate *me = (struct generate *)node;
+	struct tm_expr *const *list = (struct tm_expr *const *)&node->op->generate.list;
 	for (;;) {
-		const struct tm_flow *in;
-		TM_TRY(pull(node, &in, err));
-		*ret = in;
-		if (!in)
-			return TM_OK;
-		TM_TRY(generate_batch(node, in, err));
+		tm_arena_reset(&node->arena);
+		if (!me->in || me->row == me->in->batch.rows) {
+			TM_TRY(tm_node_pull(node, 0, &me->in, err));
+			*ret = me->in;
+			if (!me->in)
+				return TM_OK;
+			tm_arena_reset(&me->in_arena);
+			TM_TRY(tm_node_columns(node, &me->in_arena, &me->in->batch, list, 1, &me->list, err));
+			me->row = me->element = 0;
+		}
+		generate_some(me);
 		if (!node->out.batch.rows)
 			continue;
 		*ret = &node->out;
 		return TM_OK;
 	}
 }
-const struct tm_node_class tm_generate_class = {.label = "Generate", .size = sizeof(struct tm_node), .next = generate_next};
+
+static void generate_close(struct tm_node *node) { tm_arena_done(&((struct generate *)node)->in_arena); }
+const struct tm_node_class tm_generate_class = {.label = "Generate",
+						.size = sizeof(struct generate),
+						.open = generate_open,
+						.begin = generate_begin,
+						.next = generate_next,
+						.close = generate_close};
 
 /* ---- limit ---- in a stream the rows given in earlier batches count too */
 

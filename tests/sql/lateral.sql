@@ -49,4 +49,9 @@ SELECT s, m, t.n FROM o, LATERAL (SELECT x AS m FROM i WHERE x < o.n) q JOIN o t
 SELECT o.s, m, t.n FROM o, LATERAL (SELECT x AS m FROM i WHERE x < o.n) q JOIN o t ON t.n > q.m AND t.s = o.s ORDER BY 1, 2;
 SELECT s, (SELECT count(*) FROM i LEFT JOIN LATERAL (SELECT p.n FROM o p WHERE p.n > i.x) z WHERE i.x < o.n) AS m FROM o ORDER BY s;
 SELECT s, (SELECT count(*) FROM i JOIN LATERAL (SELECT p.n FROM o p WHERE p.n > i.x) z ON z.n < o.n) AS m FROM o ORDER BY s;
-SELECT s, (SELECT count(*) FROM i, LATERAL (SELECT p.n FROM o p WHERE p.n > i.x AND p.n < o.n) z) AS m FROM o ORDER BY s
+SELECT s, (SELECT count(*) FROM i, LATERAL (SELECT p.n FROM o p WHERE p.n > i.x AND p.n < o.n) z) AS m FROM o ORDER BY s;
+SELECT n, count(*), min(p), max(p), sum(x), count(x) FROM (SELECT n, p, x FROM VALUES (0), (1), (4095), (4096), (4097), (9000), (NULL) v(n) LATERAL VIEW OUTER posexplode(sequence(1, n)) e AS p, x WHERE n > 0 OR n IS NULL) GROUP BY n ORDER BY n;
+SELECT count(*), sum(x) FROM (SELECT explode(filter(sequence(1, 9000), x -> x <= id)) AS x FROM range(3));
+SELECT count(*), count(x), max(id) FROM (SELECT id, x FROM range(5000) LATERAL VIEW OUTER explode(CASE WHEN id % 2 = 0 THEN array(id, id) END) e AS x);
+SELECT sum(k), sum(v) FROM (SELECT explode(map_from_arrays(sequence(1, 5000), sequence(2, 5001))) AS (k, v) FROM range(2));
+SELECT count(*) FROM (SELECT inline(transform(sequence(1, 5000), x -> struct(x AS a, 'b' AS b))) FROM range(2)) WHERE b = 'b';
