@@ -22,8 +22,11 @@ tm_rc tm_http_api_sql(struct tm_http_request *r, struct tm_http_answer *a, struc
 	TM_TRY(text_field(r, "sql", &rest, err));
 	const char *format = json_string_value(json_object_get(r->body, "format"));
 	bool text = format && strcmp(format, "text") == 0;
-	struct tm_sql_options options = {
-	    .world = r->server->world.stream, .time_zone = "UTC", .max_answer_bytes = TM_LIMIT_HTTP_ANSWER_BYTES};
+	static const struct tm_stream_world nothing;
+	struct tm_stream_world world = r->server->world.stream ? *r->server->world.stream : nothing;
+	world.cancelled = tm_http_unwanted;
+	world.cancelled_ctx = r;
+	struct tm_sql_options options = {.world = &world, .time_zone = "UTC", .max_answer_bytes = TM_LIMIT_HTTP_ANSWER_BYTES};
 	struct tm_sql *sql = tm_sql_new(&options);
 	tm_rc rc = TM_OK;
 	while (rc == TM_OK && tm_sql_split(&rest, &statement)) {

@@ -56,6 +56,8 @@ typedef tm_rc (*tm_http_handler)(struct tm_http_request *request, struct tm_http
 /* world stays as it is until tm_http_leave. False: it is put away, and did not come back within hold_ms. */
 bool tm_http_enter(struct tm_http_server *server, int hold_ms) TM_CHECKED;
 void tm_http_leave(struct tm_http_server *server);
+/* Of a struct tm_http_request: its client is gone, or the door is to close or to be handed on. For what takes long. */
+bool tm_http_unwanted(void *request);
 void tm_http_headers(struct MHD_Response *response, const char *type, bool cache);
 /* events.c */
 enum MHD_Result tm_http_events_start(struct tm_http_server *server, struct MHD_Connection *connection);

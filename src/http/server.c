@@ -451,6 +451,18 @@ void tm_http_leave(struct tm_http_server *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+bool tm_http_unwanted(void *request)
+{
+	const struct tm_http_request *r = request;
+	struct tm_http_server *s = r->server;
+	pthread_mutex_lock(&s->lock);
+	bool over = s->stopping || !s->serving;
+	pthread_mutex_unlock(&s->lock);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	char next;
+	return over || (info && recv(info->connect_fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0);
+}
+
 void tm_http_server_serve(struct tm_http_server *s, const struct tm_http_world *world)
 {
 	pthread_mutex_lock(&s->lock);

@@ -94,12 +94,16 @@ tm_rc tm_node_begin(struct tm_node *node, struct tm_err *err)
 	return node->klass->begin ? node->klass->begin(node, err) : TM_OK;
 }
 
-/* A query that somebody asks must not take the memory of the pipelines, and the process with it: it ends where memory is
- * short. (A stream's state is in the store; its batches have limits of their own.) */
-static tm_rc memory_left(struct tm_run *run, struct tm_err *err)
+/* A query that somebody asks ends when nobody waits for it any more, and where memory is short: it must not take that of the pipelines, and
+ * the process with it. (A stream's state is in the store; its batches have limits of their own.) */
+static tm_rc may_go_on(struct tm_run *run, struct tm_err *err)
 {
 	enum { PULLS = 64 };
-	if (run->stream || ++run->pulls % PULLS || !tm_memory_short())
+	if (run->stream || ++run->pulls % PULLS)
+		return TM_OK;
+	if (run->world->cancelled && run->world->cancelled(run->world->cancelled_ctx))
+		return tm_fail_class(err, TM_CANCELLED, "OPERATION_CANCELED", "HY008", "Operation has been canceled.");
+	if (!tm_memory_short())
 		return TM_OK;
 	return tm_fail_class(err, TM_LIMIT, "UNABLE_TO_ACQUIRE_MEMORY", "53200",
 			     "The query needs more memory than it may have: the process has used %zu of %zu MiB, and the rest is for the "
@@ -110,7 +114,7 @@ static tm_rc memory_left(struct tm_run *run, struct tm_err *err)
 tm_rc tm_node_next(struct tm_node *node, const struct tm_flow **ret, struct tm_err *err)
 {
 	const struct tm_flow *flow = NULL;
-	TM_TRY(memory_left(node->run, err));
+	TM_TRY(may_go_on(node->run, err));
 	TM_TRY(node->klass->next(node, &flow, err));
 	if (flow)
 		__atomic_add_fetch(&node->rows_out, (int64_t)flow->batch.rows, __ATOMIC_RELAXED);

@@ -13,10 +13,12 @@ struct tm_stream_world {
 	const struct tm_env *env;
 	struct tm_log *log;
 	struct tm_store *store;
-	struct tm_broker *broker;   /* a real Kafka instead of log; NULL = log is the broker */
-	struct tm_tables *tables;   /* a real Cassandra for the tables; store then keeps only states and dead letters. NULL = store */
-	struct tm_journal *journal; /* commits of queries go there before they count (base/journal.h); NULL = the store alone */
-	const char *project_dir;    /* relative paths start here */
+	struct tm_broker *broker;     /* a real Kafka instead of log; NULL = log is the broker */
+	struct tm_tables *tables;     /* a real Cassandra for the tables; store then keeps only states and dead letters. NULL = store */
+	struct tm_journal *journal;   /* commits of queries go there before they count (base/journal.h); NULL = the store alone */
+	const char *project_dir;      /* relative paths start here */
+	bool (*cancelled)(void *ctx); /* asked by batch queries now and then: does nobody want the answer any more? NULL = never */
+	void *cancelled_ctx;
 };
 
 /* The columns a relation of this format and these options has (for kafka fixed, for cassandra the table's, for files the

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "http/http.h"
+#include "http/http_int.h"
 #include "stream/source.h"
 #include "table/table.h"
 #include "unit.h"
@@ -264,6 +264,49 @@ TEST(watchers_hear_of_changes_and_do_not_hold_up_the_end)
 	}
 	close(half);
 	close(noise);
+	tm_buf_done(&b);
+}
+
+/* A request that would take hours. */
+static int dial_and_ask_for_long(void)
+{
+	static const char request[] =
+	    "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 77\r\n\r\n"
+	    "{\"sql\": \"SELECT count(*) FROM range(9000000000000000) WHERE id % 7 = 3     \"}";
+	int fd = dial();
+	CHECK(write(fd, request, sizeof request - 1) == sizeof request - 1);
+	usleep(200000);
+	return fd;
+}
+
+static int answers_under_way(void)
+{
+	pthread_mutex_lock(&server->lock);
+	int n = server->using;
+	pthread_mutex_unlock(&server->lock);
+	return n;
+}
+
+/* Neither does a query hold up the end, nor the hand over to the next instance, nor does it go on when nobody waits for it. */
+TEST(a_long_query_ends_when_nobody_wants_it)
+{
+	struct tm_http_world world = {.project_dir = "/again"};
+	struct tm_buf b = {0};
+	begin(&(struct tm_http_options){0});
+	close(dial_and_ask_for_long());
+	for (int tries = 0; tries < 1000 && answers_under_way(); tries++)
+		usleep(10000);
+	CHECK_INT(answers_under_way(), 0);
+	int asked = dial_and_ask_for_long();
+	CHECK_INT(answers_under_way(), 1);
+	tm_http_server_put_away(server); /* waits for it */
+	hear(asked, "OPERATION_CANCELED", &b);
+	CHECK(tm_str_find(tm_buf_str(&b), TM_STR("OPERATION_CANCELED"), 0) != SIZE_MAX);
+	close(asked);
+	tm_http_server_serve(server, &world);
+	asked = dial_and_ask_for_long();
+	end();
+	close(asked);
 	tm_buf_done(&b);
 }
 
