@@ -267,6 +267,20 @@ TEST(watchers_hear_of_changes_and_do_not_hold_up_the_end)
 	tm_buf_done(&b);
 }
 
+/* Waits until so many answers are being made. */
+static bool answers_under_way(int wanted)
+{
+	for (int tries = 0; tries < 3000; tries++) {
+		pthread_mutex_lock(&server->lock);
+		int n = server->using;
+		pthread_mutex_unlock(&server->lock);
+		if (n == wanted)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 /* A request that would take hours. */
 static int dial_and_ask_for_long(void)
 {
@@ -275,16 +289,8 @@ static int dial_and_ask_for_long(void)
 	    "{\"sql\": \"SELECT count(*) FROM range(9000000000000000) WHERE id % 7 = 3     \"}";
 	int fd = dial();
 	CHECK(write(fd, request, sizeof request - 1) == sizeof request - 1);
-	usleep(200000);
+	CHECK(answers_under_way(1));
 	return fd;
-}
-
-static int answers_under_way(void)
-{
-	pthread_mutex_lock(&server->lock);
-	int n = server->using;
-	pthread_mutex_unlock(&server->lock);
-	return n;
 }
 
 /* Neither does a query hold up the end, nor the hand over to the next instance, nor does it go on when nobody waits for it. */
@@ -294,11 +300,8 @@ TEST(a_long_query_ends_when_nobody_wants_it)
 	struct tm_buf b = {0};
 	begin(&(struct tm_http_options){0});
 	close(dial_and_ask_for_long());
-	for (int tries = 0; tries < 1000 && answers_under_way(); tries++)
-		usleep(10000);
-	CHECK_INT(answers_under_way(), 0);
+	CHECK(answers_under_way(0));
 	int asked = dial_and_ask_for_long();
-	CHECK_INT(answers_under_way(), 1);
 	tm_http_server_put_away(server); /* waits for it */
 	hear(asked, "OPERATION_CANCELED", &b);
 	CHECK(tm_str_find(tm_buf_str(&b), TM_STR("OPERATION_CANCELED"), 0) != SIZE_MAX);
