@@ -391,6 +391,9 @@ void tm_instance_stop(struct tm_instance *in)
 		tm_coordinator_halt(in->coordinator);
 	for (size_t p = 0; p < in->pipeline_count; p++)
 		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
+			tm_query_stop_soon(in->pipelines[p].queries[q]);
+	for (size_t p = 0; p < in->pipeline_count; p++)
+		for (size_t q = 0; q < in->pipelines[p].pipeline->query_count; q++)
 			if (in->pipelines[p].queries[q])
 				tm_query_stop(in->pipelines[p].queries[q]);
 	tm_instance_engine_halt(in);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { LINGER_NS = 1000000, POLL_MS = 200, DISK_FULL_WAIT_MS = 1000, AWAY_FIRST_MS = 100, AWAY_MOST_MS = 2000 };
+enum { LINGER_NS = 1000000, STOP_GRACE_NS = 1000000000, POLL_MS = 200, DISK_FULL_WAIT_MS = 1000, AWAY_FIRST_MS = 100, AWAY_MOST_MS = 2000 };
 
 int64_t tm_query_rows_read(const struct tm_query *q)
 {
@@ -62,6 +62,17 @@ static bool stopping(struct tm_query *q)
 bool tm_query_stopping(struct tm_query *q) { return stopping(q); }
 
 bool tm_stream_stopping(const struct tm_run *run) { return run->stream && stopping(run->stream->query); }
+
+bool tm_stream_overdue(const struct tm_run *run)
+{
+	if (!run->stream)
+		return false;
+	struct tm_query *q = run->stream->query;
+	pthread_mutex_lock(&q->lock);
+	bool over = q->shared.stop && tm_mono_ns(q->env) - q->shared.stop_ns > STOP_GRACE_NS;
+	pthread_mutex_unlock(&q->lock);
+	return over;
+}
 
 void tm_stream_waits(struct tm_run *run, const char *what)
 {
@@ -334,15 +345,22 @@ tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_
 	return TM_OK;
 }
 
-void tm_query_stop(struct tm_query *q)
+void tm_query_stop_soon(struct tm_query *q)
 {
 	if (!q)
 		return;
 	pthread_mutex_lock(&q->lock);
+	if (!q->shared.stop)
+		q->shared.stop_ns = tm_mono_ns(q->env);
 	q->shared.stop = true;
 	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
-	if (q->has_thread) {
+}
+
+void tm_query_stop(struct tm_query *q)
+{
+	tm_query_stop_soon(q);
+	if (q && q->has_thread) {
 		pthread_join(q->thread, NULL);
 		q->has_thread = false;
 	}

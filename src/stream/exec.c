@@ -94,13 +94,16 @@ tm_rc tm_node_begin(struct tm_node *node, struct tm_err *err)
 	return node->klass->begin ? node->klass->begin(node, err) : TM_OK;
 }
 
-/* A query that somebody asks ends when nobody waits for it any more, and where memory is short: it must not take that of the pipelines, and
- * the process with it. (A stream's state is in the store; its batches have limits of their own.) */
+/* A stream's batch ends where it holds up the end for too long. A query that somebody asks ends when nobody waits for it any more, and
+ * where memory is short: it must not take that of the pipelines, and the process with it. (A stream's state is in the store; its batches
+ * have limits of their own.) */
 static tm_rc may_go_on(struct tm_run *run, struct tm_err *err)
 {
 	enum { PULLS = 64 };
-	if (run->stream || ++run->pulls % PULLS)
+	if (++run->pulls % PULLS)
 		return TM_OK;
+	if (run->stream)
+		return tm_stream_overdue(run) ? tm_fail(err, TM_CANCELLED, "it was told to stop") : TM_OK;
 	if (run->world->cancelled && run->world->cancelled(run->world->cancelled_ctx))
 		return tm_fail_class(err, TM_CANCELLED, "OPERATION_CANCELED", "HY008", "Operation has been canceled.");
 	if (!tm_memory_short())

@@ -33,7 +33,7 @@ struct tm_run {
 	const struct tm_stream_world *world;
 	struct tm_session session;
 	struct tm_stream_run *stream; /* NULL = a batch query */
-	uint32_t pulls;               /* of batches; a batch query looks at its memory now and then */
+	uint32_t pulls;               /* of batches; now and then it is asked whether to go on */
 };
 
 struct tm_node;

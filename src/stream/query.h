@@ -41,7 +41,10 @@ tm_rc tm_query_start(const struct tm_stream_world *world, const struct tm_query_
 tm_rc tm_query_open(const struct tm_stream_world *world, const struct tm_query_spec *spec, struct tm_query **ret,
 		    struct tm_err *err) TM_CHECKED;
 tm_rc tm_query_step(struct tm_query *query, bool *ret_ran, struct tm_err *err) TM_CHECKED;
-void tm_query_stop(struct tm_query *query); /* after the batch in flight; waits */
+/* After the batch in flight, which has a second for that; waits. A longer one is left as a crash would leave it, and runs again at the next
+ * start. */
+void tm_query_stop(struct tm_query *query);
+void tm_query_stop_soon(struct tm_query *query); /* the same, without waiting: before several are stopped */
 void tm_query_free(struct tm_query *query);
 /* True when all that the sources hold now has been processed and committed (and the no-data batch after it has run). */
 bool tm_query_caught_up(struct tm_query *query);

@@ -30,6 +30,7 @@ struct tm_query_shared {                   /* under lock */
 	uint64_t asked, answered;     /* caught_up: questions, and the last one that was answered */
 	bool idle;                    /* the answer */
 	bool woken, stop;
+	int64_t stop_ns; /* when stop was wanted */
 };
 
 struct tm_query {

@@ -81,6 +81,8 @@ void tm_stream_event_time(struct tm_node *node, int64_t max_us);
  * they wait for, for the page. A call that fails with TM_UNAVAILABLE does not end the query: it says so, waits, and runs the very same
  * batch again. All do nothing in a batch query. */
 bool tm_stream_stopping(const struct tm_run *run);
+/* It was told to stop a second ago: its batch is left as a crash would leave it, and runs again at the next start. */
+bool tm_stream_overdue(const struct tm_run *run);
 void tm_stream_waits(struct tm_run *run, const char *what);
 void tm_stream_woken(struct tm_run *run); /* there may be something new; any thread */
 struct tm_str tm_stream_query_name(const struct tm_run *run);

@@ -259,6 +259,36 @@ TEST(who_is_told_of_batches_may_be_said_while_they_run)
 	close_house(&h);
 }
 
+/* The end of the process must not wait for a batch that takes hours: it is left as a crash would leave it. */
+TEST(a_long_batch_does_not_hold_up_the_end)
+{
+	enum { RECORDS = 5000 };
+	struct house h;
+	const char *values[RECORDS];
+	for (size_t i = 0; i < RECORDS; i++)
+		values[i] = "v";
+	open_house(&h);
+	produce(&h, "in", values, RECORDS);
+	load(&h, "CREATE TEMPORARY VIEW raw USING kafka OPTIONS (subscribe 'in', startingOffsets 'earliest');"
+		 "CREATE STREAMING TABLE t USING noop OPTIONS (outputMode 'update') AS "
+		 "SELECT count(*) FROM (SELECT explode(sequence(1, 1000000)) FROM STREAM raw);");
+	for (int round = 0; round < 2; round++) { /* the second begins with the batch that the first has left */
+		struct tm_query *q;
+		CHECK_OK(tm_query_start(&h.world, &h.pipeline->queries[0], &q, &h.err), h.err);
+		usleep(200000);
+		tm_query_stop(q);
+		struct tm_arena arena;
+		struct tm_query_progress p;
+		tm_arena_init(&arena);
+		tm_query_progress(q, &arena, &p);
+		CHECK_INT(p.state, TM_QUERY_STOPPED);
+		CHECK_INT(p.batches, 0);
+		tm_arena_done(&arena);
+		tm_query_free(q);
+	}
+	close_house(&h);
+}
+
 TEST(a_sink_that_does_not_fit_is_refused_by_name)
 {
 	struct house h;
